@@ -1,0 +1,145 @@
+//! The command line: parse, build the context, run one verb, turn its result into an exit code.
+//!
+//! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
+
+mod completions;
+mod context;
+mod man;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use context::Context;
+pub use output::Output;
+
+use crate::error::{Error, Kind};
+
+/// Which of the two programs was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `fleet`: what operators and admins run.
+    Fleet,
+    /// `mosaic`: what agents run; `mosaic fleet X` is `fleet X`.
+    Mosaic,
+}
+
+/// What a verb answers where it did not fail: exit 0 or exit 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, and true.
+    Yes,
+    /// It ran, and the answer is no; the verb has said why.
+    No,
+    /// An exit code that a documented contract of its own asks for.
+    Code(u8),
+}
+
+/// Flags that every verb has.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Folder of the tenant's definition and state
+    #[arg(long, global = true, value_name = "DIR", env = "MOSAIC_HOME", help_heading = "Global options")]
+    pub mosaic_home: Option<PathBuf>,
+    /// Roster to read in place of the installed one
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub roster: Option<PathBuf>,
+    /// No colour, as with the variable NO_COLOR
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_color: bool,
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+/// Durable, isolated, observable fleets of terminal agents
+#[derive(Debug, Parser)]
+#[command(name = "fleet", version, propagate_version = true)]
+pub struct Fleet {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: FleetVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum FleetVerb {
+    /// Print a shell's completions
+    Completions(completions::Args),
+    /// Print or write the man pages
+    Man(man::Args),
+}
+
+/// What agents use, and one agent's verbs
+#[derive(Debug, Parser)]
+#[command(name = "mosaic", version, propagate_version = true)]
+pub struct Mosaic {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    verb: MosaicVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum MosaicVerb {
+    /// Everything of the `fleet` program
+    #[command(subcommand)]
+    Fleet(FleetVerb),
+}
+
+/// Parses the command line, runs its verb and says how it went.
+pub fn main(program: Program) -> ExitCode {
+    let mut command = command(program);
+    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let code = error.exit_code();
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    let parsed = match program {
+        Program::Fleet => Fleet::from_arg_matches(&matches).map(|f| (f.globals, f.verb)),
+        Program::Mosaic => Mosaic::from_arg_matches(&matches).map(|m| match m.verb {
+            MosaicVerb::Fleet(verb) => (m.globals, verb),
+        }),
+    };
+    let (globals, verb) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
+    let out = Output::new(globals.no_color);
+    match run(&globals, verb, &out) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Code(code)) => ExitCode::from(code),
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(u8::try_from(error.kind.code()).unwrap_or(4))
+        }
+    }
+}
+
+/// The whole command, for parsing, completions and man pages.
+pub fn command(program: Program) -> clap::Command {
+    match program {
+        Program::Fleet => Fleet::command(),
+        Program::Mosaic => Mosaic::command(),
+    }
+}
+
+fn run(globals: &Globals, verb: FleetVerb, out: &Output) -> Result<Answer, Error> {
+    let context = || Context::new(globals, out);
+    match verb {
+        FleetVerb::Completions(args) => completions::run(args, out),
+        FleetVerb::Man(args) => man::run(args, &context()?),
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Kind::Machine, error)
+    }
+}

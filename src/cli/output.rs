@@ -1,0 +1,101 @@
+//! The one place that prints. Results go to stdout, messages for people to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use owo_colors::{OwoColorize, Style};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Where and how to print.
+#[derive(Debug, Clone)]
+pub struct Output {
+    colour: bool,
+    colour_err: bool,
+}
+
+impl Output {
+    /// Colour only on a terminal, and never where `--no-color`, `NO_COLOR` or `TERM=dumb` say so.
+    pub fn new(no_color: bool) -> Self {
+        let wanted = !no_color
+            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        Self {
+            colour: wanted && io::stdout().is_terminal(),
+            colour_err: wanted && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether results may be coloured.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Whether stdout is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Columns of the terminal; `None` where stdout is none.
+    pub fn width(&self) -> Option<u16> {
+        if !self.is_terminal() {
+            return None;
+        }
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        columns.or_else(|| crate::host::terminal::columns(io::stdout()))
+    }
+
+    /// A line of the result.
+    pub fn line(&self, text: impl std::fmt::Display) {
+        to(&mut io::stdout().lock(), format_args!("{text}\n"));
+    }
+
+    /// Text of the result as it stands, without a line end of its own.
+    pub fn raw(&self, bytes: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        quiet_if_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    }
+
+    /// The result as JSON, alone on stdout.
+    pub fn json(&self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(value).map_err(Error::machine)?;
+        self.line(text);
+        Ok(())
+    }
+
+    /// A message for people.
+    pub fn note(&self, text: impl std::fmt::Display) {
+        to(&mut io::stderr().lock(), format_args!("{text}\n"));
+    }
+
+    /// A message for people that should not be overlooked.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        self.note(format_args!("{} {text}", self.styled("warning:", Style::new().yellow().bold())));
+    }
+
+    /// An error with what to do next.
+    pub fn error(&self, error: &Error) {
+        self.note(format_args!("{} {error}", self.styled("error:", Style::new().red().bold())));
+        for hint in &error.hints {
+            self.note(format_args!("{} {hint}", self.styled("hint:", Style::new().cyan().bold())));
+        }
+    }
+
+    fn styled(&self, text: &str, style: Style) -> String {
+        if self.colour_err { text.style(style).to_string() } else { text.to_owned() }
+    }
+}
+
+fn to(stream: &mut impl Write, text: std::fmt::Arguments<'_>) {
+    quiet_if_closed(stream.write_fmt(text).and_then(|()| stream.flush()));
+}
+
+/// A reader that has gone away (`fleet ps | head`) ends the program without a word, as every tool
+/// in a pipe does; a full disk must not look like success.
+fn quiet_if_closed(result: io::Result<()>) {
+    match result {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(_) => std::process::exit(4),
+    }
+}

@@ -1,0 +1,1 @@
+//! Environment files: one text that systemd and a POSIX shell read alike.

@@ -1,0 +1,6 @@
+//! The door to the machine: the only place with effects.
+//!
+//! One outside program or interface, one file. What is read is parsed by pure functions beside it.
+
+pub mod terminal;
+pub mod users;

@@ -1,0 +1,211 @@
+//! Every path the project reads or writes, hung from a user's home and `$MOSAIC_HOME`.
+//!
+//! Only names of places: nothing here touches the disk, so tests pass a temporary folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT, SocketName, TenantId};
+
+/// One tenant's places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    home: PathBuf,
+    mosaic: PathBuf,
+}
+
+/// `$MOSAIC_HOME` relative to the home where nobody says otherwise.
+pub const DEFAULT_MOSAIC: &str = ".config/mosaic";
+/// Where systemd looks for a user's own units, relative to the home.
+pub const UNITS: &str = ".config/systemd/user";
+
+impl Layout {
+    /// The places of a user whose home is `home`; `mosaic` is `$MOSAIC_HOME` where it is not the
+    /// default.
+    pub fn new(home: impl Into<PathBuf>, mosaic: Option<PathBuf>) -> Self {
+        let home = home.into();
+        let mosaic = mosaic.unwrap_or_else(|| home.join(DEFAULT_MOSAIC));
+        Self { home, mosaic }
+    }
+
+    /// The user's home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// `$MOSAIC_HOME`.
+    pub fn mosaic(&self) -> &Path {
+        &self.mosaic
+    }
+
+    /// `$MOSAIC_HOME` as a unit file writes it: below `%h` where it is below the home, so that the
+    /// unit reads the same for every tenant. A `%` of the path itself is doubled.
+    pub fn mosaic_in_unit(&self) -> String {
+        let escaped = |p: &Path| p.display().to_string().replace('%', "%%");
+        match self.mosaic.strip_prefix(&self.home) {
+            Ok(rest) => format!("%h/{}", escaped(rest)),
+            Err(_) => escaped(&self.mosaic),
+        }
+    }
+
+    /// The definition.
+    pub fn roster(&self) -> PathBuf {
+        self.fleet().join("roster.yaml")
+    }
+
+    /// `$MOSAIC_HOME/fleet`.
+    pub fn fleet(&self) -> PathBuf {
+        self.mosaic.join("fleet")
+    }
+
+    /// The folder of the agents' environment files.
+    pub fn agents(&self) -> PathBuf {
+        self.fleet().join("agents")
+    }
+
+    /// The rendered EnvironmentFile of one agent.
+    pub fn agent_env(&self, agent: &AgentName) -> PathBuf {
+        self.agents().join(format!("{agent}.env"))
+    }
+
+    /// The operator's own overrides for one agent; never written by us.
+    pub fn agent_local_env(&self, agent: &AgentName) -> PathBuf {
+        self.agents().join(format!("{agent}.local.env"))
+    }
+
+    /// The folder of everything that changes while the fleet runs.
+    pub fn run(&self) -> PathBuf {
+        self.fleet().join("run")
+    }
+
+    /// One agent's heartbeat.
+    pub fn heartbeat(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.hb"))
+    }
+
+    /// What asks an agent's runtime for a beat at once.
+    pub fn probe(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.probe"))
+    }
+
+    /// The prompts that an agent's runtime has acknowledged, a JSON line each.
+    pub fn ack(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.ack"))
+    }
+
+    /// The supervisor's record of one agent: starts, the last end, the first beat.
+    pub fn record(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.record"))
+    }
+
+    /// The last lines of an agent's pane, kept when its process ended.
+    pub fn last_lines(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.last"))
+    }
+
+    /// Says that a person stopped the agent, and in which boot.
+    pub fn parked(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.parked"))
+    }
+
+    /// What a start by hand leaves for the pane's first step; removed once read.
+    pub fn launch(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.launch"))
+    }
+
+    /// Locks that bound how many agents start at once.
+    pub fn slots(&self) -> PathBuf {
+        self.run().join("slots")
+    }
+
+    /// The lock that one `apply` of this tenant holds.
+    pub fn apply_lock(&self) -> PathBuf {
+        self.run().join("apply.lock")
+    }
+
+    /// npm's global prefix, asked once at `init` and kept.
+    pub fn npm_prefix(&self) -> PathBuf {
+        self.run().join("npm-prefix")
+    }
+
+    /// The boot in which the fleet was last applied.
+    pub fn boot_record(&self) -> PathBuf {
+        self.run().join("boot.json")
+    }
+
+    /// The result of the last `verify`.
+    pub fn verify_record(&self) -> PathBuf {
+        self.run().join("verify.json")
+    }
+
+    /// Our tmux server's configuration.
+    pub fn tmux_conf(&self) -> PathBuf {
+        self.fleet().join("tmux.conf")
+    }
+
+    /// What we installed, with content hashes.
+    pub fn ledger(&self) -> PathBuf {
+        self.fleet().join("ledger.json")
+    }
+
+    /// Adapters, roles and profiles as installed.
+    pub fn framework(&self) -> PathBuf {
+        self.mosaic.join("framework")
+    }
+
+    /// The documented entry point that starts or reuses one session.
+    pub fn start_script(&self) -> PathBuf {
+        self.mosaic.join("tools/fleet/start-agent-session.sh")
+    }
+
+    /// Where the user's own units are.
+    pub fn units(&self) -> PathBuf {
+        self.home.join(UNITS)
+    }
+
+    /// The holder's unit file.
+    pub fn holder_unit(&self) -> PathBuf {
+        self.units().join(HOLDER_UNIT)
+    }
+
+    /// The agents' template unit file.
+    pub fn agent_template(&self) -> PathBuf {
+        self.units().join(AGENT_TEMPLATE)
+    }
+
+    /// The drop-in that carries one agent's own unit settings.
+    pub fn agent_drop_in(&self, agent: &AgentName) -> PathBuf {
+        self.units().join(format!("{}.d/mosaic.conf", agent.unit()))
+    }
+
+    /// The link by which `wanted_by` pulls `unit` in.
+    pub fn wants_link(&self, wanted_by: &str, unit: &str) -> PathBuf {
+        self.units().join(format!("{wanted_by}.wants")).join(unit)
+    }
+
+    /// Where a declarative host puts a tenant's roster and rendered files.
+    pub fn declared(tenant: &TenantId) -> PathBuf {
+        Path::new("/etc/mosaic/fleet").join(tenant.as_str())
+    }
+}
+
+/// The folder below which tmux keeps a user's sockets when nothing else is said: a plain login
+/// shell finds the fleet's socket there with `tmux -L NAME`.
+pub const TMUX_FOLDER: &str = "/tmp";
+
+/// The socket that `tmux -L name` uses for `uid` below `folder`.
+pub fn tmux_socket(folder: &Path, uid: u32, name: &SocketName) -> PathBuf {
+    folder.join(format!("tmux-{uid}")).join(name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_name_the_home_by_specifier_only_where_it_is_below_it() {
+        let below = Layout::new("/home/u", None);
+        assert_eq!(below.mosaic_in_unit(), "%h/.config/mosaic");
+        let outside = Layout::new("/home/u", Some("/srv/100%/m".into()));
+        assert_eq!(outside.mosaic_in_unit(), "/srv/100%%/m");
+    }
+}

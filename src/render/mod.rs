@@ -1,0 +1,101 @@
+//! Roster to files: what a tenant's home should hold, as data. Starts no program, writes nothing.
+
+use std::path::PathBuf;
+
+use crate::layout::Layout;
+use crate::names::{AgentName, HostName};
+
+/// What a render needs to know of the place it renders for; plain facts, found by the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The tenant's places.
+    pub layout: Layout,
+    /// The machine's name.
+    pub host: HostName,
+    /// The `fleet` program that units and scripts call, absolute.
+    pub program: PathBuf,
+    /// The tmux that units call, absolute.
+    pub tmux: PathBuf,
+}
+
+/// Everything a roster means for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Files by absolute path, sorted by path.
+    pub files: Vec<File>,
+    /// Links by absolute path, sorted by path: how units are pulled in at boot and by the holder.
+    pub links: Vec<Link>,
+    /// The units, the holder's first, then the agents' in the roster's order.
+    pub units: Vec<Unit>,
+}
+
+/// One file as it should stand.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where, absolute.
+    pub path: PathBuf,
+    /// Permission bits, 0600 or 0700.
+    pub mode: u32,
+    /// Its bytes; UTF-8.
+    pub content: String,
+    /// What the file is for, which tells what a change of it asks for.
+    pub role: Role,
+}
+
+impl std::fmt::Debug for File {
+    /// Leaves the content out: it may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "File({}, {:o}, {:?}, {} bytes)",
+            self.path.display(),
+            self.mode,
+            self.role,
+            self.content.len()
+        )
+    }
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The definition itself, written by `init` alone.
+    Roster,
+    /// The holder's unit: a change asks for a reload and, to take effect, for a restart of the
+    /// holder, which is a tenant's outage.
+    HolderUnit,
+    /// The agents' template unit: a change asks for a reload and restarts of all agents.
+    AgentTemplate,
+    /// One agent's drop-in: a change asks for a reload and a restart of that agent.
+    AgentDropIn(AgentName),
+    /// One agent's variables: a change asks for a restart of that agent; values are never shown.
+    AgentEnv(AgentName),
+    /// The server's configuration: read when the holder starts.
+    TmuxConf,
+    /// A script entry point: read at each call.
+    Script,
+    /// What agents and operators receive to read: roles, profiles, notes.
+    Framework,
+}
+
+/// One symbolic link as it should stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where, absolute.
+    pub path: PathBuf,
+    /// What it says, relative to its folder.
+    pub target: PathBuf,
+}
+
+/// One unit and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its full name.
+    pub name: String,
+    /// The agent it runs; the holder's has none.
+    pub agent: Option<AgentName>,
+    /// Whether it is pulled in at boot.
+    pub enabled: bool,
+    /// Whether it is wanted running now.
+    pub running: bool,
+}

@@ -1,0 +1,204 @@
+//! Facts about one tenant at one instant: data only, gathered by the host, judged elsewhere.
+//!
+//! What could not be found out is [`Fact::Unknown`] with the reason, never an empty value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::names::AgentName;
+
+/// Something that was looked at: known, or not known because of something.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact<T> {
+    /// It was seen.
+    Known(T),
+    /// It could not be seen; why, in words for people.
+    Unknown(String),
+}
+
+impl<T> Fact<T> {
+    /// The value, where it is known.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// Why it is not known, where it is not.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unknown(why) => Some(why),
+        }
+    }
+}
+
+impl<T, E: std::fmt::Display> From<Result<T, E>> for Fact<T> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(value) => Self::Known(value),
+            Err(error) => Self::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// One tenant at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When.
+    pub clock: Clock,
+    /// Whether logind starts the user's manager at boot.
+    pub linger: Fact<bool>,
+    /// The user's own service manager.
+    pub manager: Fact<Manager>,
+    /// Our units that the manager has loaded, by name; one that is absent is not loaded.
+    pub units: Fact<BTreeMap<String, UnitFacts>>,
+    /// Which units are pulled in by which: `(wanted_by, unit)`, read from the wants folders.
+    pub wants: Fact<BTreeSet<(String, String)>>,
+    /// The fleet's tmux server.
+    pub tmux: Fact<Tmux>,
+    /// What stands at the paths the plan is about; a path that is absent there has nothing.
+    pub files: BTreeMap<PathBuf, Fact<FileFacts>>,
+    /// Each agent's heartbeat file, its bytes; absent where there is none.
+    pub beats: BTreeMap<AgentName, Fact<Vec<u8>>>,
+    /// Each agent's supervisor record, its text.
+    pub records: BTreeMap<AgentName, Fact<String>>,
+    /// Agents that a person stopped, with the boot in which it was done.
+    pub parked: BTreeMap<AgentName, Fact<String>>,
+    /// The processes concerned, by pid: panes, their descendants, supervisors.
+    pub processes: BTreeMap<i32, Process>,
+    /// Memory in use of each unit's cgroup in bytes, where the kernel accounts for it.
+    pub memory: BTreeMap<String, u64>,
+}
+
+/// The instant: three clocks read together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clock {
+    /// Seconds since 1970, UTC.
+    pub unix: f64,
+    /// CLOCK_BOOTTIME in seconds.
+    pub boottime: f64,
+    /// This boot.
+    pub boot_id: String,
+}
+
+/// The user's service manager.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manager {
+    /// Its version, as it says itself, for instance `252.39-1~deb12u2`.
+    pub version: String,
+    /// When it started, CLOCK_MONOTONIC in seconds.
+    pub started: f64,
+}
+
+/// What the manager says of one unit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnitFacts {
+    /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
+    pub load: String,
+    /// `active`, `activating`, `failed`, `inactive`, `deactivating`, `reloading`.
+    pub active: String,
+    /// `running`, `dead`, `auto-restart`, `start-pre`, and so on.
+    pub sub: String,
+    /// Details; `None` where they were not asked for or could not be had.
+    pub detail: Option<UnitDetail>,
+}
+
+/// Single properties of a unit, asked for only where they are needed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnitDetail {
+    /// Pid of its main process; 0 for none.
+    pub main_pid: i32,
+    /// Its cgroup below the hierarchy's root, empty while it has none.
+    pub cgroup: String,
+    /// What it said of itself last.
+    pub status_text: String,
+    /// `success`, `exit-code`, `signal`, `timeout`, `protocol`, `resources`, and so on.
+    pub result: String,
+    /// Exit code or signal number of its last main process.
+    pub exit_status: i32,
+    /// `CLD_EXITED` 1, `CLD_KILLED` 2, `CLD_DUMPED` 3; 0 while it never ran.
+    pub exit_code: i32,
+    /// When it became active, CLOCK_MONOTONIC in seconds; 0 for never.
+    pub active_since: f64,
+    /// The file it was read from.
+    pub fragment: String,
+    /// Its drop-ins.
+    pub drop_ins: Vec<String>,
+    /// Whether its files changed since they were read.
+    pub needs_reload: bool,
+    /// systemd's word: `enabled`, `disabled`, `masked`, `linked`, and so on; for people, not for
+    /// judgement.
+    pub file_state: String,
+}
+
+/// The fleet's tmux server as it answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tmux {
+    /// Nothing listens on the socket.
+    Absent,
+    /// It answered.
+    Running {
+        /// The server's pid.
+        pid: i32,
+        /// Its version, `3.3a`.
+        version: String,
+        /// Its panes.
+        panes: Vec<Pane>,
+    },
+}
+
+/// One pane; an agent's session has one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pane {
+    /// The session's name.
+    pub session: String,
+    /// tmux's own id, `%3`.
+    pub id: String,
+    /// Pid of its process, also after its end.
+    pub pid: i32,
+    /// Whether its process has ended.
+    pub dead: bool,
+    /// Exit code, where it ended by one.
+    pub dead_status: Option<i32>,
+    /// Signal, where it ended by one.
+    pub dead_signal: Option<i32>,
+    /// Name of what runs in the foreground.
+    pub command: String,
+    /// Seconds since 1970 of the window's last output.
+    pub activity: f64,
+    /// How many clients that can type are attached.
+    pub attached: u32,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FileFacts {
+    /// A plain file.
+    File {
+        /// Its bytes.
+        content: Vec<u8>,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A symbolic link and what it says.
+    Link(PathBuf),
+    /// Something else: a folder, a FIFO, a device.
+    Other(String),
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Process {
+    /// Its parent.
+    pub parent: i32,
+    /// `/proc/PID/comm`.
+    pub comm: String,
+    /// `/proc/PID/cmdline`, split.
+    pub argv: Vec<String>,
+    /// Last component of its cgroup: the unit it runs in.
+    pub unit: String,
+    /// CLOCK_BOOTTIME of its start in seconds.
+    pub started: f64,
+}
