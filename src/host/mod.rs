@@ -2,5 +2,8 @@
 //!
 //! One outside program or interface, one file. What is read is parsed by pure functions beside it.
 
+pub mod cgroup;
+pub mod clock;
+pub mod process;
 pub mod terminal;
 pub mod users;

@@ -2,3 +2,10 @@
 //!
 //! They are what programs of different versions say to each other, so each is versioned or open to
 //! further lines, and each reader bounds what it takes.
+
+pub mod record;
+
+/// The value of the first line `key=value`.
+pub fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+}

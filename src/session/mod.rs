@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+pub mod backoff;
+mod gate;
+mod signals;
+mod slots;
+
 /// Runs the internal entry that the first argument names, before anything else is loaded: what
 /// stands behind every agent for days must stay small.
 pub fn entry() -> Option<ExitCode> {

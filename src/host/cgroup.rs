@@ -1,0 +1,99 @@
+//! Cgroups: which unit a process is in, and moving one into ours.
+//!
+//! A user's service manager owns the cgroups below it, and with `Delegate=yes` a unit's processes
+//! own the unit's. So a supervisor moves a pane itself, by the file that systemd would write for
+//! it: no bus is needed, and a bus that is away holds up no start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where cgroup file systems are mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The cgroup of a process below its hierarchy's root, from the text of `/proc/PID/cgroup`: the
+/// unified hierarchy's, else that which systemd names its own on older hosts.
+pub fn path_in(text: &str) -> Option<&str> {
+    let unified = text.lines().find_map(|l| l.strip_prefix("0::"));
+    let named = || text.lines().find_map(|l| l.split_once(":name=systemd:").map(|(_, path)| path));
+    match unified {
+        // Under a hybrid hierarchy without a manager there, everything sits in its root.
+        Some("/") => named().or(unified),
+        Some(path) => Some(path),
+        None => named(),
+    }
+}
+
+/// The last component of a cgroup's path: the unit.
+pub fn unit_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The cgroup that a process is in, below its hierarchy's root.
+pub fn of(pid: i32) -> io::Result<String> {
+    let file = format!("/proc/{pid}/cgroup");
+    let text = std::fs::read_to_string(&file)?;
+    path_in(&text).map(str::to_owned).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{file} names no cgroup of systemd's"))
+    })
+}
+
+/// This process's own cgroup.
+pub fn own() -> io::Result<String> {
+    of(i32::try_from(std::process::id()).unwrap_or(0))
+}
+
+/// Moves a process into the cgroup at `path` and proves that it is there.
+pub fn move_into(path: &str, pid: i32) -> io::Result<()> {
+    for folder in folders(Path::new(ROOT), path) {
+        std::fs::write(folder.join("cgroup.procs"), pid.to_string()).map_err(|e| {
+            io::Error::new(e.kind(), format!("move pid {pid} into {}: {e}", folder.display()))
+        })?;
+    }
+    let now = of(pid)?;
+    if now == path {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("pid {pid} is in {now} after it was moved into {path}")))
+}
+
+/// The folders that stand for a cgroup: one on a unified hierarchy, two on a hybrid one.
+fn folders(root: &Path, path: &str) -> Vec<PathBuf> {
+    let below = path.trim_start_matches('/');
+    if root.join("cgroup.procs").exists() {
+        return vec![root.join(below)];
+    }
+    ["unified", "systemd"].iter().map(|h| root.join(h).join(below)).filter(|f| f.exists()).collect()
+}
+
+/// How many processes of the cgroup at `path`, or below it, the OOM killer has ended; `None` where
+/// the kernel does not account for its memory.
+pub fn oom_kills(path: &str) -> Option<u64> {
+    let file = folders(Path::new(ROOT), path).first()?.join("memory.events");
+    oom_kills_in(&std::fs::read_to_string(file).ok()?)
+}
+
+fn oom_kills_in(text: &str) -> Option<u64> {
+    text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_is_found_under_every_kind_of_hierarchy() {
+        let unified = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-mosaic\\x2dagent.slice/mosaic-agent@a.service\n";
+        assert_eq!(path_in(unified).map(unit_of), Some("mosaic-agent@a.service"));
+        let hybrid = "3:memory:/x\n1:name=systemd:/user.slice/u.service\n0::/user.slice/u.service\n";
+        assert_eq!(path_in(hybrid).map(unit_of), Some("u.service"));
+        let legacy = "3:memory:/x\n1:name=systemd:/a/b.scope\n0::/\n";
+        assert_eq!(path_in(legacy).map(unit_of), Some("b.scope"));
+        assert_eq!(path_in("3:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn oom_kills_are_not_mistaken_for_oom_group_kills() {
+        assert_eq!(oom_kills_in("low 0\noom 4\noom_kill 3\noom_group_kill 2\n"), Some(3));
+        assert_eq!(oom_kills_in("low 0\n"), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! The gate: a pane's first step waits here until its supervisor has it in the unit's cgroup.
+//!
+//! A socket in `fleet/run` that only the user can reach. The pane connects and waits for one byte;
+//! the connection closes on exec, so its end tells the supervisor that the runtime has begun, and
+//! text before the end says why it has not. A supervisor that dies closes the gate, and the pane
+//! ends with it: nothing ever runs outside its unit.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+
+use crate::names::AgentName;
+
+/// How long a pane waits for its supervisor.
+const PANE_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest complaint that a pane can make.
+const LONGEST: usize = 2048;
+
+/// The supervisor's side.
+pub struct Gate(UnixListener);
+
+/// One pane that waits at the gate.
+pub struct Waiting {
+    stream: UnixStream,
+    /// Its pid, as the kernel says.
+    pub pid: i32,
+}
+
+impl Gate {
+    /// Opens the gate of `agent`. The working directory becomes `run`: a socket's address is short
+    /// (108 bytes), and a home may be deep.
+    pub fn open(run: &Path, agent: &AgentName) -> io::Result<Self> {
+        std::env::set_current_dir(run)?;
+        let name = file(agent);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&name)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener))
+    }
+
+    /// To wait for a pane.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// A pane that has come, if it is one of this user's.
+    pub fn accept(&self) -> io::Result<Option<Waiting>> {
+        let stream = match self.0.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let peer = getsockopt(&stream, PeerCredentials)?;
+        if peer.uid() != nix::unistd::geteuid().as_raw() {
+            return Ok(None);
+        }
+        Ok(Some(Waiting { stream, pid: peer.pid() }))
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if let Ok(address) = self.0.local_addr()
+            && let Some(path) = address.as_pathname()
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Waiting {
+    /// Lets the pane go on.
+    pub fn let_in(&mut self) -> io::Result<()> {
+        self.stream.write_all(b"g")
+    }
+
+    /// To wait for what the pane says.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    /// What the pane says once it is readable: nothing when the runtime has begun.
+    pub fn outcome(self) -> io::Result<Option<String>> {
+        let mut text = Vec::new();
+        self.stream.take(LONGEST as u64).read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        Ok((!text.is_empty()).then_some(text))
+    }
+}
+
+/// The pane's side: waits to be let in. Keep what it returns open until exec.
+pub fn wait_at(run: &Path, agent: &AgentName) -> io::Result<UnixStream> {
+    std::env::set_current_dir(run)?;
+    let mut stream = UnixStream::connect(file(agent))?;
+    stream.set_read_timeout(Some(PANE_PATIENCE))?;
+    let mut go = [0];
+    stream.read_exact(&mut go)?;
+    Ok(stream)
+}
+
+fn file(agent: &AgentName) -> String {
+    format!("{agent}.gate")
+}

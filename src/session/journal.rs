@@ -1,0 +1,179 @@
+//! What the supervisor says: to systemd its state and status, to the record what it knows.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use super::backoff;
+use super::ending::Ending;
+use crate::host::clock;
+use crate::host::runfiles;
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::runfile::{self, record};
+use crate::runfile::record::{End, Record, State};
+
+/// Lines of an ended pane that are kept.
+const LAST_LINES: usize = 40;
+/// How long systemd waits for the next word while a start is held back on purpose.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The supervisor's voice.
+pub struct Journal {
+    /// What is known so far.
+    pub record: Record,
+    path: PathBuf,
+    last_lines: PathBuf,
+}
+
+impl Journal {
+    /// The record that the supervisor before this one left, if it can be read.
+    pub fn previous(layout: &Layout, agent: &AgentName) -> Option<Record> {
+        let bytes = runfiles::read_bounded(&layout.record(agent), record::LONGEST).ok()??;
+        Record::parse(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// A voice for `agent`.
+    pub fn new(layout: &Layout, agent: &AgentName, mut record: Record) -> Self {
+        record.supervisor = env!("CARGO_PKG_VERSION").to_owned();
+        record.supervisor_pid = i32::try_from(std::process::id()).unwrap_or(0);
+        Self { record, path: layout.record(agent), last_lines: layout.last_lines(agent) }
+    }
+
+    /// Says what is being done.
+    pub fn phase(&mut self, state: State, status: &str) {
+        self.tell(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(micros(PATIENCE))]);
+        self.write(state, status);
+    }
+
+    /// Says that the start is held back.
+    pub fn hold_back(&mut self, left: Duration) {
+        let last = self.record.last_end.map_or_else(String::new, |e| format!(", last {}", words(e)));
+        let status = format!(
+            "ended {} times too soon{last}; next try in {} s",
+            self.record.quick_ends,
+            left.as_secs().max(1)
+        );
+        self.record.next_try = Some(clock::boottime() + left.as_secs_f64());
+        self.tell(&[NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(micros(left + PATIENCE))]);
+        self.write(State::Backoff, &status);
+    }
+
+    /// The runtime runs in the unit's cgroup: the unit is up.
+    pub fn running(&mut self, pid: i32) {
+        self.record.runtime_pid = Some(pid);
+        self.record.started = Some(clock::boottime());
+        let status = format!("running, pid {pid}");
+        self.write(State::Running, &status);
+        self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    }
+
+    /// Notes the runtime's first heartbeat, once there is one; whether there is.
+    pub fn note_first_beat(&mut self, layout: &Layout, agent: &AgentName) -> bool {
+        let Some(started) = self.record.started else { return false };
+        let Ok(Some(bytes)) = runfiles::read_bounded(&layout.heartbeat(agent), record::LONGEST) else {
+            return false;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let number = |key| runfile::value(&text, key).and_then(|v| v.trim().parse::<f64>().ok());
+        let of_this_boot = runfile::value(&text, "boot_id").is_none_or(|b| b.trim() == self.record.boot_id);
+        // A runtime of somebody else's may write the three plain lines alone: then the file's age
+        // is the beat's.
+        let beat = number("first").or_else(|| number("boottime")).or_else(|| {
+            let age = std::fs::metadata(layout.heartbeat(agent)).ok()?.modified().ok()?.elapsed().ok()?;
+            Some(clock::boottime() - age.as_secs_f64())
+        });
+        // One clock tick of tolerance: the beat's clock was read by another process.
+        match beat.filter(|b| of_this_boot && *b >= started - 0.05) {
+            Some(beat) => {
+                self.record.first_beat = Some(beat);
+                let (state, status) = (self.record.state, self.record.status.clone());
+                self.write(state, &status);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Keeps what the pane showed last.
+    pub fn keep_last_lines(&self, screen: Option<String>) {
+        let Some(screen) = screen else { return };
+        let lines: Vec<&str> = screen.trim_end().lines().collect();
+        let mut text = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        text.push('\n');
+        let _ = runfiles::write_atomic(&self.last_lines, text.as_bytes());
+    }
+
+    /// The runtime has ended by itself: the unit ends the same way, at once.
+    pub fn ended(&mut self, end: End, oom_kills: Option<u64>) -> Ending {
+        let now = clock::boottime();
+        // The cgroup is new with every start, and its count with it.
+        if let Some(kills @ 1..) = oom_kills {
+            self.record.oom_kills = self.record.oom_kills.saturating_add(kills);
+            self.record.last_oom = Some(now);
+        }
+        self.record.quick_ends = backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, end);
+        self.note_end(end, now);
+        let oom = if oom_kills.is_some_and(|k| k > 0) { " (the OOM killer was here)" } else { "" };
+        let status = match end {
+            End::Exit(code) if backoff::INCURABLE.contains(&code) => {
+                format!("the runtime ended, {}: not retried, since that can't cure it", words(end))
+            }
+            _ => format!("the runtime ended, {}{oom}", words(end)),
+        };
+        self.tell(&[NotifyState::Status(&status)]);
+        self.write(State::Ended, &status);
+        Ending::Runtime(end)
+    }
+
+    /// A stop was asked for and carried out.
+    pub fn stopped(&mut self) -> Ending {
+        self.record.quick_ends = 0;
+        self.write(State::Ended, "stopped");
+        Ending::Stopped
+    }
+
+    /// A start came to nothing.
+    pub fn fail(&mut self, why: String) -> Ending {
+        let now = clock::boottime();
+        self.record.quick_ends = self.record.quick_ends.saturating_add(1);
+        self.note_end(End::Unknown, now);
+        self.tell(&[NotifyState::Status(&why)]);
+        self.write(State::Ended, &why);
+        Ending::failed(why)
+    }
+
+    fn note_end(&mut self, end: End, now: f64) {
+        self.record.last_end = Some(end);
+        self.record.last_end_boottime = Some(now);
+        self.record.last_end_at = Some(clock::rfc3339(clock::unix()));
+        self.record.runtime_pid = None;
+    }
+
+    fn write(&mut self, state: State, status: &str) {
+        self.record.state = state;
+        status.clone_into(&mut self.record.status);
+        // A full disk must not end an agent: ps then says that the record is old.
+        let _ = runfiles::write_atomic(&self.path, self.record.text().as_bytes());
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        let _: io::Result<()> = sd_notify::notify(states);
+    }
+}
+
+fn words(end: End) -> String {
+    match end {
+        End::Exit(127) => "exit code 127 (program not found)".to_owned(),
+        End::Exit(78) => "exit code 78 (configuration)".to_owned(),
+        End::Exit(code) => format!("exit code {code}"),
+        End::Signal(signal) => format!("signal {signal}"),
+        End::Unknown => "status unknown: the tmux server is gone".to_owned(),
+    }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,131 @@
+//! What an agent's environment files say, with the defaults of a start by hand filled in.
+//!
+//! The rendered file is ours, the local one the operator's: it is read after ours and wins, except
+//! for the variables that say who the agent is and where it lives.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::envfile;
+use crate::layout::Layout;
+use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, SocketName};
+use crate::render::pane;
+
+/// Variables that AGENT.local.env may not change.
+pub const PROTECTED: [&str; 6] = [
+    "MOSAIC_HOME",
+    "MOSAIC_TMUX_SOCKET",
+    "MOSAIC_TMUX_HOLDER",
+    "MOSAIC_AGENT_NAME",
+    "MOSAIC_TENANT_ID",
+    "MOSAIC_HOST",
+];
+
+/// One agent's variables: every one of them reaches the runtime.
+#[derive(Clone, Default)]
+pub struct Settings {
+    vars: BTreeMap<String, String>,
+}
+
+/// A variable of an environment file that can't be what it says.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// An environment file that is there can't be read.
+    #[error("read {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A name is not one.
+    #[error("MOSAIC_TMUX_SOCKET: {0}")]
+    Socket(NameError),
+}
+
+impl Settings {
+    /// Reads the agent's two files, where they are.
+    pub fn read(layout: &Layout, agent: &AgentName) -> Result<Self, Unusable> {
+        let mut vars: BTreeMap<String, String> = file(&layout.agent_env(agent))?.into_iter().collect();
+        let local = file(&layout.agent_local_env(agent))?;
+        vars.extend(local.into_iter().filter(|(name, _)| !PROTECTED.contains(&name.as_str())));
+        let mut settings = Self { vars };
+        settings.address(layout, agent);
+        Ok(settings)
+    }
+
+    /// Variables that are set already win over the files; the agent's name is the one it was
+    /// started by.
+    pub fn overridden_by(mut self, set: impl IntoIterator<Item = (String, String)>, layout: &Layout, agent: &AgentName) -> Self {
+        self.vars.extend(set);
+        self.address(layout, agent);
+        self
+    }
+
+    fn address(&mut self, layout: &Layout, agent: &AgentName) {
+        let mut set = |name: &str, value: String| self.vars.insert(name.to_owned(), value);
+        set("MOSAIC_AGENT_NAME", agent.to_string());
+        set("MOSAIC_HOME", layout.mosaic().display().to_string());
+        let defaults = [
+            ("MOSAIC_TMUX_SOCKET", DEFAULT_SOCKET),
+            ("MOSAIC_TMUX_HOLDER", DEFAULT_HOLDER_SESSION),
+            ("MOSAIC_AGENT_RUNTIME", "pi"),
+        ];
+        for (name, value) in defaults {
+            self.vars.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let workdir = || layout.home().display().to_string();
+        self.vars.entry("MOSAIC_AGENT_WORKDIR".to_owned()).or_insert_with(workdir);
+    }
+
+    /// Every variable, by name.
+    pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// A variable's value; an empty one counts as not set.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    /// The tmux socket's name.
+    pub fn socket(&self) -> Result<SocketName, Unusable> {
+        SocketName::parse(self.value("MOSAIC_TMUX_SOCKET").unwrap_or(DEFAULT_SOCKET)).map_err(Unusable::Socket)
+    }
+
+    /// The agent's working directory.
+    pub fn workdir(&self) -> &Path {
+        Path::new(self.value("MOSAIC_AGENT_WORKDIR").unwrap_or("/"))
+    }
+
+    /// The pane command: the PATH prefix of the folders that are there now, and the command.
+    pub fn pane_command(&self, layout: &Layout, npm_prefix: Option<&Path>) -> String {
+        let candidates = [
+            self.value("MOSAIC_RUNTIME_BIN").map(PathBuf::from),
+            npm_prefix.map(|p| p.join("bin")),
+            Some(layout.home().join(".npm-global/bin")),
+            Some(layout.home().join(".local/bin")),
+        ];
+        let there: Vec<PathBuf> = candidates.into_iter().flatten().filter(|d| d.is_dir()).collect();
+        let there: Vec<&Path> = there.iter().map(PathBuf::as_path).collect();
+        let yolo = || format!("mosaic yolo {}", self.value("MOSAIC_AGENT_RUNTIME").unwrap_or("pi"));
+        let command = self.value("MOSAIC_AGENT_COMMAND").map_or_else(yolo, str::to_owned);
+        pane::pane_command(&there, &command)
+    }
+}
+
+/// npm's global prefix as it was kept at `init`.
+pub fn kept_npm_prefix(layout: &Layout) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(layout.npm_prefix()).ok()?;
+    let path = PathBuf::from(text.trim_end_matches('\n'));
+    path.is_absolute().then_some(path)
+}
+
+fn file(path: &Path) -> Result<Vec<(String, String)>, Unusable> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(envfile::parse(&String::from_utf8_lossy(&bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(Unusable::File { path: path.to_owned(), source }),
+    }
+}

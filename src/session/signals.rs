@@ -1,0 +1,98 @@
+//! Signals as events, so that every wait of the supervisor can be ended by a stop.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// The supervisor's signals.
+pub struct Signals {
+    fd: SignalFd,
+    stop: bool,
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The file at this place of the list is readable.
+    Ready(usize),
+    /// The time is over.
+    Timeout,
+    /// A stop was asked for. It stays asked for.
+    Stop,
+    /// SIGUSR1: a person wants a start that is held back to be tried now.
+    Now,
+}
+
+impl Signals {
+    /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1 of this process.
+    pub fn take() -> nix::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { fd, stop: false })
+    }
+
+    /// Waits until one of `files` is readable, a signal comes or `until` is reached; without
+    /// `until` for ever, and without waking up.
+    pub fn wait(&mut self, files: &[BorrowedFd<'_>], until: Option<Instant>) -> nix::Result<Wake> {
+        if self.stop {
+            return Ok(Wake::Stop);
+        }
+        loop {
+            let timeout = match until {
+                None => PollTimeout::NONE,
+                Some(until) => match until.checked_duration_since(Instant::now()) {
+                    None => PollTimeout::ZERO,
+                    Some(left) => rounded_up(left),
+                },
+            };
+            let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(files.len() + 1);
+            polled.push(PollFd::new(self.fd.as_fd(), PollFlags::POLLIN));
+            polled.extend(files.iter().map(|f| PollFd::new(*f, PollFlags::POLLIN)));
+            match poll(&mut polled, timeout) {
+                Ok(0) => return Ok(Wake::Timeout),
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error),
+            }
+            let ready = polled.iter().skip(1).position(|p| p.any().unwrap_or(false));
+            while let Some(signal) = self.fd.read_signal()? {
+                if signal.ssi_signo == Signal::SIGUSR1 as u32 {
+                    return Ok(Wake::Now);
+                }
+                self.stop = true;
+            }
+            if self.stop {
+                return Ok(Wake::Stop);
+            }
+            if let Some(at) = ready {
+                return Ok(Wake::Ready(at));
+            }
+        }
+    }
+
+    /// Waits for one file alone, deaf to signals: for what must be finished even when stopping.
+    pub fn finish(file: BorrowedFd<'_>, at_most: Duration) -> bool {
+        let until = Instant::now() + at_most;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match poll(&mut [PollFd::new(file, PollFlags::POLLIN)], rounded_up(left)) {
+                Ok(n) => return n > 0,
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// `poll` counts whole milliseconds; rounding down would spin through the last one.
+fn rounded_up(left: Duration) -> PollTimeout {
+    PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
+}

@@ -1,0 +1,205 @@
+//! The supervisor of one agent: it brings the pane into the unit's cgroup, tells systemd, waits for
+//! the end and passes it on. What it is doing stands in its status and in its record.
+//!
+//! It stays in memory for days behind every agent: no argument parser, no bus, no threads, and
+//! while the runtime runs it sleeps until something happens.
+
+use std::time::{Duration, Instant};
+
+use super::backoff;
+use super::ending::{self, Ending};
+use super::gate::Gate;
+use super::journal::Journal;
+use super::settings::{Settings, kept_npm_prefix};
+use super::signals::{Signals, Wake};
+use super::slots::{self, Admission, Slot};
+use super::watch::{self, Runtime};
+use crate::host::cgroup;
+use crate::host::clock;
+use crate::host::process;
+use crate::host::tmux::{NewSession, Server};
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::runfile::record::{End, Record, State};
+
+/// How long a pane may take from its session's start to the gate, and from there to its runtime.
+const PANE_WITHIN: Duration = Duration::from_secs(20);
+/// The longest pane command that is passed on a command line: tmux takes 16 KiB in all.
+const LONGEST_COMMAND: usize = 8 * 1024;
+
+/// Why a start came to nothing; each is tried again by systemd, with a growing delay.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// tmux did not do what it was asked.
+    #[error("{0}")]
+    Tmux(#[from] crate::host::tmux::TmuxError),
+    /// The system refused something.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The kernel refused something.
+    #[error("{0}")]
+    Kernel(#[from] nix::Error),
+    /// The environment files can't be used.
+    #[error("{0}")]
+    Settings(#[from] super::settings::Unusable),
+    /// The pane did not come to the gate, or its first step failed.
+    #[error("{0}")]
+    Pane(String),
+}
+
+/// How far a start got.
+enum Started {
+    Running(Runtime),
+    Stopped,
+}
+
+/// Supervises `agent` until its runtime has ended or a stop was asked for; never returns before.
+pub fn supervise(layout: &Layout, agent: &AgentName) -> Ending {
+    let mut signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(error) => return Ending::failed(format!("take over signals: {error}")),
+    };
+    let before = Journal::previous(layout, agent);
+    let now = clock::boottime();
+    let quick = before.as_ref().map_or(0, |r| backoff::quick_ends_inherited(r, now));
+    let mut record = Record::next(before, &clock::boot_id(), now);
+    record.quick_ends = quick.min(if record.starts == 1 { 0 } else { u32::MAX });
+    let mut journal = Journal::new(layout, agent, record);
+    let server = match Settings::read(layout, agent).and_then(|s| s.socket()) {
+        Ok(socket) => Server::of_fleet(&socket),
+        Err(error) => return journal.fail(error.to_string()),
+    };
+    match start(layout, agent, &server, &mut signals, &mut journal) {
+        Ok(Started::Running(runtime)) => {
+            let ending = watch::until_the_end(layout, agent, &server, runtime, &mut signals, &mut journal);
+            ending::leave_nothing(&server, agent);
+            ending
+        }
+        Ok(Started::Stopped) => {
+            ending::leave_nothing(&server, agent);
+            journal.stopped()
+        }
+        Err(error) => {
+            ending::leave_nothing(&server, agent);
+            journal.fail(error.to_string())
+        }
+    }
+}
+
+fn start(
+    layout: &Layout,
+    agent: &AgentName,
+    server: &Server,
+    signals: &mut Signals,
+    journal: &mut Journal,
+) -> Result<Started, Failed> {
+    if !hold_back(signals, journal)? {
+        return Ok(Started::Stopped);
+    }
+    let slot = match slots::take(&layout.slots(), signals, || journal.phase(State::Waiting, "waiting for a start slot"))? {
+        Admission::Admitted(slot) => slot,
+        Admission::Stopped => return Ok(Started::Stopped),
+    };
+    journal.phase(State::Starting, "starting");
+    let own = cgroup::own()?;
+    if let Some(pane) = server.session_pane(agent.as_str())? {
+        if !pane.dead {
+            return adopt(&own, pane.id, pane.pid, slot, journal).map(Started::Running);
+        }
+        server.kill_session(agent.as_str())?;
+    }
+    let settings = Settings::read(layout, agent)?;
+    std::fs::create_dir_all(settings.workdir())
+        .map_err(|e| Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display())))?;
+    let gate = Gate::open(&layout.run(), agent)?;
+    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
+    let pane_id = server.new_session(&NewSession {
+        name: agent.as_str(),
+        workdir: settings.workdir(),
+        argv: &pane_argv(layout, agent, (command.len() <= LONGEST_COMMAND).then_some(command)),
+    })?;
+    enter(&own, &gate, pane_id, slot, signals, journal)
+}
+
+/// Waits out the delay after ends that came too soon; `false` when a stop was asked for.
+fn hold_back(signals: &mut Signals, journal: &mut Journal) -> Result<bool, Failed> {
+    let delay = backoff::delay(journal.record.quick_ends);
+    let ended = journal.record.last_end_boottime.unwrap_or(0.0);
+    let left = ended + delay.as_secs_f64() - clock::boottime();
+    if delay.is_zero() || left <= 0.0 {
+        return Ok(true);
+    }
+    let left = Duration::from_secs_f64(left.min(delay.as_secs_f64()));
+    journal.hold_back(left);
+    match signals.wait(&[], Some(Instant::now() + left))? {
+        Wake::Stop => Ok(false),
+        Wake::Timeout | Wake::Now | Wake::Ready(_) => {
+            journal.record.next_try = None;
+            Ok(true)
+        }
+    }
+}
+
+/// Lets the pane through the gate once it is in the unit's cgroup, and waits until it is the
+/// runtime.
+fn enter(own: &str, gate: &Gate, pane_id: String, slot: Slot, signals: &mut Signals, journal: &mut Journal) -> Result<Started, Failed> {
+    let until = Instant::now() + PANE_WITHIN;
+    let mut pane = loop {
+        match signals.wait(&[gate.as_fd()], Some(until))? {
+            Wake::Stop => return Ok(Started::Stopped),
+            Wake::Timeout => {
+                return Err(Failed::Pane(format!("the pane's first step did not come within {} s", PANE_WITHIN.as_secs())));
+            }
+            Wake::Now => {}
+            Wake::Ready(_) => {
+                if let Some(pane) = gate.accept()? {
+                    break pane;
+                }
+            }
+        }
+    };
+    let pid = pane.pid;
+    let runtime = Runtime::new(pid, pane_id, own, slot)?;
+    cgroup::move_into(own, pid)?;
+    pane.let_in()?;
+    loop {
+        match signals.wait(&[pane.as_fd()], Some(until))? {
+            Wake::Stop => return Ok(Started::Stopped),
+            Wake::Timeout => return Err(Failed::Pane("the pane did not become the runtime in time".to_owned())),
+            Wake::Now => {}
+            Wake::Ready(_) => break,
+        }
+    }
+    if let Some(why) = pane.outcome()? {
+        return Err(Failed::Pane(why));
+    }
+    journal.running(pid);
+    Ok(Started::Running(runtime))
+}
+
+/// Takes over a live session of the agent's name, which somebody started by hand or an earlier
+/// supervisor left: its processes join the unit.
+fn adopt(own: &str, pane_id: String, pid: i32, slot: Slot, journal: &mut Journal) -> Result<Runtime, Failed> {
+    let runtime = Runtime::new(pid, pane_id, own, slot)?;
+    cgroup::move_into(own, pid)?;
+    for child in process::descendants(pid) {
+        // One that has ended meanwhile needs no move.
+        let _ = cgroup::move_into(own, child);
+    }
+    journal.running(pid);
+    Ok(runtime)
+}
+
+fn pane_argv(layout: &Layout, agent: &AgentName, command: Option<String>) -> Vec<std::ffi::OsString> {
+    let program = super::own_program();
+    let mut argv: Vec<std::ffi::OsString> = vec![program, "session".into(), "pane".into(), "--gate".into()];
+    argv.extend(["--home".into(), layout.mosaic().into(), agent.as_str().into()]);
+    argv.extend(command.map(Into::into));
+    argv
+}
+
+/// Whether this end is one that a start can't cure.
+pub fn incurable(end: End) -> bool {
+    matches!(end, End::Exit(code) if backoff::INCURABLE.contains(&code))
+}
+

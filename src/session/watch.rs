@@ -1,0 +1,174 @@
+//! The supervisor while the runtime runs: events only, and the end as systemd should see it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::ending::Ending;
+use super::journal::Journal;
+use super::signals::{Signals, Wake};
+use super::slots::Slot;
+use crate::host::cgroup;
+use crate::host::process;
+use crate::host::tmux::Server;
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::runfile::record::{End, State};
+
+/// How long a runtime may take to save itself after the hang-up; the unit's stop time is longer.
+const SAVES_ITSELF_WITHIN: Duration = Duration::from_secs(10);
+/// tmux reaps its children when it gets to it.
+const REAPED_WITHIN: Duration = Duration::from_secs(1);
+/// A start is over when the runtime has beaten or rests; after this time in any case.
+const START_TAKES: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The runtime in its pane.
+pub struct Runtime {
+    pid: i32,
+    pidfd: OwnedFd,
+    pane_id: String,
+    cgroup: String,
+    slot: Option<Slot>,
+}
+
+impl Runtime {
+    /// Takes hold of the pane's process before anything can happen to it.
+    pub fn new(pid: i32, pane_id: String, cgroup: &str, slot: Slot) -> io::Result<Self> {
+        let raw = Pid::from_raw(pid).ok_or_else(|| io::Error::other(format!("{pid} is no pid")))?;
+        let pidfd = pidfd_open(raw, PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd, pane_id, cgroup: cgroup.to_owned(), slot: Some(slot) })
+    }
+
+    fn signal(&self, signal: Signal) {
+        // One that has ended already needs none.
+        let _ = pidfd_send_signal(&self.pidfd, signal);
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
+        Signals::finish(self.pidfd.as_fd(), time)
+    }
+}
+
+/// Waits for the runtime's end or for a stop.
+pub fn until_the_end(
+    layout: &Layout,
+    agent: &AgentName,
+    server: &Server,
+    mut runtime: Runtime,
+    signals: &mut Signals,
+    journal: &mut Journal,
+) -> Ending {
+    let mut chores = Chores::new(layout, agent);
+    loop {
+        let wake = signals.wait(&[runtime.pidfd.as_fd()], chores.next());
+        match wake {
+            Ok(Wake::Ready(_)) => break,
+            Ok(Wake::Stop) => return stop(server, agent, &runtime, journal),
+            Ok(Wake::Timeout) => chores.look(&mut runtime, journal),
+            Ok(Wake::Now) => {}
+            Err(error) => return journal.fail(format!("wait for the runtime: {error}")),
+        }
+    }
+    chores.last_look(&mut runtime, journal);
+    let end = end_of(server, &runtime);
+    journal.keep_last_lines(server.capture(&runtime.pane_id).ok());
+    journal.ended(end, cgroup::oom_kills(&runtime.cgroup))
+}
+
+/// Hang-up, a bounded wait, then kill. The pane's terminal stays while the runtime saves itself.
+fn stop(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Journal) -> Ending {
+    journal.phase(State::Stopping, "stopping: the runtime has been hung up on");
+    runtime.signal(Signal::HUP);
+    if !runtime.ends_within(SAVES_ITSELF_WITHIN) {
+        let _ = server.kill_session(agent.as_str());
+        runtime.signal(Signal::KILL);
+        let _ = runtime.ends_within(REAPED_WITHIN);
+    }
+    journal.stopped()
+}
+
+/// How the pane's process ended. tmux is its parent and alone can say; it reaps when it gets to it.
+fn end_of(server: &Server, runtime: &Runtime) -> End {
+    let until = Instant::now() + REAPED_WITHIN;
+    let mut pause = Duration::from_millis(2);
+    while Instant::now() < until {
+        match server.pane(&runtime.pane_id) {
+            Ok(Some(pane)) if pane.dead => {
+                return match (pane.dead_signal, pane.dead_status) {
+                    (Some(signal), _) => End::Signal(signal),
+                    (None, Some(code)) => End::Exit(code),
+                    (None, None) => End::Unknown,
+                };
+            }
+            Ok(Some(_)) => std::thread::sleep(pause),
+            Ok(None) | Err(_) => return End::Unknown,
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    End::Unknown
+}
+
+/// What is looked at after the start, less and less often, and then no more.
+struct Chores<'a> {
+    layout: &'a Layout,
+    agent: &'a AgentName,
+    begun: Instant,
+    next: Option<Instant>,
+    cgroup_checked: bool,
+    beaten: bool,
+    cpu: Option<process::Usage>,
+}
+
+impl<'a> Chores<'a> {
+    fn new(layout: &'a Layout, agent: &'a AgentName) -> Self {
+        let begun = Instant::now();
+        Self { layout, agent, begun, next: Some(begun + LOOK_EVERY), cgroup_checked: false, beaten: false, cpu: None }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    fn look(&mut self, runtime: &mut Runtime, journal: &mut Journal) {
+        let age = self.begun.elapsed();
+        if !self.beaten {
+            self.beaten = journal.note_first_beat(self.layout, self.agent);
+        }
+        if runtime.slot.is_some() && (self.beaten || age > START_TAKES || self.rests(runtime.pid)) {
+            runtime.slot = None;
+        }
+        // A tmux that manages cgroups itself may move its pane after we did: look once more.
+        if !self.cgroup_checked && age > Duration::from_secs(1) {
+            self.cgroup_checked = true;
+            if cgroup::of(runtime.pid).is_ok_and(|now| now != runtime.cgroup) {
+                let _ = cgroup::move_into(&runtime.cgroup, runtime.pid);
+            }
+        }
+        let soon = runtime.slot.is_some() || !self.cgroup_checked;
+        self.next = match (soon, self.beaten) {
+            (true, _) => Some(LOOK_EVERY),
+            (false, true) => None,
+            // Waiting for a first beat: often while people look, then once in a beat's interval.
+            (false, false) if age < Duration::from_secs(60) => Some(Duration::from_millis(500)),
+            (false, false) => Some(Duration::from_secs(15)),
+        }
+        .map(|pause| Instant::now() + pause);
+    }
+
+    fn last_look(&mut self, runtime: &mut Runtime, journal: &mut Journal) {
+        if !self.beaten {
+            journal.note_first_beat(self.layout, self.agent);
+        }
+        runtime.slot = None;
+    }
+
+    /// Whether the runtime sleeps and has computed nothing since the last look: its start is over.
+    fn rests(&mut self, pid: i32) -> bool {
+        let now = process::usage(pid);
+        let before = std::mem::replace(&mut self.cpu, now);
+        matches!((before, now), (Some(before), Some(now)) if now.sleeping && now.ticks == before.ticks)
+    }
+}
