@@ -1,1 +1,0 @@
-//! Environment files: one text that systemd and a POSIX shell read alike.
