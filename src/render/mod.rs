@@ -1,5 +1,7 @@
 //! Roster to files: what a tenant's home should hold, as data. Starts no program, writes nothing.
 
+pub mod pane;
+
 use std::path::PathBuf;
 
 use crate::layout::Layout;
