@@ -5,5 +5,6 @@
 pub mod cgroup;
 pub mod clock;
 pub mod process;
+pub mod command;
 pub mod terminal;
 pub mod users;
