@@ -1,0 +1,78 @@
+# How commands run inside a rig: in the namespaces of its systemd and in a cgroup of its own.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # name, cg and rigs come from rig
+
+path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# enter COMMAND...: replaces this process by COMMAND inside. Standard streams, arguments and exit
+# code pass through as they are; nothing of the environment does.
+enter() {
+    local pid seat=$cg/payload/system.slice/rig.service
+    pid=$(leader) || fail "rig '$name' is not running"
+    # logind refuses a caller without a cgroup, and one from outside seems to have none.
+    { echo "$BASHPID" >"$seat/cgroup.procs"; } 2>/dev/null || fail "rig '$name' has not booted yet"
+    # What systemd gives to services, not what the caller happens to have.
+    umask 022
+    ulimit -Sn 1024
+    # nsenter stays outside as the parent: what happens to it shall happen to the command.
+    exec nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup \
+        /usr/bin/setpriv --pdeathsig KILL -- /usr/bin/env -i PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
+}
+
+inside_root() {
+    enter HOME=/root USER=root LOGNAME=root SHELL=/bin/bash /usr/bin/env -C /root "$@"
+}
+
+# As sudo does it, but without its own log and rules: ids, groups, home; no session, no XDG_RUNTIME_DIR.
+inside_as() {
+    local user=$1 entry gid home shell
+    shift
+    entry=$(inside_root getent passwd "$user") || fail "no user '$user' in rig '$name'"
+    IFS=: read -r _ _ _ gid _ home shell <<<"$entry"
+    enter HOME="$home" USER="$user" LOGNAME="$user" SHELL="$shell" \
+        /usr/bin/setpriv --reuid="$user" --regid="$gid" --init-groups --pdeathsig KILL -- \
+        /usr/bin/env -C "$home" "$@"
+}
+
+# systemd expands $ in a command, unless it is doubled.
+inside_login() {
+    local user=$1
+    shift
+    inside_root systemd-run --quiet --pipe --wait --collect --uid="$user" --property=PAMName=login \
+        --property=WorkingDirectory="~" -- "${@//\$/\$\$}"
+}
+
+inside_user() {
+    local user=$1
+    shift
+    inside_root useradd --create-home --shell /bin/bash "$@" "$user"
+}
+
+inside_install() {
+    local binary
+    mkdir -p "$rigs/bin"
+    for binary in fleet mosaic; do
+        (inside_copy "$(stripped "$1/$binary")" "/usr/bin/$binary")
+    done
+}
+
+# A copy of program $1 without its symbols, which are most of a debug build; kept until $1 is newer.
+stripped() {
+    local copy
+    copy=$rigs/bin/$(basename "$(dirname "$1")")-$(basename "$1")
+    if [[ ! $copy -nt $1 ]]; then
+        strip -o "$copy.$$" "$1" 2>/dev/null || cp "$1" "$copy.$$"
+        mv "$copy.$$" "$copy"
+    fi
+    echo "$copy"
+}
+
+# Written from inside, where the rig's own links mean what they say, and moved into place, since
+# a program that runs can't be written to.
+inside_copy() {
+    local source=$1 target=$2 mode
+    mode=$(stat -Lc %a "$source")
+    # shellcheck disable=SC2016 # expanded inside
+    inside_root sh -euc 'mkdir -p "$(dirname "$1")"; cat >"$1.new"; chmod "$2" "$1.new"; mv "$1.new" "$1"' \
+        sh "$target" "$mode" <"$source"
+}

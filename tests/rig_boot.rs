@@ -1,0 +1,172 @@
+//! The rig itself: what other tests rely on when they boot one.
+
+#[path = "common/rig.rs"]
+mod rig;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rig::{Rig, Suite};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+#[test]
+fn lingering_user_is_back_after_a_reboot_with_nobody_logged_in() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        let uid = rig.add_lingering_user("demo");
+        rig.write("/home/demo/notes/kept", "across a reboot", "demo");
+        let first = rig.boot_id();
+
+        rig.reboot();
+
+        assert_ne!(rig.boot_id(), first, "{suite:?}");
+        rig.wait_until("the user manager is back", BOUND, || rig.manager_runs(uid));
+        assert_eq!(rig.read("/home/demo/notes/kept"), "across a reboot");
+        let owner = rig.root_ok(&["stat", "-c", "%U", "/home/demo/notes/kept"]);
+        assert_eq!(owner.trim(), "demo");
+        let sessions = rig.root_ok(&["loginctl", "show-user", "--property=Sessions", "demo"]);
+        assert!(!sessions.contains("background"), "nobody is logged in: {sessions}");
+    }
+}
+
+#[test]
+fn disk_outlives_a_power_cut() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        let uid = rig.add_lingering_user("demo");
+        let (first, machine) = (rig.boot_id(), rig.read("/etc/machine-id"));
+
+        rig.kill_power();
+        assert_ne!(rig.root(&["true"]).code, 0, "a rig without power runs nothing");
+        rig.start();
+
+        assert_ne!(rig.boot_id(), first, "{suite:?}");
+        assert_eq!(rig.read("/etc/machine-id"), machine);
+        rig.wait_until("the user manager is back", BOUND, || rig.manager_runs(uid));
+    }
+}
+
+#[test]
+fn commands_run_as_they_were_given() {
+    if Rig::skipped() {
+        return;
+    }
+    let words =
+        ["two words", "", "'single' \"double\"", "line\nbreak", "$HOME ${x} $$ %h %%", "*", "-n", "\\", "é"];
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        rig.add_user("demo");
+        let mut argv = vec!["sh", "-c", r#"printf '<%s>' "$@"; cat; echo no >&2; exit 7"#, "sh"];
+        argv.extend(words);
+        let expected: String = words.iter().map(|word| format!("<{word}>")).collect();
+
+        let run = rig.as_user_with("demo", &argv, b"input\n").exits(7);
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr.as_str()),
+            (format!("{expected}input\n").as_str(), "no\n")
+        );
+        for run in [rig.root(&argv), rig.login("demo", &argv)] {
+            let run = run.exits(7);
+            assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), "no\n"), "{suite:?}");
+        }
+    }
+}
+
+#[test]
+fn only_a_login_has_a_session() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        let uid = rig.add_user("demo");
+        let facts = [
+            "sh",
+            "-c",
+            "id -u; pwd; echo $USER $HOME; echo \"${XDG_RUNTIME_DIR-none} ${XDG_SESSION_ID+session}\"",
+        ];
+
+        let bare = rig.as_user("demo", &facts).ok();
+        assert_eq!(bare, format!("{uid}\n/home/demo\ndemo /home/demo\nnone \n"));
+        let login = rig.login("demo", &facts).ok();
+        assert_eq!(
+            login,
+            format!("{uid}\n/home/demo\ndemo /home/demo\n/run/user/{uid} session\n"),
+            "{suite:?}"
+        );
+        rig.root_ok(&["fleet", "--version"]);
+        rig.as_user("demo", &["mosaic", "--version"]).ok();
+    }
+}
+
+#[test]
+fn killing_a_command_from_outside_ends_it_inside() {
+    if Rig::skipped() {
+        return;
+    }
+    let rig = Rig::boot(Suite::Bookworm);
+    rig.add_user("demo");
+    let sleeping = || rig.root(&["pgrep", "-u", "demo", "sleep"]).code == 0;
+    let mut child =
+        rig.as_user_command("demo", &["sleep", "600"]).stdin(Stdio::null()).spawn().expect("it starts");
+    rig.wait_until("the command runs", BOUND, sleeping);
+    child.kill().expect("it can be killed");
+    assert_eq!(child.wait().expect("it ends").signal(), Some(9));
+    rig.wait_until("the command has ended", BOUND, || !sleeping());
+}
+
+#[test]
+fn two_at_once_do_not_see_each_other_and_leave_nothing() {
+    if Rig::skipped() {
+        return;
+    }
+    let rigs = Rig::boot_all(Suite::both());
+    let [one, other] = &rigs;
+    assert_ne!(one.boot_id(), other.boot_id());
+    assert_ne!(one.read("/etc/machine-id"), other.read("/etc/machine-id"));
+    one.add_lingering_user("demo");
+    assert_ne!(other.root(&["id", "demo"]).code, 0);
+    one.reboot();
+    assert_eq!(other.root_ok(&["systemctl", "is-system-running"]).trim(), "running");
+
+    let left: Vec<_> = rigs.iter().map(|rig| (rig.name().to_owned(), rig.path())).collect();
+    drop(rigs);
+    for (name, path) in left {
+        assert!(!path.exists(), "{} is left", path.display());
+        assert_eq!(traces(&name), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// Mounts, control groups and processes of the rig of this name; not the dead, which have no
+/// command line any more and are for this machine's init to reap.
+fn traces(name: &str) -> Vec<String> {
+    let group = format!("mosaic-rig-{name}");
+    let mounts = fs::read_to_string("/proc/mounts").expect("/proc is there");
+    let mut traces: Vec<String> =
+        mounts.lines().filter(|line| line.contains(&group)).map(str::to_owned).collect();
+    for mount in mounts.lines().filter(|line| line.contains(" cgroup")) {
+        let point = mount.split(' ').nth(1).expect("a mount has a place");
+        let folder = Path::new(point).join(&group);
+        traces.extend(folder.exists().then(|| folder.display().to_string()));
+    }
+    for process in fs::read_dir("/proc").expect("/proc is there").flatten() {
+        let groups = fs::read_to_string(process.path().join("cgroup")).unwrap_or_default();
+        let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        if !command.is_empty() && groups.contains(&group)
+            || command.split('\0').any(|word| word.contains(&format!("/run/{name}/")))
+        {
+            traces.push(command.replace('\0', " "));
+        }
+    }
+    traces
+}
