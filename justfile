@@ -1,0 +1,25 @@
+# The scripts do the work and need no just: these are their short names.
+
+_list:
+    @just --list
+
+# boot a Debian system and show the main job in it
+demo:
+    ./demo
+
+# set up and run all tests
+test *flags:
+    ./check {{ flags }}
+
+# the tests that need no booted system
+quick:
+    ./check --quick
+
+# the tests that are too long for every change, too
+long:
+    ./check --long
+
+# boot Debian systems by hand: just rig boot NAME, just rig as NAME USER COMMAND...
+[positional-arguments]
+rig *arguments:
+    @tests/rig/rig "$@"
