@@ -4,7 +4,10 @@
 
 pub mod cgroup;
 pub mod clock;
-pub mod process;
 pub mod command;
+pub mod process;
+pub mod runfiles;
+pub mod systemd;
 pub mod terminal;
+pub mod tmux;
 pub mod users;

@@ -71,15 +71,14 @@ fn already_set(settings: &Settings) -> impl Iterator<Item = (String, String)> {
 /// A pane inherits the tmux server's environment, not the caller's, and no value may stand on a
 /// command line: so what the caller set is left in a file that only the user can read.
 fn leave_for_the_pane(layout: &Layout, agent: &AgentName, set: &[(String, String)]) -> Result<(), String> {
-    let names: Vec<(EnvName, &str)> = set
-        .iter()
-        .filter_map(|(name, value)| EnvName::parse(name).ok().map(|n| (n, value.as_str())))
-        .collect();
-    let vars: Vec<(&EnvName, &str)> = names.iter().map(|(n, v)| (n, *v)).collect();
-    let text = envfile::write(vars).map_err(|e| e.to_string())?;
+    let named = |(name, value): &'_ (String, String)| Some((EnvName::parse(name).ok()?, value.clone()));
+    let vars: Vec<(EnvName, String)> = set.iter().filter_map(named).collect();
+    let vars: Vec<(EnvName, &str)> =
+        vars.iter().map(|(name, value)| (name.clone(), value.as_str())).collect();
+    let text = envfile::write(&vars).map_err(|e| e.to_string())?;
     std::fs::create_dir_all(layout.run()).map_err(|e| format!("make {}: {e}", layout.run().display()))?;
     let path = layout.launch(agent);
-    runfiles::write_atomic(&path, text.as_bytes()).map_err(|e| format!("write {}: {e}", path.display()))
+    runfiles::replace(&path, text.as_bytes()).map_err(|e| format!("write {}: {e}", path.display()))
 }
 
 struct Call {
@@ -95,7 +94,13 @@ impl Call {
     }
 
     fn run(&self, args: &[&str]) -> bool {
-        let status = self.command().args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = self
+            .command()
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         status.is_ok_and(|s| s.success())
     }
 
@@ -105,7 +110,10 @@ impl Call {
 
     /// Whether nothing runs in the session any more; in doubt it is left alone.
     fn dead(&self, agent: &AgentName) -> bool {
-        let asked = self.command().args(["list-panes", "-s", "-F", "#{pane_dead}", "-t", &format!("={agent}")]).output();
+        let asked = self
+            .command()
+            .args(["list-panes", "-s", "-F", "#{pane_dead}", "-t", &format!("={agent}")])
+            .output();
         asked.is_ok_and(|o| {
             let answer = String::from_utf8_lossy(&o.stdout).into_owned();
             !answer.trim().is_empty() && answer.lines().all(|l| l == "1")
@@ -142,7 +150,11 @@ fn is_program(file: &Path) -> bool {
 /// npm's global prefix, where `init` has not kept it.
 fn ask_npm() -> Option<PathBuf> {
     let npm = on_path("npm")?;
-    let output = crate::host::command::Command::new(npm).args(["config", "get", "prefix"]).limit(NPM_WITHIN).run().ok()?;
+    let output = crate::host::command::Command::new(npm)
+        .args(["config", "get", "prefix"])
+        .within(NPM_WITHIN)
+        .run()
+        .ok()?;
     let prefix = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     prefix.is_absolute().then_some(prefix)
 }

@@ -25,7 +25,8 @@ pub fn holder_of(layout: &Layout, socket: &SocketName) {
 /// Whether the installed holder's server is the one on this socket.
 fn holds(layout: &Layout, socket: &SocketName) -> bool {
     let unit = std::fs::read_to_string(layout.holder_unit()).unwrap_or_default();
-    unit.lines().any(|l| l.starts_with("ExecStart=") && l.split_whitespace().any(|word| word == socket.as_str()))
+    unit.lines()
+        .any(|l| l.starts_with("ExecStart=") && l.split_whitespace().any(|word| word == socket.as_str()))
 }
 
 /// The fleet's server configuration; none at all where it is not installed. Never the user's.

@@ -10,7 +10,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Pid, geteuid};
 
 use crate::host::cgroup;
-use crate::host::tmux::Server;
+use crate::host::tmux::{Founding, NewSession};
 use crate::layout::{TMUX_FOLDER, tmux_socket};
 use crate::names::{SessionName, SocketName};
 
@@ -60,7 +60,11 @@ pub fn up(name: &SocketName, session: &SessionName, main_pid: Pid) -> Result<(),
         match listener(&socket).map_err(|e| format!("look at {}: {e}", socket.display()))? {
             Some(pid) => break pid,
             None if Instant::now() > until => {
-                return Err(format!("the tmux server (pid {main_pid}) does not listen on {} after {} s", socket.display(), LISTENS_WITHIN.as_secs()));
+                return Err(format!(
+                    "the tmux server (pid {main_pid}) does not listen on {} after {} s",
+                    socket.display(),
+                    LISTENS_WITHIN.as_secs()
+                ));
             }
             // tmux tells nobody when it begins to listen, and its folder may not exist to be watched.
             None => std::thread::sleep(pause),
@@ -70,17 +74,24 @@ pub fn up(name: &SocketName, session: &SessionName, main_pid: Pid) -> Result<(),
     if pid != main_pid.as_raw() {
         return Err(foreign(&socket, pid, name));
     }
-    let server = Server::of_fleet(name);
-    let made = match server.has_session(session.as_str()) {
-        Ok(true) => Ok(()),
-        Ok(false) => server.new_holder_session(session.as_str()),
-        Err(error) => Err(error),
-    };
+    let server = super::fleet_server(name);
+    let made = server.has_session(session.as_str()).and_then(|there| {
+        let rests = ["sleep".into(), "infinity".into()];
+        let new = NewSession {
+            name: session.as_str(),
+            folder: Path::new("/"),
+            argv: &rests,
+            size: None,
+            founding: Founding::Forbidden,
+        };
+        if there { Ok(()) } else { server.new_session(&new).map(drop) }
+    });
     made.map_err(|e| format!("make session {session} on socket {name}: {e}"))
 }
 
 fn foreign(socket: &Path, pid: i32, name: &SocketName) -> String {
-    let unit = cgroup::of(pid).map_or_else(|_| "an unknown unit".to_owned(), |path| cgroup::unit_of(&path).to_owned());
+    let unit = cgroup::of(pid)
+        .map_or_else(|_| "an unknown unit".to_owned(), |path| cgroup::unit_of(&path).to_owned());
     format!(
         "{} belongs to another tmux server: pid {pid}, of {unit}. It is left alone. Save what runs in it and end it with \
          `tmux -L {name} kill-server`, or choose another tmux.socket_name in the roster.",

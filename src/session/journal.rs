@@ -12,11 +12,9 @@ use crate::host::clock;
 use crate::host::runfiles;
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::runfile::{self, record};
 use crate::runfile::record::{End, Record, State};
+use crate::runfile::{self, record};
 
-/// Lines of an ended pane that are kept.
-const LAST_LINES: usize = 40;
 /// How long systemd waits for the next word while a start is held back on purpose.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -31,8 +29,7 @@ pub struct Journal {
 impl Journal {
     /// The record that the supervisor before this one left, if it can be read.
     pub fn previous(layout: &Layout, agent: &AgentName) -> Option<Record> {
-        let bytes = runfiles::read_bounded(&layout.record(agent), record::LONGEST).ok()??;
-        Record::parse(&String::from_utf8_lossy(&bytes))
+        Record::parse(&runfiles::read_text(&layout.record(agent), record::LONGEST)?)
     }
 
     /// A voice for `agent`.
@@ -73,10 +70,9 @@ impl Journal {
     /// Notes the runtime's first heartbeat, once there is one; whether there is.
     pub fn note_first_beat(&mut self, layout: &Layout, agent: &AgentName) -> bool {
         let Some(started) = self.record.started else { return false };
-        let Ok(Some(bytes)) = runfiles::read_bounded(&layout.heartbeat(agent), record::LONGEST) else {
+        let Some(text) = runfiles::read_text(&layout.heartbeat(agent), record::LONGEST) else {
             return false;
         };
-        let text = String::from_utf8_lossy(&bytes);
         let number = |key| runfile::value(&text, key).and_then(|v| v.trim().parse::<f64>().ok());
         let of_this_boot = runfile::value(&text, "boot_id").is_none_or(|b| b.trim() == self.record.boot_id);
         // A runtime of somebody else's may write the three plain lines alone: then the file's age
@@ -99,11 +95,9 @@ impl Journal {
 
     /// Keeps what the pane showed last.
     pub fn keep_last_lines(&self, screen: Option<String>) {
-        let Some(screen) = screen else { return };
-        let lines: Vec<&str> = screen.trim_end().lines().collect();
-        let mut text = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        text.push('\n');
-        let _ = runfiles::write_atomic(&self.last_lines, text.as_bytes());
+        if let Some(screen) = screen {
+            let _ = runfiles::replace(&self.last_lines, screen.as_bytes());
+        }
     }
 
     /// The runtime has ended by itself: the unit ends the same way, at once.
@@ -114,7 +108,8 @@ impl Journal {
             self.record.oom_kills = self.record.oom_kills.saturating_add(kills);
             self.record.last_oom = Some(now);
         }
-        self.record.quick_ends = backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, end);
+        self.record.quick_ends =
+            backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, end);
         self.note_end(end, now);
         let oom = if oom_kills.is_some_and(|k| k > 0) { " (the OOM killer was here)" } else { "" };
         let status = match end {
@@ -156,7 +151,7 @@ impl Journal {
         self.record.state = state;
         status.clone_into(&mut self.record.status);
         // A full disk must not end an agent: ps then says that the record is old.
-        let _ = runfiles::write_atomic(&self.path, self.record.text().as_bytes());
+        let _ = runfiles::replace(&self.path, self.record.text().as_bytes());
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {

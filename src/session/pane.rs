@@ -83,14 +83,14 @@ fn start(order: &Order) -> Refusal {
         .command
         .clone()
         .unwrap_or_else(|| settings.pane_command(&order.layout, kept_npm_prefix(&order.layout).as_deref()));
-    let error = Command::new("/bin/sh").arg("-c").arg(command).env_clear().envs(environment(&settings)).exec();
+    let error =
+        Command::new("/bin/sh").arg("-c").arg(command).env_clear().envs(environment(&settings)).exec();
     Refusal(TEMPORARY, format!("run /bin/sh: {error}"))
 }
 
 /// The agent's files, and what a start by hand left for this pane alone.
 fn read(order: &Order) -> Result<Settings, Refusal> {
-    let settings =
-        Settings::read(&order.layout, &order.agent).map_err(|e| Refusal(CONFIG, e.to_string()))?;
+    let settings = Settings::read(&order.layout, &order.agent).map_err(|e| Refusal(CONFIG, e.to_string()))?;
     if order.gated {
         return Ok(settings);
     }
@@ -157,7 +157,9 @@ fn limit(settings: &Settings) -> Result<(), Refusal> {
 }
 
 fn limit_of<'a>(settings: &'a Settings, what: &str) -> Option<(&'a str, &'a str)> {
-    settings.vars().find(|(name, value)| name.strip_prefix("MOSAIC_LIMIT_") == Some(what) && !value.is_empty())
+    settings
+        .vars()
+        .find(|(name, value)| name.strip_prefix("MOSAIC_LIMIT_") == Some(what) && !value.is_empty())
 }
 
 fn enter(workdir: &Path) -> Result<(), Refusal> {

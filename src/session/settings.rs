@@ -57,7 +57,12 @@ impl Settings {
 
     /// Variables that are set already win over the files; the agent's name is the one it was
     /// started by.
-    pub fn overridden_by(mut self, set: impl IntoIterator<Item = (String, String)>, layout: &Layout, agent: &AgentName) -> Self {
+    pub fn overridden_by(
+        mut self,
+        set: impl IntoIterator<Item = (String, String)>,
+        layout: &Layout,
+        agent: &AgentName,
+    ) -> Self {
         self.vars.extend(set);
         self.address(layout, agent);
         self
@@ -91,7 +96,8 @@ impl Settings {
 
     /// The tmux socket's name.
     pub fn socket(&self) -> Result<SocketName, Unusable> {
-        SocketName::parse(self.value("MOSAIC_TMUX_SOCKET").unwrap_or(DEFAULT_SOCKET)).map_err(Unusable::Socket)
+        SocketName::parse(self.value("MOSAIC_TMUX_SOCKET").unwrap_or(DEFAULT_SOCKET))
+            .map_err(Unusable::Socket)
     }
 
     /// The agent's working directory.

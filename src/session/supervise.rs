@@ -17,10 +17,10 @@ use super::watch::{self, Runtime};
 use crate::host::cgroup;
 use crate::host::clock;
 use crate::host::process;
-use crate::host::tmux::{NewSession, Server};
+use crate::host::tmux::{Founding, NewSession, Server};
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::runfile::record::{End, Record, State};
+use crate::runfile::record::{Record, State};
 
 /// How long a pane may take from its session's start to the gate, and from there to its runtime.
 const PANE_WITHIN: Duration = Duration::from_secs(20);
@@ -66,7 +66,7 @@ pub fn supervise(layout: &Layout, agent: &AgentName) -> Ending {
     record.quick_ends = quick.min(if record.starts == 1 { 0 } else { u32::MAX });
     let mut journal = Journal::new(layout, agent, record);
     let server = match Settings::read(layout, agent).and_then(|s| s.socket()) {
-        Ok(socket) => Server::of_fleet(&socket),
+        Ok(socket) => super::fleet_server(&socket),
         Err(error) => return journal.fail(error.to_string()),
     };
     match start(layout, agent, &server, &mut signals, &mut journal) {
@@ -96,29 +96,35 @@ fn start(
     if !hold_back(signals, journal)? {
         return Ok(Started::Stopped);
     }
-    let slot = match slots::take(&layout.slots(), signals, || journal.phase(State::Waiting, "waiting for a start slot"))? {
+    let slot = match slots::take(&layout.slots(), signals, || {
+        journal.phase(State::Waiting, "waiting for a start slot")
+    })? {
         Admission::Admitted(slot) => slot,
         Admission::Stopped => return Ok(Started::Stopped),
     };
     journal.phase(State::Starting, "starting");
     let own = cgroup::own()?;
-    if let Some(pane) = server.session_pane(agent.as_str())? {
-        if !pane.dead {
-            return adopt(&own, pane.id, pane.pid, slot, journal).map(Started::Running);
-        }
+    let panes = server.panes(agent.as_str())?;
+    if let Some(pane) = panes.iter().find(|pane| !pane.dead) {
+        return adopt(&own, pane.id.clone(), pane.pid, slot, journal).map(Started::Running);
+    }
+    if !panes.is_empty() {
         server.kill_session(agent.as_str())?;
     }
     let settings = Settings::read(layout, agent)?;
-    std::fs::create_dir_all(settings.workdir())
-        .map_err(|e| Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display())))?;
+    std::fs::create_dir_all(settings.workdir()).map_err(|e| {
+        Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display()))
+    })?;
     let gate = Gate::open(&layout.run(), agent)?;
     let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
-    let pane_id = server.new_session(&NewSession {
+    let made = server.new_session(&NewSession {
         name: agent.as_str(),
-        workdir: settings.workdir(),
+        folder: settings.workdir(),
         argv: &pane_argv(layout, agent, (command.len() <= LONGEST_COMMAND).then_some(command)),
+        size: None,
+        founding: Founding::Forbidden,
     })?;
-    enter(&own, &gate, pane_id, slot, signals, journal)
+    enter(&own, &gate, made.pane, slot, signals, journal)
 }
 
 /// Waits out the delay after ends that came too soon; `false` when a stop was asked for.
@@ -142,13 +148,23 @@ fn hold_back(signals: &mut Signals, journal: &mut Journal) -> Result<bool, Faile
 
 /// Lets the pane through the gate once it is in the unit's cgroup, and waits until it is the
 /// runtime.
-fn enter(own: &str, gate: &Gate, pane_id: String, slot: Slot, signals: &mut Signals, journal: &mut Journal) -> Result<Started, Failed> {
+fn enter(
+    own: &str,
+    gate: &Gate,
+    pane_id: String,
+    slot: Slot,
+    signals: &mut Signals,
+    journal: &mut Journal,
+) -> Result<Started, Failed> {
     let until = Instant::now() + PANE_WITHIN;
     let mut pane = loop {
         match signals.wait(&[gate.as_fd()], Some(until))? {
             Wake::Stop => return Ok(Started::Stopped),
             Wake::Timeout => {
-                return Err(Failed::Pane(format!("the pane's first step did not come within {} s", PANE_WITHIN.as_secs())));
+                return Err(Failed::Pane(format!(
+                    "the pane's first step did not come within {} s",
+                    PANE_WITHIN.as_secs()
+                )));
             }
             Wake::Now => {}
             Wake::Ready(_) => {
@@ -165,7 +181,9 @@ fn enter(own: &str, gate: &Gate, pane_id: String, slot: Slot, signals: &mut Sign
     loop {
         match signals.wait(&[pane.as_fd()], Some(until))? {
             Wake::Stop => return Ok(Started::Stopped),
-            Wake::Timeout => return Err(Failed::Pane("the pane did not become the runtime in time".to_owned())),
+            Wake::Timeout => {
+                return Err(Failed::Pane("the pane did not become the runtime in time".to_owned()));
+            }
             Wake::Now => {}
             Wake::Ready(_) => break,
         }
@@ -197,9 +215,3 @@ fn pane_argv(layout: &Layout, agent: &AgentName, command: Option<String>) -> Vec
     argv.extend(command.map(Into::into));
     argv
 }
-
-/// Whether this end is one that a start can't cure.
-pub fn incurable(end: End) -> bool {
-    matches!(end, End::Exit(code) if backoff::INCURABLE.contains(&code))
-}
-

@@ -12,7 +12,7 @@ use super::signals::{Signals, Wake};
 use super::slots::Slot;
 use crate::host::cgroup;
 use crate::host::process;
-use crate::host::tmux::Server;
+use crate::host::tmux::{Server, Target};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::record::{End, State};
@@ -23,6 +23,8 @@ const SAVES_ITSELF_WITHIN: Duration = Duration::from_secs(10);
 const REAPED_WITHIN: Duration = Duration::from_secs(1);
 /// A start is over when the runtime has beaten or rests; after this time in any case.
 const START_TAKES: Duration = Duration::from_secs(10);
+/// Lines of an ended pane that are kept.
+const LAST_LINES: u32 = 40;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The runtime in its pane.
@@ -74,7 +76,7 @@ pub fn until_the_end(
     }
     chores.last_look(&mut runtime, journal);
     let end = end_of(server, &runtime);
-    journal.keep_last_lines(server.capture(&runtime.pane_id).ok());
+    journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
     journal.ended(end, cgroup::oom_kills(&runtime.cgroup))
 }
 
@@ -125,7 +127,15 @@ struct Chores<'a> {
 impl<'a> Chores<'a> {
     fn new(layout: &'a Layout, agent: &'a AgentName) -> Self {
         let begun = Instant::now();
-        Self { layout, agent, begun, next: Some(begun + LOOK_EVERY), cgroup_checked: false, beaten: false, cpu: None }
+        Self {
+            layout,
+            agent,
+            begun,
+            next: Some(begun + LOOK_EVERY),
+            cgroup_checked: false,
+            beaten: false,
+            cpu: None,
+        }
     }
 
     fn next(&self) -> Option<Instant> {

@@ -1,0 +1,223 @@
+//! Small files below `fleet/run`: replaced whole, read bounded, never through a link.
+//!
+//! Several programs write here at any moment. No fsync: what stands here is worth nothing after a
+//! power cut, and a disk must not be woken for it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::snapshot::FileFacts;
+
+/// Replaces a file's content at once: a reader sees the old or the new one, never a part. A link
+/// that stands there is replaced, not followed.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (folder, name) = split(path)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// What stands at a path; `None` where nothing does. Of a file at most `longest` bytes and one
+/// more are read, so that the caller sees that it is too long. Never waits: not for a FIFO's
+/// writer, not for a device.
+pub fn read(path: &Path, longest: usize) -> io::Result<Option<FileFacts>> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return unopened(path, error),
+    };
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Ok(Some(FileFacts::Other(kind(facts.file_type()).to_owned())));
+    }
+    let mut content = Vec::new();
+    file.take(longest as u64 + 1).read_to_end(&mut content)?;
+    Ok(Some(FileFacts::File { content, mode: facts.permissions().mode() & 0o7777 }))
+}
+
+/// The text of a plain file; `None` where there is none, or something else, or too much.
+pub fn read_text(path: &Path, longest: usize) -> Option<String> {
+    match read(path, longest) {
+        Ok(Some(FileFacts::File { content, .. })) if content.len() <= longest => {
+            String::from_utf8(content).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Adds a line at the end in one write. A file that has grown beyond `longest` begins anew with
+/// the later half of its lines: whoever follows it sees it shrink, as with any rotated log.
+pub fn append(path: &Path, line: &str, longest: usize) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other(format!(
+            "{} is {}, not a file",
+            path.display(),
+            kind(facts.file_type())
+        )));
+    }
+    if facts.len() as usize + line.len() <= longest {
+        return file.write_all(line.as_bytes());
+    }
+    let content = match read(path, usize::try_from(facts.len()).unwrap_or(usize::MAX))? {
+        Some(FileFacts::File { content, .. }) => content,
+        _ => Vec::new(),
+    };
+    let middle = content.len().saturating_sub(longest / 2);
+    let from = content[middle..].iter().position(|b| *b == b'\n').map_or(content.len(), |at| middle + at + 1);
+    replace(path, &[&content[from..], line.as_bytes()].concat())
+}
+
+/// Makes the folder, for its owner alone, with all above it.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// Takes the lock that a file stands for, and holds it as long as the result lives. Waits a few
+/// milliseconds at most: whoever holds it needs microseconds, or hangs.
+pub fn lock_briefly(path: &Path) -> io::Result<Option<Flock<File>>> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
+    for _ in 0..20 {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((back, nix::errno::Errno::EWOULDBLOCK)) => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err((_, errno)) => return Err(errno.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn unopened(path: &Path, error: io::Error) -> io::Result<Option<FileFacts>> {
+    match error.raw_os_error() {
+        Some(libc::ELOOP) => Ok(Some(FileFacts::Link(fs::read_link(path)?))),
+        Some(libc::ENXIO) => {
+            let found = fs::symlink_metadata(path)?.file_type();
+            Ok(Some(FileFacts::Other(kind(found).to_owned())))
+        }
+        _ => Err(error),
+    }
+}
+
+fn kind(found: fs::FileType) -> &'static str {
+    match () {
+        () if found.is_dir() => "a folder",
+        () if found.is_fifo() => "a FIFO",
+        () if found.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+fn split(path: &Path) -> io::Result<(&Path, &str)> {
+    let name = path.file_name().and_then(|n| n.to_str());
+    path.parent().zip(name).ok_or_else(|| io::Error::other(format!("{} is no file's path", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn content(path: &Path) -> String {
+        fs::read_to_string(path).expect("readable")
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_for_its_owner_alone_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.hb");
+        replace(&path, b"one").expect("written");
+        replace(&path, b"two").expect("written");
+        assert_eq!(content(&path), "two");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_what_it_leads_to_is_not_touched() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, other) = (dir.path().join("a.hb"), dir.path().join("other"));
+        fs::write(&other, "mine").expect("written");
+        symlink(&other, &path).expect("linked");
+        assert_eq!(read(&path, 100).expect("looked at"), Some(FileFacts::Link(other.clone())));
+        assert!(append(&path, "x\n", 100).is_err());
+        replace(&path, b"beat").expect("written");
+        assert_eq!((content(&path), content(&other)), ("beat".to_owned(), "mine".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_file_is_named_and_never_waited_for() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).expect("made");
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        for (path, kind) in [(fifo.as_path(), "a FIFO"), (dir.path(), "a folder"), (&socket, "a socket")] {
+            assert_eq!(read(path, 100).expect("looked at"), Some(FileFacts::Other(kind.to_owned())));
+        }
+        assert_eq!(read(&dir.path().join("none"), 100).expect("looked at"), None);
+    }
+
+    #[test]
+    fn one_byte_more_than_allowed_is_read_and_no_more() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("long");
+        fs::write(&path, "x".repeat(50)).expect("written");
+        let Some(FileFacts::File { content, .. }) = read(&path, 10).expect("read") else { panic!("a file") };
+        assert_eq!(content.len(), 11);
+        assert_eq!(read_text(&path, 10), None);
+        assert_eq!(read_text(&path, 50), Some("x".repeat(50)));
+    }
+
+    #[test]
+    fn a_file_that_grew_too_long_keeps_its_later_lines() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.ack");
+        for number in 0..100 {
+            append(&path, &format!("line {number:03}\n"), 200).expect("added");
+        }
+        let text = content(&path);
+        assert!(text.len() <= 200 && text.starts_with("line ") && text.ends_with("line 099\n"), "{text}");
+    }
+
+    #[test]
+    fn a_lock_that_somebody_holds_is_not_waited_for_long() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("lock");
+        let held = lock_briefly(&path).expect("a lock file");
+        assert!(held.is_some());
+        assert!(lock_briefly(&path).expect("a lock file").is_none());
+        drop(held);
+        assert!(lock_briefly(&path).expect("a lock file").is_some());
+    }
+}
