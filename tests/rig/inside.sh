@@ -15,7 +15,7 @@ enter() {
     umask 022
     ulimit -Sn 1024
     # nsenter stays outside as the parent: what happens to it shall happen to the command.
-    exec nsenter --target "$pid" --mount --uts --ipc --net --pid --cgroup \
+    exec nsenter --target "$pid" --mount --root --uts --ipc --net --pid --cgroup \
         /usr/bin/setpriv --pdeathsig KILL -- /usr/bin/env -i PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
 }
 
