@@ -10,8 +10,9 @@ cgroup2() {
 started() {
     local stat
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    # The name in parentheses may hold spaces; the 22nd field is the 20th after it.
-    awk '{ print $20 }' <<<"${stat##*) }"
+    # The name in parentheses may hold spaces. After it come the state (Z: dead, but not yet reaped)
+    # and, 19 fields on, the start time.
+    awk '$1 == "Z" { exit 1 } { print $20 }' <<<"${stat##*) }"
 }
 
 boot() {
@@ -23,25 +24,27 @@ boot() {
     choose "$@"
     lower=$(tree "$suite")
     gc || echo "rig: some old rigs could not be taken down" >&2
-    claim
+    claim "$suite"
     # From here on the caller gets a whole rig or nothing.
     trap 'status=$?; [[ $status == 0 ]] || down; exit $status' EXIT
-    echo "$suite" >"$run/suite"
     disk "$lower"
     machine_start
     echo "$name"
 }
 
-# The group is the claim on the name: it's one for all rigs of this machine, whatever their folder.
+# The folder comes into being whole; the group claims the name for all folders of this machine.
 claim() {
     # Whoever called this script owns the rig, unless it says who does.
-    local owner=${RIG_OWNER:-$PPID}
+    local suite=$1 owner=${RIG_OWNER:-$PPID} new=$rigs/run.new
     mkdir -p "$rigs/run"
     (
         flock 9
-        mkdir "$run" 2>/dev/null || fail "there is a rig '$name' already"
-        mkdir "$cg" 2>/dev/null || { rmdir "$run" && fail "another folder has a rig '$name'"; }
-        echo "$owner $(started "$owner")" >"$run/owner"
+        rm -rf "$new"
+        mkdir "$new"
+        echo "$suite" >"$new/suite"
+        echo "$owner $(started "$owner")" >"$new/owner"
+        mv -T "$new" "$run" 2>/dev/null || fail "there is a rig '$name' already"
+        mkdir "$cg" 2>/dev/null || { rm -r "$run" && fail "another folder has a rig '$name'"; }
     ) 9>"$rigs/run.lock"
 }
 
@@ -59,6 +62,7 @@ machine_start() {
     ! populated || fail "rig '$name' is running"
     mkdir -p "$cg/keeper"
     setsid bash "$here/rig" keep "$name" </dev/null >>"$run/console" 2>&1 &
+    disown
     within 5 populated || fail "rig '$name' did not start"
     up "" || fail "rig '$name' did not come up; its console and units:$(trouble)"
 }
