@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use mosaic_fleet::envfile;
 use mosaic_fleet::names::EnvName;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Text out of everything that some reader has a meaning for, and of any other characters.
