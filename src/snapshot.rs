@@ -101,6 +101,8 @@ pub struct UnitFacts {
     pub active: String,
     /// `running`, `dead`, `auto-restart`, `start-pre`, and so on.
     pub sub: String,
+    /// Type of the job that waits or runs for it, `start`, `stop`, `restart`; empty for none.
+    pub job: String,
     /// Details; `None` where they were not asked for or could not be had.
     pub detail: Option<UnitDetail>,
 }
@@ -114,6 +116,8 @@ pub struct UnitDetail {
     pub cgroup: String,
     /// What it said of itself last.
     pub status_text: String,
+    /// How often systemd restarted it by itself; restarts by a dependency are not among them.
+    pub restarts: u32,
     /// `success`, `exit-code`, `signal`, `timeout`, `protocol`, `resources`, and so on.
     pub result: String,
     /// Exit code or signal number of its last main process.

@@ -22,7 +22,7 @@ pub struct Caller {
 pub fn caller() -> Result<Caller> {
     let uid = users::get_effective_uid();
     let entry = users::get_user_by_uid(uid);
-    let name = entry.as_ref().map_or_else(|| uid.to_string(), |u| u.name().to_string_lossy().into_owned());
+    let name = name_of(uid);
     let from_environment = std::env::var_os("HOME").map(PathBuf::from).filter(|h| h.is_absolute());
     let home = from_environment.or_else(|| entry.map(|u| u.home_dir().to_path_buf())).ok_or_else(|| {
         Error::machine(format!(
@@ -39,10 +39,13 @@ pub fn foreign_home(caller: &Caller) -> Option<String> {
         return None;
     }
     let owner = std::fs::metadata(&caller.home).ok()?.uid();
-    (owner != 0).then(|| {
-        users::get_user_by_uid(owner)
-            .map_or_else(|| owner.to_string(), |u| u.name().to_string_lossy().into_owned())
-    })
+    (owner != 0).then(|| name_of(owner))
+}
+
+/// The user's name in the password database, or the uid where it has none.
+pub fn name_of(uid: u32) -> String {
+    users::get_user_by_uid(uid)
+        .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned())
 }
 
 /// The folder of the user's runtime files, by uid: the environment of cron and `sudo -u` lacks it.

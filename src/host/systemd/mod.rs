@@ -1,5 +1,20 @@
-//! placeholder
-/// x
-pub fn start_one(_uid: u32, _unit: &str) -> Result<(), String> {
-    Ok(())
-}
+//! The user's own service manager, spoken to over D-Bus: facts of units, batches of jobs, unit files.
+//!
+//! Synchronous outside, asynchronous inside. No `systemctl`, no environment variable: the manager is
+//! found by uid. Whether to act on what is seen is decided elsewhere.
+
+mod connection;
+mod error;
+mod exchange;
+#[cfg(test)]
+pub(in crate::host) mod fake;
+mod files;
+mod jobs;
+pub(in crate::host) mod proxy;
+mod units;
+
+pub use connection::{READ_LIMIT, Route, UserManager};
+pub use error::SystemdError;
+pub use files::{Enabled, LinkChange, WRITE_LIMIT};
+pub use jobs::{JobOutcome, JobRequest, JobResult, JobVerb, QueuedJob};
+pub use units::{Detail, Whom};

@@ -1,0 +1,219 @@
+//! The way to a user's manager: found by uid, never by environment, and bounded in time.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fmt, io};
+
+use zbus::connection::Builder;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, MatchRule, OwnedObjectPath};
+
+use super::error::SystemdError;
+use super::proxy::{MANAGER, MANAGER_PATH, ManagerProxy, SYSTEMD};
+use crate::host::users::{name_of, runtime_dir};
+
+/// How long a manager may take to answer a question.
+pub const READ_LIMIT: Duration = Duration::from_secs(2);
+
+/// By which way a manager is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The user's message bus.
+    Bus,
+    /// The manager's own socket, where there is no bus.
+    Private,
+}
+
+/// A user's service manager.
+///
+/// Every method blocks until it has its answer or its time is up; none may be called from inside a
+/// callback of another.
+pub struct UserManager {
+    pub(super) connection: Connection,
+    pub(super) limit: Duration,
+    subscribed: AtomicBool,
+    /// Where the units are that the manager told of; the place of a unit never changes.
+    pub(super) places: Mutex<HashMap<String, OwnedObjectPath>>,
+}
+
+impl fmt::Debug for UserManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserManager").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl UserManager {
+    /// Connects to the manager of `uid`: over the user's bus, or over the manager's own socket where
+    /// no bus listens.
+    pub fn connect(uid: u32) -> Result<Self, SystemdError> {
+        Self::connect_in(&runtime_dir(uid), uid)
+    }
+
+    /// Connects by one route only.
+    pub fn connect_by(uid: u32, route: Route) -> Result<Self, SystemdError> {
+        Self::connect_below(&runtime_dir(uid), uid, route)
+    }
+
+    fn connect_in(folder: &Path, uid: u32) -> Result<Self, SystemdError> {
+        if !folder.is_dir() {
+            return Err(SystemdError::NoRuntimeDir { uid, user: name_of(uid) });
+        }
+        match Self::connect_below(folder, uid, Route::Bus) {
+            Err(SystemdError::NoManager { .. }) => Self::connect_below(folder, uid, Route::Private),
+            other => other,
+        }
+    }
+
+    fn connect_below(folder: &Path, uid: u32, route: Route) -> Result<Self, SystemdError> {
+        let socket = folder.join(match route {
+            Route::Bus => "bus",
+            Route::Private => "systemd/private",
+        });
+        let stream = UnixStream::connect(&socket).map_err(|error| {
+            let seen = format!("{}: {error}", socket.display());
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => SystemdError::Refused { user: name_of(uid), seen },
+                _ => SystemdError::NoManager { uid, user: name_of(uid), seen },
+            }
+        })?;
+        let builder = Builder::unix_stream(stream);
+        let builder = match route {
+            Route::Bus => builder,
+            Route::Private => builder.p2p(),
+        };
+        let what = format!("reach the user manager of {}", name_of(uid));
+        let connection = bounded(&what, READ_LIMIT, builder.build()).map_err(|error| match error {
+            SystemdError::Garbled { seen, .. }
+            | SystemdError::Gone { seen, .. }
+            | SystemdError::Denied { seen, .. } => SystemdError::Refused { user: name_of(uid), seen },
+            other => other,
+        })?;
+        Ok(Self::over(connection))
+    }
+
+    /// The manager at the other end of a connection that stands.
+    pub(super) fn over(connection: Connection) -> Self {
+        Self {
+            connection,
+            limit: READ_LIMIT,
+            subscribed: AtomicBool::new(false),
+            places: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The same, with another limit for questions.
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Asks for JobRemoved signals, once: it has to stand before the first job is queued.
+    pub(super) async fn subscribe(&self) -> zbus::Result<()> {
+        if self.subscribed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.connection.is_bus() {
+            let rule = MatchRule::builder()
+                .msg_type(zbus::message::Type::Signal)
+                .sender(SYSTEMD)
+                .path(MANAGER_PATH)
+                .interface(MANAGER)
+                .member("JobRemoved")
+                .build()?;
+            zbus::fdo::DBusProxy::new(&self.connection).await?.add_match_rule(rule).await?;
+        }
+        manager(&self.connection).await?.subscribe().await?;
+        self.subscribed.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// The manager's proxy; without zbus' cache, which would ask for every property.
+pub(in crate::host) async fn manager(connection: &Connection) -> zbus::Result<ManagerProxy<'_>> {
+    ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await
+}
+
+/// Runs a call to its end on this thread, but no longer than `limit`.
+pub(in crate::host) fn bounded<T>(
+    what: &str,
+    limit: Duration,
+    call: impl Future<Output = zbus::Result<T>>,
+) -> Result<T, SystemdError> {
+    let done = zbus::block_on(async {
+        let runtime = zruntime::SharedRuntime::current().map_err(zbus::Error::from)?;
+        Ok(runtime.timeout(limit, call).await)
+    });
+    match done {
+        Ok(Ok(answer)) => answer.map_err(|error| SystemdError::from_call(what, error)),
+        Ok(Err(_)) => Err(SystemdError::Late { what: what.to_owned(), limit }),
+        Err(error) => Err(SystemdError::from_call(what, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::super::fake::Fake;
+    use super::*;
+
+    #[test]
+    fn without_a_bus_the_managers_own_socket_is_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("systemd")).expect("a folder");
+        let listener = UnixListener::bind(folder.path().join("systemd/private")).expect("a socket");
+        let accepted = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let (fake, ready) = Fake::serve(stream, |turn| turn.refuse("org.test.No", "not today"));
+            ready.recv().expect("it listens");
+            fake
+        });
+        let manager = UserManager::connect_in(folder.path(), 4321).expect("the private socket answers");
+        let fake = accepted.join().expect("it was accepted");
+        let error = manager.reload().expect_err("this manager reloads nothing");
+        assert!(error.to_string().ends_with(": not today"), "{error}");
+        drop(manager);
+        assert_eq!(fake.calls(), ["Reload"]);
+    }
+
+    #[test]
+    fn no_runtime_folder_and_no_manager_are_told_apart_and_name_their_cure() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = UserManager::connect_in(&folder.path().join("none"), 4321).expect_err("nothing there");
+        assert!(matches!(error, SystemdError::NoRuntimeDir { .. }), "{error}");
+        let shown = crate::error::Error::from(error);
+        assert_eq!(
+            (shown.kind.code(), &*shown.hints),
+            (4, &["sudo loginctl enable-linger 4321".to_owned()][..])
+        );
+
+        let error = UserManager::connect_in(folder.path(), 4321).expect_err("nothing listens");
+        assert!(matches!(error, SystemdError::NoManager { .. }), "{error}");
+        assert_eq!(error.cure().as_deref(), Some("sudo systemctl start user@4321.service"));
+    }
+
+    #[test]
+    fn a_bus_that_turns_us_away_is_a_refusal_and_not_an_absence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join("bus")).expect("a socket");
+        let porter = std::thread::spawn(move || drop(listener.accept().expect("a client")));
+        let error = UserManager::connect_in(folder.path(), 4321).expect_err("it hangs up");
+        assert!(matches!(error, SystemdError::Refused { .. }), "{error:?}");
+        porter.join().expect("it hung up");
+    }
+
+    #[test]
+    fn a_manager_that_does_not_answer_is_given_up_in_time() {
+        let (manager, fake) = Fake::manager(|_| {});
+        let manager = manager.with_limit(Duration::from_millis(50));
+        let error = manager.units(&["*"]).expect_err("no answer comes");
+        assert_eq!(error.to_string(), "list the user manager's units: no answer within 0.05 s");
+        drop(manager);
+        assert_eq!(fake.calls(), ["ListUnitsByPatterns"]);
+    }
+}

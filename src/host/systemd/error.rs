@@ -1,0 +1,147 @@
+//! Why a service manager could not be reached or did not do what was asked, in words for people and
+//! with the cure.
+
+use std::io;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Why systemd or logind gave no answer, or a bad one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SystemdError {
+    /// The user has no runtime folder: nobody is logged in and nothing lingers.
+    #[error("reach the user manager of {user}: /run/user/{uid} does not exist, so no user manager runs")]
+    NoRuntimeDir {
+        /// The user's number.
+        uid: u32,
+        /// The user's name.
+        user: String,
+    },
+    /// The runtime folder is there, the manager is not.
+    #[error("reach the user manager of {user}: {seen}")]
+    NoManager {
+        /// The user's number.
+        uid: u32,
+        /// The user's name.
+        user: String,
+        /// What was seen instead.
+        seen: String,
+    },
+    /// The bus turned us away before any call.
+    #[error("reach the user manager of {user}: the bus refused us: {seen}")]
+    Refused {
+        /// The user's name.
+        user: String,
+        /// What the bus said.
+        seen: String,
+    },
+    /// The system bus, or the service on it, is not there.
+    #[error("{what}: {seen}")]
+    NoService {
+        /// What was being done.
+        what: String,
+        /// What was seen.
+        seen: String,
+    },
+    /// The call is not allowed to this user.
+    #[error("{what}: not allowed: {seen}")]
+    Denied {
+        /// What was being done.
+        what: String,
+        /// What was said.
+        seen: String,
+    },
+    /// No answer in time.
+    #[error("{what}: no answer within {} s", limit.as_secs_f64())]
+    Late {
+        /// What was being done.
+        what: String,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The connection broke.
+    #[error("{what}: the connection broke: {seen}")]
+    Gone {
+        /// What was being done.
+        what: String,
+        /// How it broke.
+        seen: String,
+    },
+    /// The manager answered with an error of its own.
+    #[error("{what}: {message}")]
+    Answered {
+        /// What was being done.
+        what: String,
+        /// The error's D-Bus name, `org.freedesktop.systemd1.NoSuchUnit`.
+        name: String,
+        /// What it said.
+        message: String,
+    },
+    /// The answer is not what the interface promises.
+    #[error("{what}: an answer that is not understood: {seen}")]
+    Garbled {
+        /// What was being done.
+        what: String,
+        /// What was wrong with it.
+        seen: String,
+    },
+}
+
+impl SystemdError {
+    /// Sorts out what zbus says of a call.
+    pub(in crate::host) fn from_call(what: &str, error: zbus::Error) -> Self {
+        use zbus::fdo::Error as Fdo;
+        let what = what.to_owned();
+        match error {
+            zbus::Error::MethodError(name, said, _) => {
+                let message = said.unwrap_or_else(|| name.to_string());
+                Self::Answered { what, name: name.to_string(), message }
+            }
+            zbus::Error::FDO(error) => match *error {
+                Fdo::AccessDenied(seen)
+                | Fdo::AuthFailed(seen)
+                | Fdo::InteractiveAuthorizationRequired(seen) => Self::Denied { what, seen },
+                Fdo::ServiceUnknown(seen) | Fdo::NameHasNoOwner(seen) | Fdo::NoServer(seen) => {
+                    Self::NoService { what, seen }
+                }
+                Fdo::Disconnected(seen) | Fdo::NoReply(seen) => Self::Gone { what, seen },
+                Fdo::ZBus(error) => Self::from_call(&what, error),
+                other => {
+                    let name = zbus::DBusError::name(&other).to_string();
+                    let message = zbus::DBusError::description(&other).unwrap_or(&name).to_owned();
+                    Self::Answered { what, name, message }
+                }
+            },
+            zbus::Error::InputOutput(error) => Self::Gone { what, seen: error.to_string() },
+            zbus::Error::Connection(error, _) => Self::NoService { what, seen: error.to_string() },
+            other => Self::Garbled { what, seen: other.to_string() },
+        }
+    }
+
+    /// The connection ended before the answer.
+    pub(super) fn ended() -> zbus::Error {
+        io::Error::new(io::ErrorKind::BrokenPipe, "the other side closed it").into()
+    }
+
+    /// What to do next: a command that an admin or the user runs, where there is one.
+    pub fn cure(&self) -> Option<String> {
+        match self {
+            Self::NoRuntimeDir { user, .. } => Some(format!("sudo loginctl enable-linger {user}")),
+            Self::NoManager { uid, .. } => Some(format!("sudo systemctl start user@{uid}.service")),
+            Self::Refused { user, .. } => {
+                Some(format!("run it as {user} itself, for instance with sudo -u {user}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<SystemdError> for Error {
+    fn from(error: SystemdError) -> Self {
+        let shown = Error::machine(&error);
+        match error.cure() {
+            Some(cure) => shown.hint(cure),
+            None => shown,
+        }
+    }
+}

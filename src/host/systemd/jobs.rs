@@ -1,0 +1,504 @@
+//! Jobs in batches: all queued at once, each followed by its job's path to its own result, the whole
+//! bounded in time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use zbus::{Message, OwnedObjectPath};
+
+use super::connection::{UserManager, bounded, manager};
+use super::error::SystemdError;
+use super::exchange::{Arrival, call, converse};
+use super::proxy::{JobRemoved, MANAGER, MANAGER_PATH};
+
+/// What a job is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobVerb {
+    /// Start it; nothing where it is active.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop it where it is active, and start it in any case.
+    Restart,
+}
+
+/// One job to queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRequest {
+    /// The unit's name.
+    pub unit: String,
+    /// What to do with it.
+    pub verb: JobVerb,
+}
+
+/// What became of one requested job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOutcome {
+    /// The unit's name.
+    pub unit: String,
+    /// What was asked for.
+    pub verb: JobVerb,
+    /// How it ended.
+    pub result: JobResult,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobResult {
+    /// It did what was asked.
+    Done,
+    /// There was nothing to do.
+    Skipped,
+    /// The unit failed.
+    Failed,
+    /// A unit it depends on failed.
+    Dependency,
+    /// systemd's own time for it was up.
+    Timeout,
+    /// Another job took its place, or somebody canceled it.
+    Canceled,
+    /// Another word of systemd's: `invalid`, `assert`, `unsupported`, `collected`, `once`, `frozen`.
+    Ended(String),
+    /// The manager did not queue it; what it said.
+    Refused(String),
+    /// It had not ended when our time was up; it may still.
+    Never,
+    /// The connection broke before the result was known; how.
+    Unknown(String),
+}
+
+/// A job that waits or runs in the manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedJob {
+    /// Its number, for [`UserManager::cancel`].
+    pub id: u32,
+    /// Its unit.
+    pub unit: String,
+    /// systemd's word: `start`, `stop`, `restart`, `verify-active`, and so on.
+    pub kind: String,
+    /// `waiting` for others, or `running`.
+    pub state: String,
+}
+
+impl JobVerb {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Start => "StartUnit",
+            Self::Stop => "StopUnit",
+            Self::Restart => "RestartUnit",
+        }
+    }
+}
+
+impl fmt::Display for JobVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        })
+    }
+}
+
+impl JobRequest {
+    /// A job that starts `unit`.
+    pub fn start(unit: impl Into<String>) -> Self {
+        Self { unit: unit.into(), verb: JobVerb::Start }
+    }
+
+    /// A job that stops `unit`.
+    pub fn stop(unit: impl Into<String>) -> Self {
+        Self { unit: unit.into(), verb: JobVerb::Stop }
+    }
+
+    /// A job that restarts `unit`.
+    pub fn restart(unit: impl Into<String>) -> Self {
+        Self { unit: unit.into(), verb: JobVerb::Restart }
+    }
+}
+
+impl JobResult {
+    /// Whether the unit is now as asked.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Done | Self::Skipped)
+    }
+
+    fn from_word(word: &str) -> Self {
+        match word {
+            "done" => Self::Done,
+            "skipped" => Self::Skipped,
+            "failed" => Self::Failed,
+            "dependency" => Self::Dependency,
+            "timeout" => Self::Timeout,
+            "canceled" => Self::Canceled,
+            other => Self::Ended(other.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for JobResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Skipped => f.write_str("nothing to do"),
+            Self::Failed => f.write_str("failed"),
+            Self::Dependency => f.write_str("a unit it needs failed"),
+            Self::Timeout => f.write_str("systemd's time for it was up"),
+            Self::Canceled => f.write_str("canceled by another job"),
+            Self::Ended(word) => write!(f, "ended as {word}"),
+            Self::Refused(said) => write!(f, "refused: {said}"),
+            Self::Never => f.write_str("not ended yet when the time was up"),
+            Self::Unknown(why) => write!(f, "not known: {why}"),
+        }
+    }
+}
+
+impl UserManager {
+    /// Queues all `requests` at once and waits until each has its result, but no longer than `bound`.
+    ///
+    /// The outcomes stand in the order of the requests; `on_each` hears of each as it comes. An error
+    /// means that nothing was queued.
+    pub fn jobs(
+        &self,
+        requests: &[JobRequest],
+        bound: Duration,
+        on_each: impl FnMut(&JobOutcome),
+    ) -> Result<Vec<JobOutcome>, SystemdError> {
+        let what = "queue jobs with the user manager";
+        let calls = requests
+            .iter()
+            .map(|r| call(MANAGER_PATH, MANAGER, r.verb.method(), &(r.unit.as_str(), "replace")))
+            .collect::<zbus::Result<Vec<Message>>>()
+            .map_err(|error| SystemdError::from_call(what, error))?;
+        bounded(what, self.limit, self.subscribe())?;
+        let mut batch = Batch::new(requests, on_each);
+        let end = bounded(what, bound, async {
+            converse(&self.connection, &calls, |arrival| match batch.take(arrival) {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+            .await
+        });
+        Ok(match end {
+            Ok(()) => batch.close(&JobResult::Unknown("no result came".to_owned())),
+            Err(SystemdError::Late { .. }) => batch.close(&JobResult::Never),
+            Err(error) => batch.close(&JobResult::Unknown(error.to_string())),
+        })
+    }
+
+    /// The jobs that wait or run at this moment.
+    pub fn queued(&self) -> Result<Vec<QueuedJob>, SystemdError> {
+        let rows = bounded("list the user manager's jobs", self.limit, async {
+            manager(&self.connection).await?.list_jobs().await
+        })?;
+        let job = |(id, unit, kind, state, _, _)| QueuedJob { id, unit, kind, state };
+        Ok(rows.into_iter().map(job).collect())
+    }
+
+    /// Cancels one of them.
+    pub fn cancel(&self, job: &QueuedJob) -> Result<(), SystemdError> {
+        bounded(&format!("cancel the {} job of {}", job.kind, job.unit), self.limit, async {
+            manager(&self.connection).await?.cancel_job(job.id).await
+        })
+    }
+}
+
+/// The bookkeeping of a batch: which request waits for which job.
+///
+/// A job may be removed before the answer that names it is read, and several requests may share one.
+struct Batch<'a, F> {
+    requests: &'a [JobRequest],
+    results: Vec<Option<JobResult>>,
+    waiting: HashMap<OwnedObjectPath, Vec<usize>>,
+    removed: HashMap<OwnedObjectPath, JobResult>,
+    open: usize,
+    on_each: F,
+}
+
+impl<'a, F: FnMut(&JobOutcome)> Batch<'a, F> {
+    fn new(requests: &'a [JobRequest], on_each: F) -> Self {
+        Self {
+            requests,
+            results: vec![None; requests.len()],
+            waiting: HashMap::new(),
+            removed: HashMap::new(),
+            open: requests.len(),
+            on_each,
+        }
+    }
+
+    /// Books what arrived; how many requests are still open.
+    fn take(&mut self, arrival: Arrival) -> usize {
+        match arrival {
+            Arrival::Answer(place, Ok(message)) => match message.body().deserialize::<OwnedObjectPath>() {
+                Ok(job) => self.queued(place, job),
+                Err(error) => self.finish(place, JobResult::Unknown(error.to_string())),
+            },
+            Arrival::Answer(place, Err(error)) => {
+                let verdict = match SystemdError::from_call("queue a job", error) {
+                    SystemdError::Answered { message, .. } => JobResult::Refused(message),
+                    SystemdError::Denied { seen, .. } | SystemdError::NoService { seen, .. } => {
+                        JobResult::Refused(seen)
+                    }
+                    other => JobResult::Unknown(other.to_string()),
+                };
+                self.finish(place, verdict);
+            }
+            Arrival::Signal(message) => {
+                if let Some(signal) = JobRemoved::from_message(message)
+                    && let Ok(args) = signal.args()
+                {
+                    self.ended(args.job().clone().into(), JobResult::from_word(args.result()));
+                }
+            }
+        }
+        self.open
+    }
+
+    fn queued(&mut self, place: usize, job: OwnedObjectPath) {
+        match self.removed.get(&job).cloned() {
+            Some(result) => self.finish(place, result),
+            None => self.waiting.entry(job).or_default().push(place),
+        }
+    }
+
+    fn ended(&mut self, job: OwnedObjectPath, result: JobResult) {
+        for place in self.waiting.remove(&job).unwrap_or_default() {
+            self.finish(place, result.clone());
+        }
+        self.removed.insert(job, result);
+    }
+
+    fn finish(&mut self, place: usize, result: JobResult) {
+        let (Some(slot), Some(request)) = (self.results.get_mut(place), self.requests.get(place)) else {
+            return;
+        };
+        if slot.is_none() {
+            (self.on_each)(&outcome(request, result.clone()));
+            *slot = Some(result);
+            self.open -= 1;
+        }
+    }
+
+    /// Gives every request that is still open that result.
+    fn close(mut self, rest: &JobResult) -> Vec<JobOutcome> {
+        for place in 0..self.requests.len() {
+            self.finish(place, rest.clone());
+        }
+        let results = self.results.into_iter().flatten();
+        self.requests.iter().zip(results).map(|(request, result)| outcome(request, result)).collect()
+    }
+}
+
+fn outcome(request: &JobRequest, result: JobResult) -> JobOutcome {
+    JobOutcome { unit: request.unit.clone(), verb: request.verb, result }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::fake::{Fake, Turn};
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(30);
+
+    /// The unit a job is asked for; `None` for the subscription, which is answered.
+    fn unit(turn: &mut Turn) -> Option<String> {
+        if turn.method() == "Subscribe" {
+            turn.reply(&());
+            return None;
+        }
+        Some(turn.args::<(String, String)>().0)
+    }
+
+    fn starts(units: &[&str]) -> Vec<JobRequest> {
+        units.iter().copied().map(JobRequest::start).collect()
+    }
+
+    fn results(outcomes: &[JobOutcome]) -> Vec<(&str, &JobResult)> {
+        outcomes.iter().map(|o| (o.unit.as_str(), &o.result)).collect()
+    }
+
+    #[test]
+    fn each_job_has_its_own_result() {
+        let words = ["done", "skipped", "failed", "dependency", "timeout", "canceled", "invalid"];
+        let mut id = 0;
+        let (manager, fake) = Fake::manager(move |turn| {
+            let Some(unit) = unit(turn) else { return };
+            id += 1;
+            turn.queued(id);
+            turn.removed(id, &unit, &unit);
+        });
+        let mut heard = Vec::new();
+        let outcomes =
+            manager.jobs(&starts(&words), BOUND, |outcome| heard.push(outcome.unit.clone())).expect("queued");
+        let expected = [
+            ("done", &JobResult::Done),
+            ("skipped", &JobResult::Skipped),
+            ("failed", &JobResult::Failed),
+            ("dependency", &JobResult::Dependency),
+            ("timeout", &JobResult::Timeout),
+            ("canceled", &JobResult::Canceled),
+            ("invalid", &JobResult::Ended("invalid".to_owned())),
+        ];
+        assert_eq!(results(&outcomes), expected);
+        assert_eq!(heard, words);
+        let good: Vec<bool> = outcomes.iter().map(|o| o.result.is_good()).collect();
+        assert_eq!(good, [true, true, false, false, false, false, false]);
+        drop(manager);
+        let calls = fake.calls();
+        assert_eq!(calls.first().map(String::as_str), Some("Subscribe"), "signals are asked for first");
+        assert_eq!(calls.len(), 8);
+    }
+
+    #[test]
+    fn all_jobs_are_queued_before_the_first_has_ended() {
+        let mut open = Vec::new();
+        let (manager, _fake) = Fake::manager(move |turn| {
+            let Some(unit) = unit(turn) else { return };
+            open.push((turn.call(), unit));
+            if open.len() == 100 {
+                for (id, (call, unit)) in (0_u32..).zip(open.drain(..)) {
+                    turn.reply_to(&call, &super::super::fake::job_path(id));
+                    turn.removed(id, &unit, "done");
+                }
+            }
+        });
+        let requests: Vec<JobRequest> =
+            (0..100).map(|n| JobRequest::start(format!("a{n}.service"))).collect();
+        let outcomes = manager.jobs(&requests, BOUND, |_| {}).expect("queued");
+        assert!(outcomes.iter().all(|o| o.result == JobResult::Done));
+        assert!(outcomes.iter().zip(&requests).all(|(o, r)| o.unit == r.unit));
+    }
+
+    #[test]
+    fn a_job_that_does_not_end_in_our_time_is_neither_failed_nor_forgotten() {
+        let (manager, _fake) = Fake::manager(|turn| {
+            let Some(unit) = unit(turn) else { return };
+            match unit.as_str() {
+                "quick" => {
+                    turn.queued(1);
+                    turn.removed(1, "quick", "done");
+                }
+                "slow" => turn.queued(2),
+                _ => {}
+            }
+        });
+        let began = Instant::now();
+        let outcomes = manager
+            .jobs(&starts(&["slow", "unanswered", "quick"]), Duration::from_millis(300), |_| {})
+            .expect("queued");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        let expected =
+            [("slow", &JobResult::Never), ("unanswered", &JobResult::Never), ("quick", &JobResult::Done)];
+        assert_eq!(results(&outcomes), expected);
+    }
+
+    #[test]
+    fn a_job_that_is_removed_before_its_answer_still_has_its_result() {
+        let (manager, _fake) = Fake::manager(|turn| {
+            let Some(unit) = unit(turn) else { return };
+            turn.removed(7, &unit, "failed");
+            turn.queued(7);
+        });
+        let outcomes = manager.jobs(&starts(&["a"]), BOUND, |_| {}).expect("queued");
+        assert_eq!(results(&outcomes), [("a", &JobResult::Failed)]);
+    }
+
+    #[test]
+    fn two_requests_for_one_unit_share_its_job() {
+        let mut asked = 0;
+        let (manager, _fake) = Fake::manager(move |turn| {
+            let Some(unit) = unit(turn) else { return };
+            asked += 1;
+            turn.queued(5);
+            if asked == 2 {
+                turn.removed(5, &unit, "done");
+            }
+        });
+        let outcomes = manager.jobs(&starts(&["a", "a"]), BOUND, |_| {}).expect("queued");
+        assert_eq!(results(&outcomes), [("a", &JobResult::Done), ("a", &JobResult::Done)]);
+    }
+
+    #[test]
+    fn other_peoples_jobs_and_signals_in_masses_are_passed_over() {
+        let (manager, _fake) = Fake::manager(|turn| {
+            let Some(unit) = unit(turn) else { return };
+            turn.queued(1);
+            for id in 2..2000 {
+                turn.removed(id, &unit, "failed");
+                turn.signal("/x", "org.test", "Noise", &id);
+            }
+            turn.removed(1, &unit, "done");
+        });
+        let outcomes = manager.jobs(&starts(&["a"]), BOUND, |_| {}).expect("queued");
+        assert_eq!(results(&outcomes), [("a", &JobResult::Done)]);
+    }
+
+    #[test]
+    fn when_the_bus_goes_away_what_was_not_known_is_unknown_and_not_failed() {
+        let (manager, _fake) = Fake::manager(|turn| {
+            let Some(unit) = unit(turn) else { return };
+            match unit.as_str() {
+                "a" => {
+                    turn.queued(1);
+                    turn.removed(1, "a", "done");
+                }
+                "b" => turn.queued(2),
+                _ => turn.hang_up(),
+            }
+        });
+        let outcomes = manager.jobs(&starts(&["a", "b", "c"]), BOUND, |_| {}).expect("queued");
+        assert_eq!(outcomes[0].result, JobResult::Done);
+        for outcome in &outcomes[1..] {
+            assert!(
+                matches!(&outcome.result, JobResult::Unknown(why) if why.contains("broke")),
+                "{outcome:?}"
+            );
+        }
+        let error = manager.queued().expect_err("the connection is gone");
+        assert!(matches!(error, SystemdError::Gone { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_refused_job_says_what_the_manager_said() {
+        let (manager, _fake) = Fake::manager(|turn| {
+            if unit(turn).is_some() {
+                turn.refuse("org.freedesktop.systemd1.NoSuchUnit", "Unit a.service not found.");
+            }
+        });
+        let outcomes = manager.jobs(&starts(&["a.service"]), BOUND, |_| {}).expect("asked");
+        let said = JobResult::Refused("Unit a.service not found.".to_owned());
+        assert_eq!(results(&outcomes), [("a.service", &said)]);
+    }
+
+    #[test]
+    fn each_verb_is_its_own_call_and_takes_the_place_of_what_is_queued() {
+        let (manager, fake) = Fake::manager(|turn| {
+            if turn.method() == "Subscribe" {
+                return turn.reply(&());
+            }
+            let (unit, mode): (String, String) = turn.args();
+            assert_eq!(mode, "replace");
+            turn.queued(1);
+            turn.removed(1, &unit, "done");
+        });
+        let requests = [JobRequest::start("a"), JobRequest::stop("b"), JobRequest::restart("c")];
+        manager.jobs(&requests, BOUND, |_| {}).expect("queued");
+        manager.jobs(&requests[..1], BOUND, |_| {}).expect("queued");
+        drop(manager);
+        assert_eq!(fake.calls(), ["Subscribe", "StartUnit", "StopUnit", "RestartUnit", "StartUnit"]);
+    }
+
+    #[test]
+    fn nothing_is_queued_where_signals_can_not_be_had() {
+        let (manager, fake) = Fake::manager(|turn| turn.refuse("org.test.No", "no signals for you"));
+        let error = manager.jobs(&starts(&["a"]), BOUND, |_| {}).expect_err("no signals");
+        assert!(error.to_string().contains("no signals for you"), "{error}");
+        drop(manager);
+        assert_eq!(fake.calls(), ["Subscribe"]);
+    }
+}
