@@ -82,6 +82,11 @@ impl Layout {
         self.run().join(format!("{agent}.hb"))
     }
 
+    /// The lock under which a heartbeat is read and written by one program after another.
+    pub fn heartbeat_lock(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.hb.lock"))
+    }
+
     /// What asks an agent's runtime for a beat at once.
     pub fn probe(&self, agent: &AgentName) -> PathBuf {
         self.run().join(format!("{agent}.probe"))

@@ -60,8 +60,9 @@ pub struct Snapshot {
     pub tmux: Fact<Tmux>,
     /// What stands at the paths the plan is about; a path that is absent there has nothing.
     pub files: BTreeMap<PathBuf, Fact<FileFacts>>,
-    /// Each agent's heartbeat file, its bytes; absent where there is none.
-    pub beats: BTreeMap<AgentName, Fact<Vec<u8>>>,
+    /// What stands at each agent's heartbeat, of a file at most one byte more than a beat may have;
+    /// absent where there is nothing.
+    pub beats: BTreeMap<AgentName, Fact<FileFacts>>,
     /// Each agent's supervisor record, its text.
     pub records: BTreeMap<AgentName, Fact<String>>,
     /// Agents that a person stopped, with the boot in which it was done.

@@ -2,6 +2,13 @@
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::snapshot::Clock;
+
+/// The instant, by all three clocks that judgements need.
+pub fn now() -> Clock {
+    Clock { unix: unix(), boottime: boottime(), boot_id: boot_id() }
+}
+
 fn seconds(clock: ClockId) -> f64 {
     // These clocks are always there on the kernels that systemd 252 needs.
     clock_gettime(clock).map_or(0.0, |t| t.tv_sec() as f64 + t.tv_nsec() as f64 / 1e9)

@@ -3,6 +3,8 @@
 //! They are what programs of different versions say to each other, so each is versioned or open to
 //! further lines, and each reader bounds what it takes.
 
+pub mod ack;
+pub mod heartbeat;
 pub mod record;
 
 /// The value of the first line `key=value`.
