@@ -10,5 +10,6 @@ pub mod names;
 pub mod render;
 pub mod roster;
 pub mod runfile;
+pub mod runtime;
 pub mod session;
 pub mod snapshot;

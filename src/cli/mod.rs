@@ -4,8 +4,10 @@
 
 mod completions;
 mod context;
+mod heartbeat;
 mod man;
 mod output;
+mod yolo;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +89,17 @@ enum MosaicVerb {
     /// Everything of the `fleet` program
     #[command(subcommand)]
     Fleet(FleetVerb),
+    /// Write one heartbeat of the agent that runs this
+    Heartbeat(heartbeat::Args),
+    /// Launch a runtime the way the fleet does
+    Yolo(yolo::Args),
+}
+
+/// A verb of either program.
+enum Verb {
+    Fleet(FleetVerb),
+    Heartbeat(heartbeat::Args),
+    Yolo(yolo::Args),
 }
 
 /// Parses the command line, runs its verb and says how it went.
@@ -101,9 +114,11 @@ pub fn main(program: Program) -> ExitCode {
         }
     };
     let parsed = match program {
-        Program::Fleet => Fleet::from_arg_matches(&matches).map(|f| (f.globals, f.verb)),
+        Program::Fleet => Fleet::from_arg_matches(&matches).map(|f| (f.globals, Verb::Fleet(f.verb))),
         Program::Mosaic => Mosaic::from_arg_matches(&matches).map(|m| match m.verb {
-            MosaicVerb::Fleet(verb) => (m.globals, verb),
+            MosaicVerb::Fleet(verb) => (m.globals, Verb::Fleet(verb)),
+            MosaicVerb::Heartbeat(args) => (m.globals, Verb::Heartbeat(args)),
+            MosaicVerb::Yolo(args) => (m.globals, Verb::Yolo(args)),
         }),
     };
     let (globals, verb) = match parsed {
@@ -130,11 +145,13 @@ pub fn command(program: Program) -> clap::Command {
     }
 }
 
-fn run(globals: &Globals, verb: FleetVerb, out: &Output) -> Result<Answer, Error> {
+fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
     let context = || Context::new(globals, out);
     match verb {
-        FleetVerb::Completions(args) => completions::run(args, out),
-        FleetVerb::Man(args) => man::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
+        Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
+        Verb::Heartbeat(args) => heartbeat::run(args, globals),
+        Verb::Yolo(args) => yolo::run(args, &context()?),
     }
 }
 

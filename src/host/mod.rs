@@ -2,6 +2,7 @@
 //!
 //! One outside program or interface, one file. What is read is parsed by pure functions beside it.
 
+pub mod ancestry;
 pub mod cgroup;
 pub mod clock;
 pub mod command;

@@ -48,6 +48,16 @@ pub fn name_of(uid: u32) -> String {
         .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned())
 }
 
+/// The tenant where nobody says otherwise: the caller's name.
+pub fn tenant() -> Option<String> {
+    users::get_current_username().map(|name| name.to_string_lossy().into_owned())
+}
+
+/// The machine's name, as the kernel has it.
+pub fn host_name() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
+}
+
 /// The folder of the user's runtime files, by uid: the environment of cron and `sudo -u` lacks it.
 pub fn runtime_dir(uid: u32) -> PathBuf {
     PathBuf::from(format!("/run/user/{uid}"))
