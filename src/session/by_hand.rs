@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::settings::{Settings, kept_npm_prefix};
-use super::{CANT_CREATE, NO_TMUX, say};
+use super::{CANT_CREATE, NO_TMUX, TEMPORARY, say};
 use crate::envfile;
 use crate::host::runfiles;
 use crate::layout::Layout;
@@ -57,7 +57,9 @@ pub fn start(layout: &Layout, agent: &AgentName, existing: Existing) -> u8 {
     if let Err(error) = leave_for_the_pane(layout, agent, &set) {
         return refuse(CANT_CREATE, &error);
     }
-    super::found::holder_of(layout, &call.socket);
+    if let Err(why) = super::found::holder_of(layout, &call.socket) {
+        return refuse(TEMPORARY, &why);
+    }
     let npm = kept_npm_prefix(layout).or_else(ask_npm);
     let command = settings.pane_command(layout, npm.as_deref());
     call.new_session(layout, agent, &settings, command)

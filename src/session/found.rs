@@ -1,24 +1,33 @@
 //! Which server a start by hand may found, and with which configuration.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::host::users;
+use crate::host::systemd::{JobRequest, UserManager};
 use crate::layout::{Layout, TMUX_FOLDER};
 use crate::names::{HOLDER_UNIT, SocketName};
 
+/// How long the holder may take to come up; its unit's own limit is shorter.
+const HOLDER_WITHIN: Duration = Duration::from_secs(45);
+
 /// Starts the holder's unit where the fleet's own socket is meant, so that its server has an owner.
-/// Where that can't be done the caller goes on: a start by hand needs no user manager.
-pub fn holder_of(layout: &Layout, socket: &SocketName) {
+/// Where there is no user manager the caller goes on: a start by hand needs none. A holder that is
+/// there and fails is an error, since a server founded beside it would keep it from ever coming up.
+pub fn holder_of(layout: &Layout, socket: &SocketName) -> Result<(), String> {
     let elsewhere = std::env::var_os("TMUX_TMPDIR").is_some_and(|d| !d.is_empty() && d != TMUX_FOLDER);
     if elsewhere || !holds(layout, socket) {
-        return;
+        return Ok(());
     }
-    let uid = nix::unistd::geteuid().as_raw();
-    if !users::runtime_dir(uid).is_dir() {
-        return;
-    }
-    if let Err(error) = crate::host::systemd::start_one(uid, HOLDER_UNIT) {
-        super::say(&format!("the holder could not be started, going on without it: {error}"));
+    let Ok(manager) = UserManager::connect(nix::unistd::geteuid().as_raw()) else { return Ok(()) };
+    let failed = |why: String| {
+        format!("{HOLDER_UNIT} could not be started: {why}\nlook at: systemctl --user status {HOLDER_UNIT}")
+    };
+    let outcomes = manager
+        .jobs(&[JobRequest::start(HOLDER_UNIT)], HOLDER_WITHIN, |_| {})
+        .map_err(|e| failed(e.to_string()))?;
+    match outcomes.iter().find(|o| !o.result.is_good()) {
+        Some(bad) => Err(failed(bad.result.to_string())),
+        None => Ok(()),
     }
 }
 
