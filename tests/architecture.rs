@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules that compute and do nothing else.
 const PURE: [&str; 11] = [
-    "names", "error", "layout", "envfile", "yaml", "roster", "render", "snapshot", "ledger", "plan", "observe",
+    "names", "error", "layout", "envfile", "yaml", "roster", "render", "snapshot", "ledger", "plan",
+    "observe",
 ];
 /// What a pure module has no business with.
 const EFFECTS: [&str; 7] =
@@ -24,7 +25,9 @@ fn table() -> BTreeMap<String, Option<BTreeSet<String>>> {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let imports = match cells[2] {
             "everything" => None,
-            listed => Some(listed.split(',').map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()).collect()),
+            listed => {
+                Some(listed.split(',').map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()).collect())
+            }
         };
         (cells[0].trim_matches('`').to_owned(), imports)
     };
@@ -58,7 +61,8 @@ fn modules() -> Vec<(String, PathBuf, String)> {
         }
         let text = fs::read_to_string(&path).expect("a source");
         let program = text.split("#[cfg(test)]\nmod ").next().expect("a first part");
-        let code = program.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let code =
+            program.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         all.push((module, path, code));
     }
     all

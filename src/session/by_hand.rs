@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::settings::{Settings, kept_npm_prefix};
 use super::{CANT_CREATE, NO_TMUX, TEMPORARY, say};
@@ -15,9 +14,6 @@ use crate::envfile;
 use crate::host::runfiles;
 use crate::layout::Layout;
 use crate::names::{AgentName, EnvName, SocketName};
-
-/// npm needs hundreds of milliseconds for its answer; a broken one may need for ever.
-const NPM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What to do with a session that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +56,7 @@ pub fn start(layout: &Layout, agent: &AgentName, existing: Existing) -> u8 {
     if let Err(why) = super::found::holder_of(layout, &call.socket) {
         return refuse(TEMPORARY, &why);
     }
-    let npm = kept_npm_prefix(layout).or_else(ask_npm);
-    let command = settings.pane_command(layout, npm.as_deref());
+    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
     call.new_session(layout, agent, &settings, command)
 }
 
@@ -147,18 +142,6 @@ fn on_path(name: &str) -> Option<PathBuf> {
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-}
-
-/// npm's global prefix, where `init` has not kept it.
-fn ask_npm() -> Option<PathBuf> {
-    let npm = on_path("npm")?;
-    let output = crate::host::command::Command::new(npm)
-        .args(["config", "get", "prefix"])
-        .within(NPM_WITHIN)
-        .run()
-        .ok()?;
-    let prefix = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-    prefix.is_absolute().then_some(prefix)
 }
 
 fn refuse(code: u8, why: &dyn std::fmt::Display) -> u8 {
