@@ -13,3 +13,4 @@ pub mod runfile;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;
+pub mod yaml;

@@ -1,0 +1,16 @@
+//! YAML files that people write: text to typed records, and every problem with its place.
+//!
+//! A file is read into a tree first ([`Node`]) and into records from there, so that one reading
+//! tells all that is wrong with it. Knows no key of its own, reads no file and prints nothing.
+
+mod node;
+mod problem;
+mod record;
+mod scalar;
+
+pub use node::{Key, Kind, MAX_BYTES, Node, Place, Scalar, Value, parse, text};
+pub use problem::{Log, Problem, Problems, nearest, one_of};
+pub(crate) use record::record;
+pub use record::{At, Field, List, Map, Read, Record, fields, pairs};
+pub use scalar::{FromScalar, Line, Refusal, Text, Whole};
+pub(crate) use scalar::{inline_schema, keyword, truth};
