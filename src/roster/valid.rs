@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::names::{AgentName, EnvName, RuntimeName, SessionName, SocketName, TenantId};
+use crate::yaml::keyword;
 
 /// A tenant's fleet.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,13 @@ pub enum Transport {
     /// No terminal multiplexer: the supervisor owns the terminal.
     None,
 }
+
+keyword!(Transport { "tmux" => Tmux, "none" => None } reserved {
+    "matrix" => "matrix is reserved for a later version and cannot be used yet"
+});
+keyword!(Lifecycle { "core" => Core, "ephemeral" => Ephemeral });
+keyword!(State { "running" => Running, "stopped" => Stopped });
+keyword!(OnStale { "flag" => Flag, "restart" => Restart });
 
 /// A runtime as this roster uses it.
 #[derive(Debug, Clone, PartialEq)]

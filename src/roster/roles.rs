@@ -1,0 +1,14 @@
+//! The role library: personas that agents start with.
+
+/// The roles of the library.
+pub const NAMES: [&str; 9] = [
+    "orchestrator",
+    "implementer",
+    "reviewer",
+    "security_reviewer",
+    "final_reviewer",
+    "enhancer",
+    "analyst",
+    "finance",
+    "researcher",
+];
