@@ -48,15 +48,28 @@ impl fmt::Debug for UserManager {
 }
 
 impl UserManager {
-    /// Connects to the manager of `uid`: over the user's bus, or over the manager's own socket where
-    /// no bus listens.
+    /// Connects to the manager of `uid`, the caller itself: over the user's bus, or over the manager's
+    /// own socket where no bus listens.
+    ///
+    /// Another user's is refused even to root, who would follow a path that this user controls.
     pub fn connect(uid: u32) -> Result<Self, SystemdError> {
+        Self::own(uid)?;
         Self::connect_in(&runtime_dir(uid), uid)
     }
 
     /// Connects by one route only.
     pub fn connect_by(uid: u32, route: Route) -> Result<Self, SystemdError> {
+        Self::own(uid)?;
         Self::connect_below(&runtime_dir(uid), uid, route)
+    }
+
+    fn own(uid: u32) -> Result<(), SystemdError> {
+        let caller = users::get_effective_uid();
+        if caller == uid {
+            return Ok(());
+        }
+        let seen = format!("it is not {}'s own", name_of(caller));
+        Err(SystemdError::Refused { user: name_of(uid), seen })
     }
 
     fn connect_in(folder: &Path, uid: u32) -> Result<Self, SystemdError> {
@@ -205,6 +218,13 @@ mod tests {
         let error = UserManager::connect_in(folder.path(), 4321).expect_err("it hangs up");
         assert!(matches!(error, SystemdError::Refused { .. }), "{error:?}");
         porter.join().expect("it hung up");
+    }
+
+    #[test]
+    fn another_users_manager_is_not_reached_even_as_root() {
+        let other = users::get_effective_uid() + 1;
+        let error = UserManager::connect(other).expect_err("not ours");
+        assert!(matches!(error, SystemdError::Refused { .. }), "{error:?}");
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub enum SystemdError {
         /// What was seen instead.
         seen: String,
     },
-    /// The bus turned us away before any call.
-    #[error("reach the user manager of {user}: the bus refused us: {seen}")]
+    /// It is another user's, or the bus turned us away before any call.
+    #[error("reach the user manager of {user}: refused: {seen}")]
     Refused {
         /// The user's name.
         user: String,
@@ -119,7 +119,7 @@ impl SystemdError {
     }
 
     /// The connection ended before the answer.
-    pub(super) fn ended() -> zbus::Error {
+    pub(in crate::host) fn ended() -> zbus::Error {
         io::Error::new(io::ErrorKind::BrokenPipe, "the other side closed it").into()
     }
 

@@ -14,6 +14,7 @@ pub(in crate::host) mod proxy;
 mod units;
 
 pub use connection::{READ_LIMIT, Route, UserManager};
+pub(in crate::host) use connection::{bounded, manager};
 pub use error::SystemdError;
 pub use files::{Enabled, LinkChange, WRITE_LIMIT};
 pub use jobs::{JobOutcome, JobRequest, JobResult, JobVerb, QueuedJob};

@@ -52,19 +52,6 @@ pub(in crate::host) trait Manager {
 
     #[zbus(signal)]
     fn job_removed(&self, id: u32, job: ObjectPath<'_>, unit: &str, result: &str);
-
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn version(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn userspace_timestamp_monotonic(&self) -> zbus::Result<u64>;
-}
-
-#[zbus::proxy(interface = "org.freedesktop.systemd1.Unit", default_service = "org.freedesktop.systemd1")]
-pub(in crate::host) trait Unit {
-    #[zbus(property)]
-    fn active_state(&self) -> zbus::Result<String>;
-    #[zbus(property)]
-    fn job(&self) -> zbus::Result<(u32, OwnedObjectPath)>;
 }
 
 #[zbus::proxy(

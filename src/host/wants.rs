@@ -1,0 +1,137 @@
+//! Which unit pulls which in, read from the wants folders: the truth about enablement, which systemd's
+//! own words (`indirect`, `linked`, `static`) don't tell.
+//!
+//! Links are read only; making and removing them is systemd's work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::host::users::runtime_dir;
+use crate::layout::Layout;
+use crate::snapshot::Fact;
+
+/// One entry of a wants folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// The folder's name, `default.target.wants`.
+    folder: String,
+    /// The entry's name, a unit's.
+    name: String,
+    /// Whether it is a link that ends at a file. One that ends nowhere or at /dev/null does not.
+    leads: bool,
+}
+
+/// The folders in which links of a user's units are made, the ones that count first first.
+pub fn unit_folders(layout: &Layout, uid: u32) -> Vec<PathBuf> {
+    vec![
+        layout.units(),
+        PathBuf::from("/etc/systemd/user"),
+        runtime_dir(uid).join("systemd/user"),
+        PathBuf::from("/run/systemd/user"),
+    ]
+}
+
+/// The pairs `(wanted_by, unit)` of all `folders`; one that is absent holds none.
+pub fn wants(folders: &[PathBuf]) -> Fact<BTreeSet<(String, String)>> {
+    let read: io::Result<Vec<Vec<Entry>>> = folders.iter().map(|folder| entries(folder)).collect();
+    match read {
+        Ok(read) => Fact::Known(pairs(read.into_iter().flatten())),
+        Err(error) => Fact::Unknown(format!("read the wants folders: {error}")),
+    }
+}
+
+/// Of entries with the same folder and name the first counts, even where it leads nowhere.
+fn pairs(entries: impl IntoIterator<Item = Entry>) -> BTreeSet<(String, String)> {
+    let mut seen = BTreeMap::new();
+    for entry in entries {
+        if let Some(wanted_by) = entry.folder.strip_suffix(".wants") {
+            seen.entry((wanted_by.to_owned(), entry.name)).or_insert(entry.leads);
+        }
+    }
+    seen.into_iter().filter_map(|(pair, leads)| leads.then_some(pair)).collect()
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for wants in names(folder)? {
+        if !wants.ends_with(".wants") {
+            continue;
+        }
+        let below = folder.join(&wants);
+        for name in names(&below)? {
+            let link = below.join(&name);
+            let leads = link.is_symlink() && link.is_file();
+            found.push(Entry { folder: wants.clone(), name, leads });
+        }
+    }
+    Ok(found)
+}
+
+/// The names in a folder; none where there is no such folder.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let shown = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+    let list = match std::fs::read_dir(folder) {
+        Ok(list) => list,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(shown(error)),
+    };
+    // No unit has a name that is not text.
+    list.filter_map(|entry| entry.map(|e| e.file_name().into_string().ok()).transpose())
+        .collect::<io::Result<_>>()
+        .map_err(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn pair(wanted_by: &str, unit: &str) -> (String, String) {
+        (wanted_by.to_owned(), unit.to_owned())
+    }
+
+    #[test]
+    fn only_links_that_lead_to_a_file_enable_a_unit() {
+        let root = tempfile::tempdir().expect("a folder");
+        let wants_folder = root.path().join("default.target.wants");
+        std::fs::create_dir(&wants_folder).expect("a folder");
+        std::fs::write(root.path().join("a@.service"), "").expect("a unit");
+        symlink("../a@.service", wants_folder.join("a@x.service")).expect("a link");
+        symlink("../gone.service", wants_folder.join("gone.service")).expect("a link");
+        symlink("/dev/null", wants_folder.join("masked.service")).expect("a link");
+        std::fs::write(wants_folder.join("file.service"), "").expect("no link");
+        std::fs::create_dir(root.path().join("default.target.requires")).expect("a folder");
+        symlink("../a@.service", root.path().join("default.target.requires/a@y.service")).expect("a link");
+        std::fs::write(root.path().join("odd.wants"), "").expect("no folder");
+
+        let folders = [root.path().to_owned(), root.path().join("none")];
+        let expected = BTreeSet::from([pair("default.target", "a@x.service")]);
+        assert_eq!(wants(&folders), Fact::Known(expected));
+    }
+
+    #[test]
+    fn a_folder_that_counts_first_hides_the_same_link_of_a_later_one() {
+        let entry = |name: &str, leads| Entry { folder: "h.wants".to_owned(), name: name.to_owned(), leads };
+        let first = [entry("masked", false), entry("mine", true)];
+        let second = [entry("masked", true), entry("mine", false), entry("theirs", true)];
+        let expected = BTreeSet::from([pair("h", "mine"), pair("h", "theirs")]);
+        assert_eq!(pairs(first.into_iter().chain(second)), expected);
+    }
+
+    #[test]
+    fn the_users_own_folder_counts_before_the_machines() {
+        let layout = Layout::new("/home/u", None);
+        let folders = unit_folders(&layout, 1000);
+        let expected = [
+            "/home/u/.config/systemd/user",
+            "/etc/systemd/user",
+            "/run/user/1000/systemd/user",
+            "/run/systemd/user",
+        ];
+        assert_eq!(folders, expected.map(PathBuf::from));
+    }
+}
