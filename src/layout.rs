@@ -42,6 +42,7 @@ impl Layout {
     pub fn mosaic_in_unit(&self) -> String {
         let escaped = |p: &Path| p.display().to_string().replace('%', "%%");
         match self.mosaic.strip_prefix(&self.home) {
+            Ok(rest) if rest.as_os_str().is_empty() => "%h".to_owned(),
             Ok(rest) => format!("%h/{}", escaped(rest)),
             Err(_) => escaped(&self.mosaic),
         }
@@ -210,6 +211,8 @@ mod tests {
     fn units_name_the_home_by_specifier_only_where_it_is_below_it() {
         let below = Layout::new("/home/u", None);
         assert_eq!(below.mosaic_in_unit(), "%h/.config/mosaic");
+        let same = Layout::new("/home/u", Some("/home/u".into()));
+        assert_eq!(same.mosaic_in_unit(), "%h");
         let outside = Layout::new("/home/u", Some("/srv/100%/m".into()));
         assert_eq!(outside.mosaic_in_unit(), "/srv/100%%/m");
     }

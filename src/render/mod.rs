@@ -1,11 +1,36 @@
 //! Roster to files: what a tenant's home should hold, as data. Starts no program, writes nothing.
 
+mod env;
+mod error;
+mod escape;
 pub mod pane;
+mod scripts;
+mod site;
+mod templates;
+mod units;
 
 use std::path::PathBuf;
 
 use crate::layout::Layout;
 use crate::names::{AgentName, HostName};
+use crate::roster::Roster;
+
+pub use error::RenderError;
+
+/// Everything that a roster means for one tenant. The roster's own file is not part of it: `init`
+/// alone writes that.
+pub fn render(roster: &Roster, site: &Site) -> Result<Desired, RenderError> {
+    let places = site::Places::of(site)?;
+    let mut files = units::files(roster, site, &places)?;
+    files.extend(scripts::files(roster, site, &places)?);
+    for agent in &roster.agents {
+        files.push(env::file(agent, roster, site, &places)?);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut links = units::links(roster, site);
+    links.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Desired { files, links, units: units::wanted(roster) })
+}
 
 /// What a render needs to know of the place it renders for; plain facts, found by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +67,14 @@ pub struct File {
     pub content: String,
     /// What the file is for, which tells what a change of it asks for.
     pub role: Role,
+}
+
+impl File {
+    /// A file that its owner alone reads and writes; a script is run, too.
+    pub fn new(path: PathBuf, content: String, role: Role) -> Self {
+        let mode = if role == Role::Script { 0o700 } else { 0o600 };
+        Self { path, mode, content, role }
+    }
 }
 
 impl std::fmt::Debug for File {
