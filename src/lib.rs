@@ -1,12 +1,15 @@
 //! Mosaic Fleet: one roster file becomes a durable, isolated, observable fleet of always-on
 //! terminal agents. `docs/architecture.md` has the bird's view, the code map and the invariants.
 
+pub mod apply;
 pub mod cli;
 pub mod envfile;
 pub mod error;
 pub mod host;
 pub mod layout;
+pub mod ledger;
 pub mod names;
+pub mod plan;
 pub mod render;
 pub mod roster;
 pub mod runfile;

@@ -1,0 +1,138 @@
+//! The ledger while a plan is carried out: what is intended is written down before it is done,
+//! what is done after it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Job, Machine, Verb};
+use crate::error::Result;
+use crate::ledger::{Applied, FileRecord, Identity, Ledger, Sha};
+use crate::names::HOLDER_UNIT;
+use crate::plan::{Action, Before, Plan};
+use crate::render::{File, Link, Role};
+
+/// The ledger and what of it is on disk already.
+pub struct Books {
+    ledger: Ledger,
+    kept: Option<Ledger>,
+}
+
+impl Books {
+    pub fn open(ledger: Ledger) -> Self {
+        Self { kept: Some(ledger.clone()), ledger }
+    }
+
+    /// Writes the ledger where it says something new.
+    pub fn keep(&mut self, machine: &mut dyn Machine) -> Result<()> {
+        if self.kept.as_ref() != Some(&self.ledger) {
+            machine.keep_ledger(&self.ledger)?;
+            self.kept = Some(self.ledger.clone());
+        }
+        Ok(())
+    }
+
+    /// Files whose write was cut off in an earlier run.
+    pub fn unfinished(&self) -> Vec<PathBuf> {
+        let cut_off = self.ledger.files.iter().filter(|(_, record)| record.writing.is_some());
+        cut_off.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Writes down what is about to be done to files, so that a run that is killed in the middle
+    /// leaves nothing that the next one takes for somebody else's.
+    pub fn intend(&mut self, plan: &Plan, identity: &Identity) {
+        let ledger = &mut self.ledger;
+        ledger.identity = identity.clone();
+        ledger.reload_due |= plan.books.reload_due;
+        ledger.restarts_due = plan.books.due.clone();
+        for path in &plan.books.forget {
+            ledger.files.remove(path);
+            ledger.links.remove(path);
+        }
+        for (path, record) in &plan.books.adopt {
+            ledger.files.insert(path.clone(), record.clone());
+        }
+        for link in &plan.books.links {
+            ledger.links.insert(link.path.clone(), link.target.clone());
+        }
+        for unit in &plan.books.brought {
+            ledger.units.entry(unit.clone()).or_default();
+        }
+        for link in ledger.links.keys() {
+            if let Some(record) = link.file_name().and_then(|n| ledger.units.get_mut(n.to_str()?)) {
+                record.enabled = true;
+            }
+        }
+        for step in &plan.steps {
+            if let Action::WriteFile { file, before } = &step.action
+                && file.role != Role::Roster
+            {
+                let written = match before {
+                    Before::File { content, .. } => Some(Sha::of(content)),
+                    Before::Nothing | Before::Link(_) => None,
+                };
+                let writing = Some(Sha::of(file.content.as_bytes()));
+                ledger.files.insert(file.path.clone(), FileRecord { written, writing, mode: file.mode });
+            }
+        }
+    }
+
+    pub fn wrote(&mut self, file: &File) {
+        let record = FileRecord::settled(Sha::of(file.content.as_bytes()), file.mode);
+        self.ledger.files.insert(file.path.clone(), record);
+    }
+
+    pub fn removed(&mut self, path: &Path) {
+        self.ledger.files.remove(path);
+        self.ledger.links.remove(path);
+    }
+
+    pub fn lingers(&mut self) {
+        self.ledger.linger_by_us = true;
+    }
+
+    pub fn enabled(&mut self, units: &[String], links: &[Link]) {
+        for unit in units {
+            self.ledger.units.entry(unit.clone()).or_default().enabled = true;
+        }
+        for link in links {
+            self.ledger.links.insert(link.path.clone(), link.target.clone());
+        }
+    }
+
+    pub fn disabled(&mut self, units: &[String], links: &[PathBuf]) {
+        for unit in units {
+            if let Some(record) = self.ledger.units.get_mut(unit) {
+                record.enabled = false;
+            }
+        }
+        for link in links {
+            self.ledger.links.remove(link);
+        }
+    }
+
+    pub fn reloaded(&mut self) {
+        self.ledger.reload_due = false;
+    }
+
+    pub fn reload_is_due(&self) -> bool {
+        self.ledger.reload_due
+    }
+
+    /// A job is done: what it started runs with the files of now.
+    pub fn ran(&mut self, job: &Job) {
+        self.ledger.restarts_due.remove(&job.unit);
+        if job.unit == HOLDER_UNIT && job.verb != Verb::Stop {
+            // Every agent restarts with its holder.
+            self.ledger.restarts_due.clear();
+        }
+    }
+
+    pub fn forget_units(&mut self, units: &[String]) {
+        for unit in units {
+            self.ledger.units.remove(unit);
+        }
+    }
+
+    pub fn applied(&mut self, now: &Applied) {
+        self.ledger.applied = Some(now.clone());
+    }
+}

@@ -1,0 +1,98 @@
+//! The door that `apply` goes through, in its own verbs.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::ledger::Ledger;
+use crate::render::{File, Link};
+
+/// What `apply` does to a machine. The real one stands on `host`; tests use one that remembers.
+pub trait Machine {
+    /// Puts a file in place, durably.
+    fn write(&mut self, file: &File) -> Result<()>;
+    /// Copies a file aside.
+    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()>;
+    /// Removes a file or link.
+    fn remove(&mut self, path: &Path) -> Result<()>;
+    /// Removes what an interrupted write left beside a file.
+    fn sweep(&mut self, path: &Path) -> Result<()>;
+    /// Writes the ledger, durably.
+    fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()>;
+    /// Turns lingering on where it is off, and waits for the user's manager.
+    fn linger(&mut self) -> Result<Lingering>;
+    /// Pulls units in: all of them in one call.
+    fn enable(&mut self, units: &[String], links: &[Link]) -> Result<()>;
+    /// Takes units out of what is pulled in: all of them in one call.
+    fn disable(&mut self, units: &[String], links: &[PathBuf]) -> Result<()>;
+    /// Makes the manager read its files again.
+    fn reload(&mut self) -> Result<()>;
+    /// Carries out all jobs in one batch and tells each one's end as it comes.
+    fn jobs(&mut self, jobs: &[Job], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>>;
+}
+
+/// What became of lingering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lingering {
+    /// It was on already.
+    WasOn,
+    /// We turned it on.
+    TurnedOn,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What is done.
+    pub verb: Verb,
+    /// To which unit.
+    pub unit: String,
+}
+
+/// What a job does to its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Starts it.
+    Start,
+    /// Stops it.
+    Stop,
+    /// Stops and starts it.
+    Restart,
+}
+
+impl Verb {
+    /// What a person reads once it is done.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Restart => "restarted",
+        }
+    }
+
+    /// The word for the attempt.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// How one job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobEnd {
+    /// The job.
+    pub job: Job,
+    /// `None` where it is done, else what went wrong.
+    pub failure: Option<JobFailure>,
+}
+
+/// What went wrong with a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFailure {
+    /// systemd's word and what it means.
+    pub why: String,
+    /// The last lines of the unit's own messages.
+    pub lines: Vec<String>,
+}

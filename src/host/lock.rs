@@ -1,0 +1,132 @@
+//! One `apply` of a tenant at a time: a lock that the kernel drops with its holder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::files;
+use crate::error::{Error, Result};
+
+/// Held while it lives. Close-on-exec, so that nothing we start inherits it.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+/// Takes the lock at `path`, waiting at most `limit` for who has it; `waiting` is told its pid.
+pub fn take(path: &Path, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> Result<Lock> {
+    if let Some(folder) = path.parent() {
+        files::make_folder(folder)?;
+    }
+    let failed = |error: io::Error| Error::machine(format!("lock {}: {error}", path.display()));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(failed)?;
+    let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => held,
+        Err((file, Errno::EWOULDBLOCK)) => {
+            waiting(holder(&file));
+            wait(file, limit).map_err(|error| match error {
+                Waited::Late(holder) => late(holder, limit),
+                Waited::Refused(errno) => failed(errno.into()),
+            })?
+        }
+        Err((_, errno)) => return Err(failed(errno.into())),
+    };
+    name_ourselves(&held).map_err(failed)?;
+    Ok(Lock { _held: held })
+}
+
+enum Waited {
+    Late(Option<i32>),
+    Refused(Errno),
+}
+
+/// The kernel wakes the waiter; a clock only bounds it.
+fn wait(file: File, limit: Duration) -> Result<Flock<File>, Waited> {
+    let look = file.try_clone().ok();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let result = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
+        drop(sender.send(result));
+    });
+    match receiver.recv_timeout(limit) {
+        Ok(result) => result.map_err(Waited::Refused),
+        Err(_) => Err(Waited::Late(look.as_ref().and_then(holder))),
+    }
+}
+
+fn late(holder: Option<i32>, limit: Duration) -> Error {
+    let seconds = limit.as_secs();
+    match holder {
+        Some(pid) => Error::machine(format!(
+            "another apply of this tenant runs (pid {pid}); it did not end within {seconds} s"
+        ))
+        .hint(format!("see what it does: ps -fp {pid}")),
+        None => {
+            Error::machine(format!("another apply of this tenant runs; it did not end within {seconds} s"))
+        }
+    }
+}
+
+/// Who says to hold the lock.
+fn holder(file: &File) -> Option<i32> {
+    let mut text = String::new();
+    let mut file = file.try_clone().ok()?;
+    file.rewind().ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn name_ourselves(mut file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_is_told_who_has_it_and_gives_up_in_time() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("run/apply.lock");
+        let _held = take(&path, Duration::ZERO, |_| {}).expect("free");
+        let mut told = None;
+        let error = take(&path, Duration::from_millis(20), |pid| told = pid).expect_err("held");
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(told, Some(own));
+        assert!(error.message.contains(&format!("pid {own}")), "{error}");
+    }
+
+    #[test]
+    fn a_waiter_gets_it_as_soon_as_it_is_free() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("apply.lock");
+        let held = take(&path, Duration::ZERO, |_| {}).expect("free");
+        let (sender, receiver) = mpsc::channel();
+        let other = path.clone();
+        let waiter = std::thread::spawn(move || {
+            take(&other, Duration::from_secs(30), |_| {
+                let _ = sender.send(());
+            })
+            .map(drop)
+        });
+        receiver.recv_timeout(Duration::from_secs(30)).expect("it has to wait");
+        drop(held);
+        waiter.join().expect("no panic").expect("it gets the lock");
+    }
+}

@@ -1,0 +1,181 @@
+//! What we installed for one tenant: the only licence to change or delete anything later.
+//!
+//! Data and its rules alone. Nothing here reads a disk; `text` turns it into JSON and back.
+
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use crate::names::{HostName, TenantId};
+
+pub use text::LedgerError;
+
+/// What we installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// For whom, where and with what.
+    pub identity: Identity,
+    /// Files that we wrote, by absolute path.
+    pub files: BTreeMap<PathBuf, FileRecord>,
+    /// Links by which our units are pulled in: where, and what the link says.
+    pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Units that we brought, by name.
+    pub units: BTreeMap<String, UnitRecord>,
+    /// Whether it was us who turned lingering on; only then may we turn it off.
+    pub linger_by_us: bool,
+    /// Unit files or links changed and the manager has not been told yet.
+    pub reload_due: bool,
+    /// Units that run with older files than those on disk, until they are restarted.
+    pub restarts_due: BTreeMap<String, Due>,
+    /// When an apply last carried everything out.
+    pub applied: Option<Applied>,
+}
+
+/// For whom, where and with what a fleet was installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose fleet.
+    pub tenant: TenantId,
+    /// Which machine.
+    pub host: HostName,
+    /// The socket of the fleet's tmux server, absolute: where every later command looks for it,
+    /// whatever TMUX_TMPDIR its caller has.
+    pub socket: PathBuf,
+    /// The program that units and scripts call.
+    pub program: PathBuf,
+}
+
+/// One file that we wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecord {
+    /// The content that we last finished writing; `None` while the first write is under way.
+    pub written: Option<Sha>,
+    /// The content that is being written: a run that is killed in the middle leaves either.
+    pub writing: Option<Sha>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// One unit that we brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnitRecord {
+    /// Whether it was us who enabled it.
+    pub enabled: bool,
+}
+
+/// A restart that has not been done yet: as long as the unit's main process is this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The boot in which it became due; another boot has started everything anew.
+    pub boot_id: String,
+    /// The process that runs with the older files; 0 where it could not be seen.
+    pub main_pid: i32,
+}
+
+/// When an apply last carried everything out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The boot it happened in.
+    pub boot_id: String,
+    /// RFC 3339, UTC.
+    pub time: String,
+}
+
+/// The SHA-256 of a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha([u8; 32]);
+
+impl Sha {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FileRecord {
+    /// A file that stands as we wrote it.
+    pub fn settled(sha: Sha, mode: u32) -> Self {
+        Self { written: Some(sha), writing: None, mode }
+    }
+
+    /// Whether content of this hash is ours: what we finished writing, or were about to.
+    pub fn owns(&self, sha: Sha) -> bool {
+        self.written == Some(sha) || self.writing == Some(sha)
+    }
+}
+
+impl Ledger {
+    /// The ledger of a fleet of which nothing is installed yet.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            files: BTreeMap::new(),
+            links: BTreeMap::new(),
+            units: BTreeMap::new(),
+            linger_by_us: false,
+            reload_due: false,
+            restarts_due: BTreeMap::new(),
+            applied: None,
+        }
+    }
+
+    /// Whether a run was cut off: then even a plan without steps has to be looked at under the lock.
+    pub fn unfinished(&self) -> bool {
+        self.reload_due || self.files.values().any(|f| f.writing.is_some())
+    }
+
+    /// Every place at which we have something.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.files.keys().chain(self.links.keys()).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_reads_back_from_its_text() {
+        let sha = Sha::of(b"abc");
+        assert_eq!(sha.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(Sha::parse(&sha.to_string()), Some(sha));
+        for bad in ["", "ba78", &"g".repeat(64), &"A".repeat(64)] {
+            assert_eq!(Sha::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_ours_before_and_after_an_interrupted_write() {
+        let (old, new, other) = (Sha::of(b"old"), Sha::of(b"new"), Sha::of(b"other"));
+        let record = FileRecord { written: Some(old), writing: Some(new), mode: 0o600 };
+        assert!(record.owns(old) && record.owns(new) && !record.owns(other));
+    }
+}

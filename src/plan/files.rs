@@ -1,0 +1,198 @@
+//! The files: what is written, removed, adopted or in conflict, and what each change means for
+//! which unit.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Action, Before, Conflict, ConflictKind, Conflicts, Options, Plan, Reason, Resolution, Step};
+use crate::ledger::{FileRecord, Ledger, Sha};
+use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
+use crate::render::{Desired, File, Role};
+use crate::snapshot::{Fact, FileFacts, Snapshot};
+
+/// What the change of files asks of units.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// A unit's file, or a drop-in, is written or removed.
+    pub unit_files: bool,
+    /// What the holder runs with.
+    pub holder: Vec<PathBuf>,
+    /// What every agent runs with.
+    pub all_agents: Vec<PathBuf>,
+    /// What one agent runs with.
+    pub agents: BTreeMap<AgentName, Vec<PathBuf>>,
+}
+
+impl Changed {
+    fn note(&mut self, role: &Role, path: &Path) {
+        let path = path.to_path_buf();
+        match role {
+            Role::HolderUnit => {
+                self.unit_files = true;
+                self.holder.push(path);
+            }
+            Role::TmuxConf => self.holder.push(path),
+            Role::AgentTemplate => {
+                self.unit_files = true;
+                self.all_agents.push(path);
+            }
+            Role::AgentDropIn(agent) => {
+                self.unit_files = true;
+                self.agents.entry(agent.clone()).or_default().push(path);
+            }
+            Role::AgentEnv(agent) => self.agents.entry(agent.clone()).or_default().push(path),
+            Role::Roster | Role::Script | Role::Framework => {}
+        }
+    }
+
+    /// The changed files that this agent runs with.
+    pub fn of(&self, agent: &AgentName) -> Vec<PathBuf> {
+        self.all_agents.iter().chain(self.agents.get(agent).into_iter().flatten()).cloned().collect()
+    }
+}
+
+/// Plans the files.
+pub fn plan(
+    desired: &Desired,
+    seen: &Snapshot,
+    ledger: &Ledger,
+    options: &Options,
+    plan: &mut Plan,
+) -> Changed {
+    let mut changed = Changed::default();
+    for file in &desired.files {
+        let verdict = judge(file, seen.files.get(&file.path), ledger.files.get(&file.path));
+        carry(verdict, file, options, plan, &mut changed);
+    }
+    for (path, record) in &ledger.files {
+        if desired.files.iter().all(|f| f.path != *path) {
+            leftover(path, record, seen.files.get(path), plan, &mut changed);
+        }
+    }
+    changed
+}
+
+/// What is to be done about one desired file.
+pub enum Verdict {
+    /// It stands as it should; the record is what the ledger lacks.
+    Right { record: Option<FileRecord> },
+    /// It has to be written.
+    Write { before: Before, reason: Reason },
+    /// Somebody else's hand is in it.
+    Conflict { kind: ConflictKind, before: Option<Before> },
+}
+
+/// Compares one desired file with what stands there and what we remember.
+pub fn judge(file: &File, seen: Option<&Fact<FileFacts>>, record: Option<&FileRecord>) -> Verdict {
+    let (content, mode) = match seen {
+        None => {
+            let reason = if record.is_some() { Reason::Gone } else { Reason::New };
+            return Verdict::Write { before: Before::Nothing, reason };
+        }
+        Some(Fact::Known(FileFacts::File { content, mode })) => (content, *mode),
+        Some(Fact::Known(FileFacts::Link(target))) => {
+            return Verdict::Conflict {
+                kind: ConflictKind::Link(target.clone()),
+                before: Some(Before::Link(target.clone())),
+            };
+        }
+        Some(Fact::Known(FileFacts::Other(what))) => {
+            return Verdict::Conflict { kind: ConflictKind::NotAFile(what.clone()), before: None };
+        }
+        Some(Fact::Unknown(why)) => {
+            return Verdict::Conflict { kind: ConflictKind::Unreadable(why.clone()), before: None };
+        }
+    };
+    let before = Before::File { content: content.clone(), mode };
+    let sha = Sha::of(content);
+    if content == file.content.as_bytes() {
+        if mode != file.mode {
+            return Verdict::Write { before, reason: Reason::Mode { seen: mode } };
+        }
+        let settled = FileRecord::settled(sha, mode);
+        return Verdict::Right { record: (record != Some(&settled)).then_some(settled) };
+    }
+    match record {
+        Some(record) if record.owns(sha) => Verdict::Write { before, reason: Reason::Changed },
+        Some(_) => Verdict::Conflict { kind: ConflictKind::Edited, before: Some(before) },
+        None => Verdict::Conflict { kind: ConflictKind::NotOurs, before: Some(before) },
+    }
+}
+
+fn carry(verdict: Verdict, file: &File, options: &Options, plan: &mut Plan, changed: &mut Changed) {
+    let mut write = |before: Before, reason: Reason, plan: &mut Plan| {
+        if !matches!(reason, Reason::Mode { .. }) {
+            changed.note(&file.role, &file.path);
+        }
+        let action = Action::WriteFile { file: file.clone(), before };
+        plan.steps.push(Step { action, reason, impact: Vec::new() });
+    };
+    match verdict {
+        Verdict::Right { record: None } => {}
+        Verdict::Right { record: Some(record) } => plan.books.adopt.push((file.path.clone(), record)),
+        Verdict::Write { before, reason } => write(before, reason, plan),
+        Verdict::Conflict { kind, before } => {
+            let path = file.path.clone();
+            let resolution = match (options.conflicts, before) {
+                (Conflicts::Overwrite, Some(before)) => {
+                    write(before, Reason::Forced, plan);
+                    Resolution::Overwritten
+                }
+                _ => Resolution::Kept,
+            };
+            plan.conflicts.push(Conflict { path, kind, resolution });
+        }
+    }
+}
+
+/// A file of ours that is not desired any more: removed where it is as we wrote it.
+fn leftover(
+    path: &Path,
+    record: &FileRecord,
+    seen: Option<&Fact<FileFacts>>,
+    plan: &mut Plan,
+    changed: &mut Changed,
+) {
+    match seen {
+        None => plan.books.forget.push(path.to_path_buf()),
+        Some(Fact::Known(FileFacts::File { content, .. })) if record.owns(Sha::of(content)) => {
+            changed.unit_files |= is_unit_file(path);
+            let agent = agent_of(path);
+            if let Some(agent) = &agent {
+                changed.agents.entry(agent.clone()).or_default().push(path.to_path_buf());
+            }
+            let action = Action::RemoveFile { path: path.to_path_buf(), agent };
+            plan.steps.push(Step { action, reason: Reason::NotInRoster, impact: Vec::new() });
+        }
+        Some(Fact::Known(_)) => {
+            plan.books.forget.push(path.to_path_buf());
+            plan.notes.push(format!(
+                "{} is no longer needed, but is not as we wrote it: kept, and from now on yours",
+                path.display()
+            ));
+        }
+        Some(Fact::Unknown(why)) => {
+            plan.notes.push(format!("{} is no longer needed and could not be read: {why}", path.display()));
+        }
+    }
+}
+
+fn is_unit_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| n == HOLDER_UNIT || n == AGENT_TEMPLATE) || drop_in_of(path).is_some()
+}
+
+/// The agent that this file is for, by the shape of its path.
+fn agent_of(path: &Path) -> Option<AgentName> {
+    let environment = || {
+        let folder = path.parent()?.file_name()?;
+        let name = path.file_name()?.to_str()?.strip_suffix(".env")?;
+        (folder == "agents").then(|| AgentName::parse(name).ok())?
+    };
+    drop_in_of(path).or_else(environment)
+}
+
+/// The agent whose drop-in this is.
+fn drop_in_of(path: &Path) -> Option<AgentName> {
+    let folder = path.parent()?.file_name()?.to_str()?;
+    AgentName::from_unit(folder.strip_suffix(".d")?)
+}

@@ -1,0 +1,254 @@
+//! Units: what is stopped, restarted and started, and which restarts stay pending.
+
+use super::files::Changed;
+use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Starting, Step};
+use crate::ledger::{Due, Ledger};
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::render::{Desired, Unit};
+use crate::snapshot::{Fact, Snapshot, UnitFacts};
+
+/// What the plan is made from.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// What should be.
+    pub desired: &'a Desired,
+    /// What is.
+    pub seen: &'a Snapshot,
+    /// What we installed.
+    pub ledger: &'a Ledger,
+    /// What the caller allows.
+    pub options: &'a Options,
+}
+
+/// Whether a unit runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Run {
+    Up { main_pid: i32 },
+    Down(String),
+    Unknown(String),
+}
+
+/// What the roster wants of an agent's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Always on.
+    Running,
+    /// Started per task by others: left as it is.
+    PerTask,
+    /// Never.
+    Stopped,
+}
+
+impl Wanted {
+    /// What the roster wants of this unit.
+    pub fn of(unit: &Unit) -> Self {
+        match (unit.running, unit.enabled) {
+            (false, _) => Self::Stopped,
+            (true, false) => Self::PerTask,
+            (true, true) => Self::Running,
+        }
+    }
+}
+
+/// Whether the plan restarts the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Stays,
+    Restarts,
+}
+
+/// Plans every job.
+pub fn plan(changed: &Changed, given: &Given<'_>, plan: &mut Plan) {
+    given.removed(plan);
+    let holder = given.holder(changed, plan);
+    for unit in &given.desired.units {
+        if let Some(agent) = &unit.agent {
+            given.agent(unit, agent, changed, holder, plan);
+        }
+    }
+    given.strangers(plan);
+}
+
+impl Given<'_> {
+    /// Units of agents that the roster no longer has.
+    fn removed(&self, plan: &mut Plan) {
+        for unit in self.ledger.units.keys().filter(|u| self.wanted(u).is_none()) {
+            plan.books.gone.push(unit.clone());
+            let impact: Vec<_> = AgentName::from_unit(unit).into_iter().collect();
+            match self.run(unit) {
+                Run::Down(_) => {}
+                Run::Up { .. } => plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, impact),
+                Run::Unknown(why) => {
+                    plan.push(Action::Stop { unit: unit.clone() }, Reason::RunUnknown(why), impact);
+                }
+            }
+        }
+    }
+
+    /// Agents that run below our template and that neither the roster nor the ledger knows.
+    fn strangers(&self, plan: &mut Plan) {
+        let Some(units) = self.seen.units.known() else { return };
+        for unit in units.keys() {
+            let ours = self.wanted(unit).is_some() || self.ledger.units.contains_key(unit);
+            if !ours && AgentName::from_unit(unit).is_some() && matches!(self.run(unit), Run::Up { .. }) {
+                plan.notes.push(format!("{unit} runs, and neither roster nor ledger knows it: left alone"));
+            }
+        }
+    }
+
+    fn holder(&self, changed: &Changed, plan: &mut Plan) -> Holder {
+        match self.run(HOLDER_UNIT) {
+            Run::Up { main_pid } => {
+                let Some(reason) = self.due(HOLDER_UNIT, main_pid, &changed.holder, plan) else {
+                    return Holder::Stays;
+                };
+                let impact = self.running_agents();
+                if self.options.holder == HolderRestart::Restart && self.jobs() {
+                    plan.push(Action::Restart { unit: HOLDER_UNIT.to_owned() }, reason, impact);
+                    return Holder::Restarts;
+                }
+                plan.pending.push(Pending { unit: HOLDER_UNIT.to_owned(), reason, impact });
+            }
+            Run::Down(state) => self.start(HOLDER_UNIT, Reason::NotRunning(state), plan),
+            Run::Unknown(why) => {
+                self.due(HOLDER_UNIT, 0, &changed.holder, plan);
+                self.start(HOLDER_UNIT, Reason::RunUnknown(why), plan);
+            }
+        }
+        Holder::Stays
+    }
+
+    fn agent(&self, unit: &Unit, agent: &AgentName, changed: &Changed, holder: Holder, plan: &mut Plan) {
+        let name = &unit.name;
+        let files = changed.of(agent);
+        match (Wanted::of(unit), self.run(name)) {
+            (Wanted::Stopped, Run::Up { .. }) => {
+                if self.jobs() {
+                    let action = Action::Stop { unit: name.clone() };
+                    plan.push(action, Reason::StoppedInRoster, vec![agent.clone()]);
+                }
+            }
+            (Wanted::Running | Wanted::PerTask, Run::Up { main_pid }) => {
+                let due = self.due(name, main_pid, &files, plan);
+                let impact = vec![agent.clone()];
+                match due {
+                    None if holder == Holder::Stays => {}
+                    None => plan.push(Action::Restart { unit: name.clone() }, Reason::HolderRestarts, impact),
+                    Some(reason) => {
+                        let now = self.options.restarts == Restarts::Changed || holder == Holder::Restarts;
+                        if now && self.jobs() {
+                            plan.push(Action::Restart { unit: name.clone() }, reason, impact);
+                        } else {
+                            plan.pending.push(Pending { unit: name.clone(), reason, impact });
+                        }
+                    }
+                }
+            }
+            (Wanted::Running, run) => {
+                if matches!(run, Run::Unknown(_)) {
+                    self.due(name, 0, &files, plan);
+                }
+                match (self.parked(agent), run) {
+                    (Parked::Yes, _) => plan.notes.push(format!(
+                        "{agent} is parked: somebody stopped it in this boot; `fleet start {agent}` ends that"
+                    )),
+                    (Parked::Unknown(why), _) => {
+                        plan.notes.push(format!("{agent} may be parked, so it is not started: {why}"))
+                    }
+                    (Parked::No, Run::Down(state)) => self.start(name, Reason::NotRunning(state), plan),
+                    (Parked::No, Run::Unknown(why)) => self.start(name, Reason::RunUnknown(why), plan),
+                    (Parked::No, Run::Up { .. }) => {}
+                }
+            }
+            (Wanted::Stopped | Wanted::PerTask, Run::Down(_) | Run::Unknown(_)) => {}
+        }
+    }
+
+    fn start(&self, unit: &str, reason: Reason, plan: &mut Plan) {
+        if self.options.starting == Starting::Now && self.jobs() {
+            plan.push(Action::Start { unit: unit.to_owned() }, reason, Vec::new());
+        }
+    }
+
+    /// Whether a running unit has to be restarted, and why; remembers that it is due.
+    fn due(
+        &self,
+        unit: &str,
+        main_pid: i32,
+        files: &[std::path::PathBuf],
+        plan: &mut Plan,
+    ) -> Option<Reason> {
+        let boot_id = &self.seen.clock.boot_id;
+        let before = self.ledger.restarts_due.get(unit).filter(|due| {
+            due.boot_id == *boot_id && (main_pid == 0 || due.main_pid == 0 || due.main_pid == main_pid)
+        });
+        let reason = match before {
+            _ if !files.is_empty() => Reason::OwnFilesChange(files.to_vec()),
+            Some(_) => Reason::RunsWithOldFiles,
+            None => return None,
+        };
+        let main_pid = if main_pid == 0 { before.map_or(0, |b| b.main_pid) } else { main_pid };
+        plan.books.due.insert(unit.to_owned(), Due { boot_id: boot_id.clone(), main_pid });
+        Some(reason)
+    }
+
+    /// Whether the caller wants more than files.
+    fn jobs(&self) -> bool {
+        self.options.reach == Reach::Everything
+    }
+
+    fn wanted(&self, unit: &str) -> Option<&Unit> {
+        self.desired.units.iter().find(|u| u.name == unit)
+    }
+
+    fn running_agents(&self) -> Vec<AgentName> {
+        let Some(units) = self.seen.units.known() else { return Vec::new() };
+        let up = units.keys().filter(|unit| matches!(self.run(unit), Run::Up { .. }));
+        up.filter_map(|unit| AgentName::from_unit(unit)).collect()
+    }
+
+    fn run(&self, unit: &str) -> Run {
+        let units = match &self.seen.units {
+            Fact::Known(units) => units,
+            Fact::Unknown(why) => return Run::Unknown(why.clone()),
+        };
+        let Some(facts) = units.get(unit) else { return Run::Down("not running".to_owned()) };
+        match facts.active.as_str() {
+            "active" | "activating" | "reloading" => {
+                Run::Up { main_pid: facts.detail.as_ref().map_or(0, |d| d.main_pid) }
+            }
+            "deactivating" => Run::Down("stopping".to_owned()),
+            "failed" => Run::Down(failed(facts)),
+            _ => Run::Down("not running".to_owned()),
+        }
+    }
+
+    fn parked(&self, agent: &AgentName) -> Parked {
+        match self.seen.parked.get(agent) {
+            Some(Fact::Known(boot)) if *boot == self.seen.clock.boot_id => Parked::Yes,
+            Some(Fact::Unknown(why)) => Parked::Unknown(why.clone()),
+            Some(Fact::Known(_)) | None => Parked::No,
+        }
+    }
+}
+
+/// Whether a person stopped an agent in this boot.
+enum Parked {
+    Yes,
+    No,
+    Unknown(String),
+}
+
+fn failed(facts: &UnitFacts) -> String {
+    match facts.detail.as_ref().filter(|d| !d.result.is_empty() && d.result != "success") {
+        Some(detail) => format!("failed ({})", detail.result),
+        None => "failed".to_owned(),
+    }
+}
+
+impl Plan {
+    /// Adds a step.
+    pub(super) fn push(&mut self, action: Action, reason: Reason, impact: Vec<AgentName>) {
+        self.steps.push(Step { action, reason, impact });
+    }
+}
