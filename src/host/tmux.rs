@@ -9,7 +9,10 @@ pub mod listing;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::command::{Command, CommandError, Output};
 use crate::snapshot::{Pane, Tmux};
@@ -17,6 +20,9 @@ use crate::snapshot::{Pane, Tmux};
 /// How long one call may take: a server can livelock, and what people look at must answer in two
 /// seconds.
 pub const LIMIT: Duration = Duration::from_millis(1500);
+
+/// tmux reaps its children when it gets to it.
+const REAPED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Below which folder the server's socket is: `FOLDER/tmux-UID/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,17 +161,13 @@ impl Server {
             "-F",
             listing::CLIENT,
         ]);
-        let (output, outcome) = match self.run(&call) {
-            Ok(output) => (output, None),
-            Err(Failed::Ended(output, error)) => (output, Some(error)),
-            Err(Failed::Other(TmuxError::NoServer { .. })) => return Ok(Tmux::Absent),
-            Err(Failed::Other(error)) => return Err(error),
+        let output = match self.ask(&call) {
+            Err(TmuxError::NoServer { .. }) => return Ok(Tmux::Absent),
+            asked => asked?,
         };
-        match outcome {
-            // A server without a session refuses to list panes; it has said who it is before.
-            Some(TmuxError::Refused { said, .. }) if listing::says_no_session(&said) => {}
-            Some(error) => return Err(error),
-            None => {}
+        // A server without a session refuses to list panes; it has said who it is before.
+        if !output.status.success() && !listing::says_no_session(&complaint(&output)) {
+            return Err(refused(&call, &output));
         }
         listing::parse(&text(output)).map_err(TmuxError::Unreadable)
     }
@@ -178,7 +180,7 @@ impl Server {
 
     /// Whether exactly that session is there; without a server it is not.
     pub fn has_session(&self, session: &str) -> Result<bool, TmuxError> {
-        self.there(&self.call(["has-session", "-t"]).arg(exact(session)))
+        Ok(self.found(&self.call(["has-session", "-t"]).arg(exact(session)))?.is_some())
     }
 
     /// Makes a session, detached.
@@ -203,13 +205,9 @@ impl Server {
     /// The panes of exactly that session; none where it is not there.
     pub fn panes(&self, session: &str) -> Result<Vec<Pane>, TmuxError> {
         let call = self.call(["list-panes", "-s", "-F", listing::PANE, "-t"]).arg(exact_pane(session));
-        match self.run(&call) {
-            Ok(output) => listing::parse_panes(&text(output)).map_err(TmuxError::Unreadable),
-            Err(Failed::Ended(_, TmuxError::Refused { said, .. })) if listing::says_not_found(&said) => {
-                Ok(Vec::new())
-            }
-            Err(Failed::Other(TmuxError::NoServer { .. })) => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        match self.found(&call)? {
+            Some(output) => listing::parse_panes(&text(output)).map_err(TmuxError::Unreadable),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -222,9 +220,31 @@ impl Server {
         }
     }
 
+    /// A pane of which is known that its process has ended, with how it ended.
+    ///
+    /// tmux 3.3a now and then overlooks a child's end and leaves it unreaped until the next one:
+    /// the pane is dead without a status, for ever where nothing else ends. The signal that it
+    /// missed, sent again, makes it look.
+    pub fn ended_pane(&self, id: &str) -> Result<Option<Pane>, TmuxError> {
+        let deadline = Instant::now() + REAPED_WITHIN;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let pane = self.pane(id)?;
+            let told = pane.as_ref().is_none_or(|p| p.dead_status.is_some() || p.dead_signal.is_some());
+            if told || Instant::now() > deadline {
+                return Ok(pane);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+            if let Ok(server) = self.pid() {
+                let _ = kill(Pid::from_raw(server), Signal::SIGCHLD);
+            }
+        }
+    }
+
     /// Ends exactly that session; whether it was there.
     pub fn kill_session(&self, session: &str) -> Result<bool, TmuxError> {
-        self.there(&self.call(["kill-session", "-t"]).arg(exact(session)))
+        Ok(self.found(&self.call(["kill-session", "-t"]).arg(exact(session)))?.is_some())
     }
 
     /// The last `lines` lines of a pane as text, without the empty ones at its end; the alternate
@@ -251,63 +271,47 @@ impl Server {
     }
 
     fn said(&self, call: &Command) -> Result<String, TmuxError> {
-        Ok(text(self.run(call)?))
+        let output = self.ask(call)?;
+        if output.status.success() { Ok(text(output)) } else { Err(refused(call, &output)) }
     }
 
-    /// Whether what a call is about was there.
-    fn there(&self, call: &Command) -> Result<bool, TmuxError> {
-        match self.run(call) {
-            Ok(_) => Ok(true),
-            Err(Failed::Ended(_, TmuxError::Refused { said, .. })) if listing::says_not_found(&said) => {
-                Ok(false)
-            }
-            Err(Failed::Other(TmuxError::NoServer { .. })) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// The answer to a call about a session; `None` where the session is not there.
+    fn found(&self, call: &Command) -> Result<Option<Output>, TmuxError> {
+        match self.ask(call) {
+            Ok(output) if output.status.success() => Ok(Some(output)),
+            Ok(output) if listing::says_not_found(&complaint(&output)) => Ok(None),
+            Ok(output) => Err(refused(call, &output)),
+            Err(TmuxError::NoServer { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    fn run(&self, call: &Command) -> Result<Output, Failed> {
+    /// Runs a call; a refusal is an answer too.
+    fn ask(&self, call: &Command) -> Result<Output, TmuxError> {
+        let no_server = || TmuxError::NoServer { socket: self.name.clone() };
         if let SocketFolder::At(folder) = &self.folder
             && !folder.is_dir()
         {
             // tmux would quietly fall back to /tmp, and so to another server.
-            return Err(Failed::Other(self.no_server()));
+            return Err(no_server());
         }
-        let output = match call.run() {
-            Ok(output) => output,
-            Err(CommandError::Late { limit, .. }) => {
-                return Err(Failed::Other(TmuxError::Hung { socket: self.name.clone(), limit }));
-            }
-            Err(error) => return Err(Failed::Other(error.into())),
-        };
-        if output.status.success() {
-            return Ok(output);
+        let output = call.run().map_err(|error| match error {
+            CommandError::Late { limit, .. } => TmuxError::Hung { socket: self.name.clone(), limit },
+            other => other.into(),
+        })?;
+        if !output.status.success() && listing::says_no_server(&complaint(&output)) {
+            return Err(no_server());
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if listing::says_no_server(&said) {
-            return Err(Failed::Other(self.no_server()));
-        }
-        let error = TmuxError::Refused { command: call.typed(), status: output.status.code(), said };
-        Err(Failed::Ended(output, error))
-    }
-
-    fn no_server(&self) -> TmuxError {
-        TmuxError::NoServer { socket: self.name.clone() }
+        Ok(output)
     }
 }
 
-/// A call without success: tmux answered with a no, or there was no answer.
-enum Failed {
-    Ended(Output, TmuxError),
-    Other(TmuxError),
+fn refused(call: &Command, output: &Output) -> TmuxError {
+    TmuxError::Refused { command: call.typed(), status: output.status.code(), said: complaint(output) }
 }
 
-impl From<Failed> for TmuxError {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Ended(_, error) | Failed::Other(error) => error,
-        }
-    }
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
 fn text(output: Output) -> String {

@@ -92,25 +92,16 @@ fn stop(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Jou
     journal.stopped()
 }
 
-/// How the pane's process ended. tmux is its parent and alone can say; it reaps when it gets to it.
+/// How the pane's process ended. tmux is its parent and alone can say.
 fn end_of(server: &Server, runtime: &Runtime) -> End {
-    let until = Instant::now() + REAPED_WITHIN;
-    let mut pause = Duration::from_millis(2);
-    while Instant::now() < until {
-        match server.pane(&runtime.pane_id) {
-            Ok(Some(pane)) if pane.dead => {
-                return match (pane.dead_signal, pane.dead_status) {
-                    (Some(signal), _) => End::Signal(signal),
-                    (None, Some(code)) => End::Exit(code),
-                    (None, None) => End::Unknown,
-                };
-            }
-            Ok(Some(_)) => std::thread::sleep(pause),
-            Ok(None) | Err(_) => return End::Unknown,
-        }
-        pause = (pause * 2).min(Duration::from_millis(50));
+    match server.ended_pane(&runtime.pane_id) {
+        Ok(Some(pane)) => match (pane.dead_signal, pane.dead_status) {
+            (Some(signal), _) => End::Signal(signal),
+            (None, Some(code)) => End::Exit(code),
+            (None, None) => End::Unknown,
+        },
+        Ok(None) | Err(_) => End::Unknown,
     }
-    End::Unknown
 }
 
 /// What is looked at after the start, less and less often, and then no more.
