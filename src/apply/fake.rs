@@ -63,6 +63,7 @@ impl Fake {
                 active: "active".into(),
                 sub: "running".into(),
                 detail: Some(detail),
+                ..UnitFacts::default()
             };
             (unit.clone(), facts)
         });
