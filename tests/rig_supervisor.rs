@@ -1,0 +1,230 @@
+//! What holds when something dies, in a booted system: one agent's accident is its own.
+
+#[path = "common/fleet.rs"]
+mod fleet;
+
+use std::time::{Duration, Instant};
+
+use fleet::rig::{Rig, Suite};
+use fleet::{Fleet, SOON, roster, unit};
+
+const QUIET: &str = "sleep 100000";
+
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("a{n}")).collect()
+}
+
+#[test]
+fn a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["coder", "coder0", "coder1"], QUIET));
+        let (holder, coder, coder1) = (fleet.holder(), fleet.pane("coder"), fleet.pane("coder1"));
+
+        let pane = fleet.pane("coder0").expect("a pane");
+        fleet.kill("-KILL", pane);
+        let pane = fleet.comes_back("coder0", pane);
+        assert_eq!(fleet.record("coder0", "last_exit"), "signal:9", "{suite:?}");
+        assert_eq!(fleet.unit_of(pane), unit("coder0"));
+
+        fleet.kill("-KILL", fleet.supervisor("coder0"));
+        let pane = fleet.comes_back("coder0", pane);
+        assert_eq!(fleet.unit_of(pane), unit("coder0"));
+        assert_eq!(fleet.record("coder0", "starts"), "3");
+
+        assert_eq!((fleet.holder(), fleet.pane("coder"), fleet.pane("coder1")), (holder, coder, coder1));
+        assert_eq!(fleet.sessions(), ["_holder", "coder", "coder0", "coder1"]);
+    }
+}
+
+#[test]
+fn all_agents_are_back_within_three_seconds_of_the_servers_death() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(numbered(13), QUIET));
+        for _ in 0..3 {
+            let begun = Instant::now();
+            fleet.kill("-KILL", fleet.holder());
+            // Seen from inside, in one process: asking from outside takes longer than coming back.
+            let seen = fleet.sh(
+                "until [ \"$(tmux -L mosaic-factory list-panes -a -F '#{pane_dead}' 2>/dev/null | grep -c 0)\" = 14 ] && \
+                 [ \"$(systemctl --user list-units 'mosaic-agent@*' --state=active --no-legend | wc -l)\" = 13 ]; \
+                 do sleep 0.02; done",
+            );
+            seen.ok();
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(3), "{suite:?}: {took:?}");
+        }
+        let own =
+            numbered(13).iter().filter(|a| fleet.unit_of(fleet.pane(a).expect("a pane")) == unit(a)).count();
+        assert_eq!(own, 13);
+        assert_eq!(fleet.record("a0", "last_exit"), "unknown", "a lost server is never a clean end");
+    }
+}
+
+#[test]
+fn the_units_own_exit_is_the_runtimes() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let text = "version: 1\nagents:\n  \
+             - {name: three, lifecycle: ephemeral, command: \"sh -c 'echo last words; exit 3'\"}\n  \
+             - {name: nine, lifecycle: ephemeral, command: \"sh -c 'kill -9 $$'\"}\n  \
+             - {name: fine, lifecycle: ephemeral, command: \"sh -c 'exit 0'\"}\n  \
+             - {name: core, command: \"sh -c 'exit 0'\"}\n  \
+             - {name: missing, command: nonesuch}\n";
+        let fleet = Fleet::tenant(suite);
+        fleet.rig.write(&format!("{}/fleet/roster.yaml", fleet::MOSAIC), text, fleet::TENANT);
+        // Some of these end before they are up, which apply may call a failure; the units decide.
+        let _ = fleet.run(&["fleet", "apply"]);
+        let _ = fleet.run(&["fleet", "start", "three", "nine", "fine"]);
+        let ended = |agent: &str| {
+            fleet.rig.wait_until(&format!("{agent} has ended"), SOON, || {
+                let state = fleet.unit(&unit(agent), "ActiveState");
+                state == "failed" || state == "inactive"
+            });
+            let shown = |property| fleet.unit(&unit(agent), property);
+            (shown("ExecMainCode"), shown("ExecMainStatus"), shown("ActiveState"))
+        };
+        let like =
+            |code: &str, status: &str, state: &str| (code.to_owned(), status.to_owned(), state.to_owned());
+        assert_eq!(ended("three"), like("1", "3", "failed"), "{suite:?}");
+        assert_eq!(ended("nine"), like("2", "9", "failed"), "{suite:?}");
+        assert_eq!(ended("fine"), like("1", "0", "inactive"), "{suite:?}");
+        assert_eq!(ended("missing"), like("1", "127", "failed"), "not retried, since a retry can't cure it");
+        assert!(fleet.unit(&unit("missing"), "StatusText").contains("not found"));
+        assert!(fleet.rig.read(&format!("{}/fleet/run/three.last", fleet::MOSAIC)).contains("last words"));
+        // A core agent's clean exit is an end like any other: it is started again, with a growing delay.
+        fleet.rig.wait_until("core is held back", SOON, || fleet.record("core", "state") == "backoff");
+        let status = fleet.unit(&unit("core"), "StatusText");
+        assert!(status.contains("next try in"), "{status}");
+        let sessions = fleet.sessions();
+        assert!(
+            !sessions.iter().any(|s| ["three", "nine", "fine", "missing"].contains(&s.as_str())),
+            "{sessions:?}"
+        );
+    }
+}
+
+#[test]
+fn one_failed_restart_of_the_holder_leaves_nobody_down() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(numbered(5), QUIET));
+        let drop_in = "/home/demo/.config/systemd/user/mosaic-tmux-holder.service.d/fail.conf";
+        let fail_once =
+            "[Service]\nExecStartPre=/bin/sh -c 'if [ -e /tmp/fail ]; then rm /tmp/fail; exit 1; fi'\n";
+        fleet.rig.write(drop_in, fail_once, fleet::TENANT);
+        fleet.sh("systemctl --user daemon-reload && touch /tmp/fail").ok();
+        let before = fleet.pane("a0").expect("a pane");
+        fleet.kill("-KILL", fleet.holder());
+        fleet.comes_back("a0", before);
+        fleet.rig.wait_until("all agents are back", SOON, || fleet.active() == 5);
+        assert!(fleet.run(&["ls", "/tmp/fail"]).code != 0, "{suite:?}: the failure was made");
+        let failed =
+            fleet.sh("journalctl --user -u mosaic-tmux-holder.service -o cat | grep -c 'Failed with result'");
+        assert!(failed.ok().trim().parse::<u32>().expect("a count") >= 2, "the kill and the failed restart");
+    }
+}
+
+#[test]
+fn forty_stops_in_the_middle_of_a_start_leave_no_session_and_no_process() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["coder", "coder0"], QUIET));
+        let (holder, other) = (fleet.holder(), fleet.pane("coder"));
+        let line = "for n in $(seq 40); do systemctl --user stop mosaic-agent@coder0; \
+             systemctl --user start --no-block mosaic-agent@coder0; \
+             python3 -c \"import random, time; time.sleep(random.random() * 0.12)\"; \
+             systemctl --user stop mosaic-agent@coder0; \
+             tmux -L mosaic-factory has-session -t =coder0 2>/dev/null && echo \"session left by stop $n\"; \
+             pgrep -f 'session (pane|start).* coder0$' && echo \"process left by stop $n\"; done; \
+             pgrep -fc 'sleep 100000'";
+        assert_eq!(fleet.sh(line).stdout.trim(), "1", "{suite:?}: only the other agent's runtime");
+        assert_eq!((fleet.holder(), fleet.pane("coder")), (holder, other), "{suite:?}");
+    }
+}
+
+#[test]
+fn forty_agents_started_at_once_are_each_in_their_own_unit_when_start_returns() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(numbered(40), QUIET));
+        fleet.run(&["fleet", "stop"]).ok();
+        assert_eq!(fleet.active(), 0);
+        fleet.run(&["fleet", "start"]).ok();
+        let cgroups = fleet.sh(
+            "tmux -L mosaic-factory list-panes -a -F '#{session_name} #{pane_pid}' | while read s p; do \
+             echo \"$s $(sed -n 's/^0:://p' /proc/$p/cgroup)\"; done",
+        );
+        let cgroups = cgroups.ok();
+        let own = cgroups.lines().filter(|line| {
+            let (session, cgroup) = line.split_once(' ').expect("two words");
+            cgroup.ends_with(&unit(session))
+        });
+        assert_eq!(own.count(), 40, "{suite:?}:\n{cgroups}");
+    }
+}
+
+#[test]
+fn a_stop_lets_the_runtime_save_itself_and_kills_it_when_it_does_not_end() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::tenant(Suite::Bookworm);
+    let saves =
+        "#!/bin/bash\ntrap 'sleep 1; echo saved > ~/saved; exit 0' HUP\nwhile :; do sleep 0.1; done\n";
+    fleet.program(".local/bin/saves", saves);
+    fleet.program(".local/bin/stays", "#!/bin/bash\ntrap '' HUP TERM\nwhile :; do sleep 0.1; done\n");
+    fleet
+        .apply("version: 1\nagents:\n  - {name: saves, command: saves}\n  - {name: stays, command: stays}\n");
+    let stays = fleet.pane("stays").expect("a pane");
+    fleet.run(&["fleet", "stop", "saves"]).ok();
+    assert_eq!(fleet.rig.read("/home/demo/saved").trim(), "saved");
+    let begun = Instant::now();
+    let _ = fleet.run(&["fleet", "stop", "stays"]);
+    assert!(begun.elapsed() < Duration::from_secs(25), "bounded");
+    assert!(fleet.run(&["kill", "-0", &stays.to_string()]).code != 0, "it is gone");
+    assert_eq!(fleet.sessions(), ["_holder"]);
+}
+
+#[test]
+fn a_supervisor_is_small_and_sleeps() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n");
+        let pid = fleet.supervisor("coder");
+        let read = |file: &str| fleet.run(&["cat", &format!("/proc/{pid}/{file}")]).ok();
+        let wakes = || -> u64 {
+            let status = read("status");
+            let line = status.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).expect("a count");
+            line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+        };
+        // What it looks at after a start is over within seconds of the first heartbeat. Then it
+        // sleeps: not one wake-up in a window of three seconds.
+        fleet.rig.wait_until("the supervisor sleeps", SOON, || {
+            let before = wakes();
+            std::thread::sleep(Duration::from_secs(3));
+            wakes() == before
+        });
+        let private: u64 = read("smaps_rollup")
+            .lines()
+            .filter(|l| l.starts_with("Private_"))
+            .filter_map(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())
+            .sum();
+        assert!(private <= 512, "{suite:?}: {private} kB of private memory");
+    }
+}
