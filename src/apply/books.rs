@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Job, Machine, Verb};
+use super::Machine;
 use crate::error::Result;
+use crate::host::systemd::{JobOutcome, JobVerb};
 use crate::ledger::{Applied, FileRecord, Identity, Ledger, Sha};
 use crate::names::HOLDER_UNIT;
 use crate::plan::{Action, Before, Plan};
@@ -118,9 +119,9 @@ impl Books {
     }
 
     /// A job is done: what it started runs with the files of now.
-    pub fn ran(&mut self, job: &Job) {
+    pub fn ran(&mut self, job: &JobOutcome) {
         self.ledger.restarts_due.remove(&job.unit);
-        if job.unit == HOLDER_UNIT && job.verb != Verb::Stop {
+        if job.unit == HOLDER_UNIT && job.verb != JobVerb::Stop {
             // Every agent restarts with its holder.
             self.ledger.restarts_due.clear();
         }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Job, JobEnd, JobFailure, Lingering, Machine, Verb};
+use super::{JobEnd, Lingering, Machine};
 use crate::error::{Error, Result};
+use crate::host::systemd::{JobOutcome, JobRequest, JobResult, JobVerb};
 use crate::ledger::Ledger;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::render::{File, Link};
@@ -62,6 +63,7 @@ impl Fake {
                 load: "loaded".into(),
                 active: "active".into(),
                 sub: "running".into(),
+                job: String::new(),
                 detail: Some(detail),
                 ..UnitFacts::default()
             };
@@ -90,11 +92,11 @@ impl Fake {
         }
     }
 
-    fn run(&mut self, job: &Job) {
+    fn run(&mut self, job: &JobRequest) {
         match job.verb {
-            Verb::Start => self.start(&job.unit),
-            Verb::Stop => drop(self.running.remove(&job.unit)),
-            Verb::Restart => {
+            JobVerb::Start => self.start(&job.unit),
+            JobVerb::Stop => drop(self.running.remove(&job.unit)),
+            JobVerb::Restart => {
                 let too: Vec<String> = match job.unit == HOLDER_UNIT {
                     true => self.running.keys().cloned().collect(),
                     false => vec![job.unit.clone()],
@@ -169,8 +171,8 @@ impl Machine for Fake {
         Ok(())
     }
 
-    fn jobs(&mut self, jobs: &[Job], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
-        let words: Vec<_> = jobs.iter().map(|j| format!("{} {}", j.verb.word(), j.unit)).collect();
+    fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
+        let words: Vec<_> = jobs.iter().map(|j| format!("{} {}", j.verb, j.unit)).collect();
         self.call("jobs", &words.join(", "))?;
         let mut ends = Vec::new();
         for (job, words) in jobs.iter().zip(&words) {
@@ -178,8 +180,9 @@ impl Machine for Fake {
             if !refused {
                 self.run(job);
             }
-            let failure = JobFailure { why: "failed".into(), lines: vec!["last line".into()] };
-            let end = JobEnd { job: job.clone(), failure: refused.then_some(failure) };
+            let result = if refused { JobResult::Failed } else { JobResult::Done };
+            let outcome = JobOutcome { unit: job.unit.clone(), verb: job.verb, result };
+            let end = JobEnd { outcome, lines: Vec::new() };
             tell(&end);
             ends.push(end);
         }

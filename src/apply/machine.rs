@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::host::systemd::{JobOutcome, JobRequest};
 use crate::ledger::Ledger;
 use crate::render::{File, Link};
 
@@ -27,7 +28,7 @@ pub trait Machine {
     /// Makes the manager read its files again.
     fn reload(&mut self) -> Result<()>;
     /// Carries out all jobs in one batch and tells each one's end as it comes.
-    fn jobs(&mut self, jobs: &[Job], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>>;
+    fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>>;
 }
 
 /// What became of lingering.
@@ -39,60 +40,18 @@ pub enum Lingering {
     TurnedOn,
 }
 
-/// One job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// What is done.
-    pub verb: Verb,
-    /// To which unit.
-    pub unit: String,
-}
-
-/// What a job does to its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Starts it.
-    Start,
-    /// Stops it.
-    Stop,
-    /// Stops and starts it.
-    Restart,
-}
-
-impl Verb {
-    /// What a person reads once it is done.
-    pub fn done(self) -> &'static str {
-        match self {
-            Self::Start => "started",
-            Self::Stop => "stopped",
-            Self::Restart => "restarted",
-        }
-    }
-
-    /// The word for the attempt.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-        }
-    }
-}
-
 /// How one job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobEnd {
-    /// The job.
-    pub job: Job,
-    /// `None` where it is done, else what went wrong.
-    pub failure: Option<JobFailure>,
+    /// The job and systemd's verdict.
+    pub outcome: JobOutcome,
+    /// The last lines of the unit's own messages, where it failed.
+    pub lines: Vec<String>,
 }
 
-/// What went wrong with a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobFailure {
-    /// systemd's word and what it means.
-    pub why: String,
-    /// The last lines of the unit's own messages.
-    pub lines: Vec<String>,
+impl JobEnd {
+    /// Whether the unit is now as asked.
+    pub fn is_good(&self) -> bool {
+        self.outcome.result.is_good()
+    }
 }

@@ -10,12 +10,13 @@ pub mod fake;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::host::systemd::JobRequest;
 use crate::ledger::{Applied, Identity, Ledger};
 use crate::names::AgentName;
 use crate::plan::{Action, Phase, Plan, Step};
 use crate::render::Role;
 
-pub use machine::{Job, JobEnd, JobFailure, Lingering, Machine, Verb};
+pub use machine::{JobEnd, Lingering, Machine};
 
 use books::Books;
 
@@ -52,7 +53,7 @@ pub struct Report {
 impl Report {
     /// Jobs that failed.
     pub fn failed(&self) -> impl Iterator<Item = &JobEnd> {
-        self.jobs.iter().filter(|j| j.failure.is_some())
+        self.jobs.iter().filter(|j| !j.is_good())
     }
 
     /// Whether everything was done.
@@ -242,15 +243,15 @@ impl<'a> Walk<'a> {
     }
 
     fn batch(&mut self, steps: &[&Step]) {
-        let jobs: Vec<Job> = steps.iter().filter_map(|s| job(&s.action)).collect();
+        let jobs: Vec<JobRequest> = steps.iter().filter_map(|s| job(&s.action)).collect();
         if jobs.is_empty() {
             return;
         }
         let tell = &mut *self.tell;
         match self.machine.jobs(&jobs, &mut |end| tell(Event::Job(end))) {
             Ok(ends) => {
-                for end in ends.iter().filter(|e| e.failure.is_none()) {
-                    self.books.ran(&end.job);
+                for end in ends.iter().filter(|e| e.is_good()) {
+                    self.books.ran(&end.outcome);
                 }
                 self.report.jobs.extend(ends);
             }
@@ -262,14 +263,13 @@ impl<'a> Walk<'a> {
     fn still_up(&self, agent: &AgentName) -> bool {
         let unit = agent.unit();
         let wanted_down = self.plan.steps.iter().any(|s| s.action == Action::Stop { unit: unit.clone() });
-        let is_down = self.report.jobs.iter().any(|e| e.job.unit == unit && e.failure.is_none());
+        let is_down = self.report.jobs.iter().any(|e| e.outcome.unit == unit && e.is_good());
         wanted_down && !is_down
     }
 
     fn finish(&mut self, occasion: &Occasion) -> Result<()> {
-        let down =
-            |unit: &String| !self.report.jobs.iter().any(|e| e.job.unit == *unit && e.failure.is_some());
-        let gone: Vec<_> = self.plan.books.gone.iter().filter(|u| down(u)).cloned().collect();
+        let down = |unit: &&String| self.report.failed().all(|e| e.outcome.unit != **unit);
+        let gone: Vec<_> = self.plan.books.gone.iter().filter(down).cloned().collect();
         if self.report.refused.is_empty() {
             self.books.forget_units(&gone);
         }
@@ -280,12 +280,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn job(action: &Action) -> Option<Job> {
-    let (verb, unit) = match action {
-        Action::Start { unit } => (Verb::Start, unit),
-        Action::Stop { unit } => (Verb::Stop, unit),
-        Action::Restart { unit } => (Verb::Restart, unit),
-        _ => return None,
-    };
-    Some(Job { verb, unit: unit.clone() })
+fn job(action: &Action) -> Option<JobRequest> {
+    match action {
+        Action::Start { unit } => Some(JobRequest::start(unit)),
+        Action::Stop { unit } => Some(JobRequest::stop(unit)),
+        Action::Restart { unit } => Some(JobRequest::restart(unit)),
+        _ => None,
+    }
 }

@@ -131,13 +131,13 @@ fn a_failed_start_is_told_with_its_last_lines_and_the_others_run() {
     let plan = plan_for(&desired, &machine);
     let report = apply(&plan, ledger(), &occasion(), &mut machine, &mut |event| {
         if let Event::Job(end) = event {
-            told.push((end.job.unit.clone(), end.failure.is_some()));
+            told.push((end.outcome.unit.clone(), end.is_good()));
         }
     })
     .expect("written");
-    let failed: Vec<_> = report.failed().map(|e| e.job.unit.as_str()).collect();
+    let failed: Vec<_> = report.failed().map(|e| e.outcome.unit.as_str()).collect();
     assert_eq!(failed, [A]);
-    assert!(told.contains(&(A.to_owned(), true)) && told.contains(&(HOLDER_UNIT.to_owned(), false)));
+    assert!(told.contains(&(A.to_owned(), false)) && told.contains(&(HOLDER_UNIT.to_owned(), true)));
     assert!(machine.running.contains_key("mosaic-agent@b.service"));
 }
 
