@@ -260,9 +260,9 @@ impl<'a> Lines<'a> {
 
 /// The file's text of a beat.
 pub fn text(beat: &Beat) -> String {
-    let seconds = |s: Option<f64>| s.map(|s| format!("{s:.3}"));
+    let seconds = |s: Option<f64>| s.map(|s| format!("{s:.6}"));
     let values: [Option<String>; KEYS.len()] = [
-        Some(format!("{:.3}", beat.ts)),
+        Some(format!("{:.6}", beat.ts)),
         Some(beat.pid.to_string()),
         Some(beat.status.word().to_owned()),
         beat.interval.map(|i| i.to_string()),

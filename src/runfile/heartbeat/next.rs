@@ -78,8 +78,9 @@ pub fn next(previous: Option<Beat>, said: &Said, whose: &Whose, clock: &Clock) -
 }
 
 fn now(clock: &Clock) -> Timestamp {
-    // Whole milliseconds, which is what the file holds; no clock of a machine is out of range.
-    Timestamp::from_millisecond((clock.unix * 1000.0) as i64).unwrap_or(Timestamp::UNIX_EPOCH)
+    // Microseconds, which is what the file holds: two beats in one millisecond must differ, since
+    // a newer time is the answer to a probe. No clock of a machine is out of range.
+    Timestamp::from_microsecond((clock.unix * 1e6) as i64).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod beat;
 mod editor;
 pub mod faults;
+mod talk;
 mod terminal;
 
 use std::collections::VecDeque;
@@ -25,17 +26,9 @@ use editor::{Editor, Event};
 use faults::{Armed, Fault};
 use terminal::Terminal;
 
-use crate::host::{clock, runfiles};
 use crate::layout::Layout;
-use crate::runfile::ack::{self, Ack};
 use crate::runfile::heartbeat::Status;
 use crate::runtime::identity::Identity;
-
-/// How far the file of acknowledgements grows.
-const LONGEST_ACKS: usize = 1 << 20;
-/// How much of a message is echoed.
-const ECHOED_LINES: usize = 200;
-const ECHOED_BYTES: usize = 16 << 10;
 
 /// Runs until it is told to end; the exit code.
 pub fn run(layout: &Layout, me: Option<&Identity>, faults: Vec<Armed>) -> io::Result<u8> {
@@ -236,92 +229,6 @@ impl Dogfood {
         Ok(None)
     }
 
-    fn interrupt(&mut self) -> Option<u8> {
-        if self.working_until.is_some() {
-            self.terminal.say("interrupted");
-            return self.done();
-        }
-        self.terminal.say("ctrl-D ends dogfood");
-        None
-    }
-
-    fn enter(&mut self) -> Option<u8> {
-        match &mut self.keeps_drafts {
-            None => return None,
-            Some(0) => {}
-            Some(times) => {
-                *times -= 1;
-                return None;
-            }
-        }
-        let text = self.editor.take();
-        let trimmed = text.trim();
-        if trimmed.is_empty() {
-            return None;
-        }
-        if let Some(command) = trimmed.strip_prefix('/').filter(|c| !c.contains('\n')) {
-            return self.command(command);
-        }
-        if self.working_until.is_some() {
-            self.terminal.say(&format!("queued: {}", echo(&text)));
-            self.acknowledge(ack::Event::Queued, Some(&text));
-            self.queue.push_back(text);
-            return None;
-        }
-        self.take_up(&text);
-        None
-    }
-
-    fn command(&mut self, command: &str) -> Option<u8> {
-        match command.split_once(char::is_whitespace).unwrap_or((command, "")) {
-            ("new" | "clear", "") => {
-                self.conversation += 1;
-                self.queue.clear();
-                self.working_until = None;
-                self.greet();
-                self.acknowledge(ack::Event::Reset, None);
-                self.beat();
-            }
-            ("quit", "") => return self.end("/quit"),
-            ("fault", what) => match what.parse::<Armed>() {
-                Ok(armed) => {
-                    self.terminal.say(&format!("fault: {what}"));
-                    return self.arm(armed);
-                }
-                Err(error) => self.terminal.say(&error.to_string()),
-            },
-            _ => self.terminal.say(&format!("/{command} is none of /new, /fault KIND, /quit")),
-        }
-        None
-    }
-
-    /// Begins a turn with a prompt.
-    fn take_up(&mut self, text: &str) {
-        self.acknowledge(ack::Event::Prompt, Some(text));
-        self.terminal.say(&format!("you said: {}", echo(text)));
-        if let Some(time) = work(text) {
-            self.terminal.say(&format!("working for {} s", time.as_secs_f64()));
-            self.working_until = Some(Instant::now() + time);
-            self.beat();
-        }
-    }
-
-    /// Ends a turn; what was queued meanwhile begins the next.
-    fn done(&mut self) -> Option<u8> {
-        self.working_until = None;
-        self.terminal.say("done");
-        while self.working_until.is_none() {
-            match self.queue.pop_front() {
-                Some(text) => self.take_up(&text),
-                None => {
-                    self.beat();
-                    return (self.hung_up && !self.terminal.is_raw()).then_some(0);
-                }
-            }
-        }
-        None
-    }
-
     /// Does what time has come for.
     fn times(&mut self) -> Option<u8> {
         let now = Instant::now();
@@ -379,15 +286,6 @@ impl Dogfood {
         None
     }
 
-    fn greet(&mut self) {
-        let who = self.me.as_ref().map_or("nobody", |me| me.agent.as_str());
-        let text = format!(
-            "dogfood for {who}, conversation {}: /new resets, /fault KIND misbehaves, `work 5` takes 5 s, ctrl-D ends",
-            self.conversation
-        );
-        self.terminal.say(&text);
-    }
-
     fn beat(&mut self) {
         let Some(beats) = &mut self.beats else { return };
         if self.muted {
@@ -405,25 +303,6 @@ impl Dogfood {
             Ok(()) => self.complained = false,
         }
     }
-
-    fn acknowledge(&mut self, event: ack::Event, prompt: Option<&str>) {
-        let Some(me) = &self.me else { return };
-        let ts = jiff::Timestamp::from_millisecond((clock::unix() * 1000.0) as i64).unwrap_or_default();
-        let ack = Ack {
-            ts: format!("{ts:.3}"),
-            event,
-            id: None,
-            sha256: prompt.map(ack::digest),
-            pid: Some(nix::unistd::getpid().as_raw()),
-            tenant_id: me.tenant_id.clone(),
-            host: me.host.clone(),
-        };
-        let path = self.layout.ack(&me.agent);
-        let line = ack::line(&ack).map_err(io::Error::other);
-        if let Err(error) = line.and_then(|line| runfiles::append(&path, &line, LONGEST_ACKS)) {
-            self.terminal.say(&format!("no acknowledgement: {error}"));
-        }
-    }
 }
 
 struct Ready {
@@ -437,51 +316,5 @@ fn hang() -> ! {
     let _ = SigSet::all().thread_block();
     loop {
         pause();
-    }
-}
-
-/// For how long a prompt asks to work: `work 5`, also after the sender's preamble.
-fn work(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let said = match text.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
-        Some((_, said)) => said,
-        None => text,
-    };
-    faults::seconds(said.trim().strip_prefix("work ")?)
-}
-
-/// A message as it is shown: later lines are set in, so that none looks like a prompt.
-fn echo(text: &str) -> String {
-    let mut shown = String::new();
-    for (number, line) in text.trim_end().lines().enumerate() {
-        if number == ECHOED_LINES || shown.len() + line.len() > ECHOED_BYTES {
-            let lines = text.lines().count();
-            shown.push_str(&format!("\n  … ({} bytes, {lines} lines)", text.len()));
-            break;
-        }
-        shown.push_str(if number == 0 { "" } else { "\n  | " });
-        shown.push_str(line);
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_echo_never_looks_like_a_prompt_and_never_floods() {
-        assert_eq!(echo("one\n> two\n"), "one\n  | > two");
-        let long = echo(&"line\n".repeat(50_000));
-        assert!(long.len() < 20_000 && long.ends_with("(250000 bytes, 50000 lines)"), "{long}");
-        assert!(echo(&"x".repeat(1 << 20)).len() < 100);
-    }
-
-    #[test]
-    fn work_is_asked_for_with_or_without_a_preamble() {
-        assert_eq!(work("work 2"), Some(Duration::from_secs(2)));
-        assert_eq!(work("[h:s -> h:a] work 0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(work("work hard"), None);
-        assert_eq!(work("do work 2"), None);
     }
 }
