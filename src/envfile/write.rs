@@ -79,25 +79,30 @@ pub enum Why {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "variable {}: ", self.name)?;
-        match self.why {
-            Why::Nul(at) => write!(f, "a NUL at character {at} of its value; no environment can hold one"),
-            Why::Noncharacter(at, c) => write!(
+        write!(f, "variable {}: {}", self.name, self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Nul(at) => write!(f, "a NUL at character {at} of its value; no environment can hold one"),
+            Self::Noncharacter(at, c) => write!(
                 f,
                 "U+{:04X} at character {at} of its value is no character of Unicode; \
                  systemd would refuse the whole file",
                 u32::from(c)
             ),
-            Why::TooLong(bytes) => {
+            Self::TooLong(bytes) => {
                 write!(f, "name and value have {bytes} bytes; the kernel takes at most {LONGEST}")
             }
-            Why::FileTooLong => write!(
+            Self::FileTooLong => write!(
                 f,
                 "with it the variables take more than {LONGEST_FILE} bytes; \
                  the kernel would refuse to start a program with them"
             ),
-            Why::OfTheShell => f.write_str("the shell sets it itself; choose another name"),
-            Why::Twice => f.write_str("it is set twice"),
+            Self::OfTheShell => f.write_str("the shell sets it itself; choose another name"),
+            Self::Twice => f.write_str("it is set twice"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::valid::EnvVar;
+use crate::envfile::{self, Why};
 use crate::names::EnvName;
 use crate::yaml::{Log, Node, Problem, Read, Value, pairs};
 
@@ -52,13 +53,13 @@ impl Read for Env {
                 continue;
             }
             match &value.value {
-                Value::Scalar(scalar) if !scalar.text.contains('\0') => {
-                    vars.push(EnvVar { name, value: scalar.text.clone() });
-                }
-                Value::Scalar(_) => log.add(
-                    Problem::new(value.place, format_args!("the value of {name} holds a NUL"))
-                        .note("no environment can hold one"),
-                ),
+                Value::Scalar(scalar) => match envfile::check(&name, &scalar.text) {
+                    Ok(()) => vars.push(EnvVar { name, value: scalar.text.clone() }),
+                    Err(refused) => {
+                        let place = if refused.why == Why::OfTheShell { key.place } else { value.place };
+                        log.add(Problem::new(place, refused));
+                    }
+                },
                 Value::Null => log.add(
                     Problem::new(value.place, format_args!("{name} has no value"))
                         .note("write \"\" for an empty one, or remove the line"),

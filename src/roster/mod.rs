@@ -10,6 +10,8 @@ mod env;
 mod merged;
 pub mod profiles;
 pub mod roles;
+pub mod schema;
+mod sizes;
 pub mod valid;
 mod words;
 mod written;

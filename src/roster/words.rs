@@ -1,11 +1,12 @@
-//! The single values of a roster: names, sizes, masks, folders. Each states its rule once, in
-//! words for a message and as a schema for editors.
+//! The single values of a roster: names, folders, commands. Each states its rule once, in words for
+//! a message and as a schema for editors.
 
 use schemars::json_schema;
 
 use super::valid::Persona;
+use crate::envfile;
 use crate::names::{AgentName, EnvName, RuntimeName, SessionName, SocketName, TenantId};
-use crate::yaml::{FromScalar, Kind, Refusal, Scalar, inline_schema, truth};
+use crate::yaml::{FromScalar, Kind, Refusal, Scalar, inline_schema, shown};
 
 macro_rules! name {
     ($type:ident, $pattern:literal) => {
@@ -45,6 +46,7 @@ impl FromScalar for Version {
             Kind::Int(2..) => {
                 Err(Refusal::note("a newer mosaic-fleet may know it; this one knows version 1 alone"))
             }
+            _ if scalar.text == "1" => Err(Refusal::note("write it without quotes: 1")),
             _ => Err(Refusal::default()),
         }
     }
@@ -62,15 +64,18 @@ impl FromScalar for Persona {
             (Kind::Bool(true), _) => Ok(Self::Yes),
             (Kind::Bool(false), _) => Ok(Self::No),
             (_, "semi") => Ok(Self::Semi),
-            (_, text) => Err(match truth(text) {
-                Some(meant) => Refusal::note(format!("did you mean {meant}, without quotes?")),
-                None => Refusal::suggest(text, ["semi", "true", "false"]),
+            (_, text) => Err(match Refusal::truth(text) {
+                Refusal(None) => Refusal::suggest(text, ["semi", "true", "false"]),
+                translated => translated,
             }),
         }
     }
 }
 
 inline_schema!(Persona, json_schema!({ "enum": [true, false, "semi"] }));
+
+/// The longest path that the kernel takes, in bytes.
+const LONGEST_PATH: usize = 4095;
 
 /// A place in the tenant's view: absolute, or below the home by `~` or `%h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +89,7 @@ impl FromScalar for Place {
     fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
         let text = scalar.as_text()?;
         let rooted = matches!(text, "~" | "%h") || ["/", "~/", "%h/"].iter().any(|r| text.starts_with(r));
-        if rooted && !text.chars().any(char::is_control) {
+        if rooted && text.len() <= LONGEST_PATH && shown(text) {
             return Ok(Self(text.to_owned()));
         }
         let below_home = ["$HOME/", "${HOME}/", "./"].iter().find_map(|p| text.strip_prefix(p));
@@ -97,125 +102,36 @@ impl FromScalar for Place {
 
 inline_schema!(
     Place,
-    json_schema!({ "type": "string", "pattern": r"^(~|%h|(~|%h)?/[^\x00-\x1f\x7f-\x9f]*)$" })
+    json_schema!({
+        "type": "string",
+        "maxLength": LONGEST_PATH,
+        "pattern": r"^(~|%h|(~|%h)?/[^\x00-\x1f\x7f-\x9f]*)$",
+    })
 );
 
-/// An amount of memory as systemd writes it.
+/// A shell line, perhaps of several lines: what a variable can carry to the pane's shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Memory(pub String);
+pub struct Command(pub String);
 
-impl FromScalar for Memory {
+impl FromScalar for Command {
     fn expected() -> String {
-        "a size such as 512M, 2G or a number of bytes, a share such as 50%, or infinity".to_owned()
+        "a shell line".to_owned()
     }
 
     fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
-        let text = scalar.text.as_str();
-        if text == "infinity" || percent(text).is_some_and(|p| p > 0.0 && p <= 100.0) || bytes(text).is_some()
-        {
-            return Ok(Self(text.to_owned()));
+        let text = scalar.as_text()?;
+        if text.trim().is_empty() {
+            return Err(Refusal::note("remove the key for the launch command that is usual"));
         }
-        // 512m, 512MB, 512 MiB
-        let near: String = text.to_ascii_uppercase().chars().filter(|c| !c.is_whitespace()).collect();
-        let near = near.trim_end_matches('B').trim_end_matches('I');
-        Err(match bytes(near) {
-            Some(_) => Refusal::note(format!("did you mean {near}?")),
-            None => Refusal::suggest(text, ["infinity"]),
-        })
-    }
-}
-
-inline_schema!(
-    Memory,
-    json_schema!({ "anyOf": [
-        { "type": "string", "pattern": r"^(infinity|[0-9]+(\.[0-9]+)?[KMGTPE]?|[0-9]+(\.[0-9]+)?%)$" },
-        { "type": "integer", "minimum": 1 },
-    ] })
-);
-
-/// A share of processor time as systemd writes it; one processor is 100%.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quota(pub String);
-
-impl FromScalar for Quota {
-    fn expected() -> String {
-        "a share of one processor such as 50% or, for one and a half, 150%".to_owned()
-    }
-
-    fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
-        let text = scalar.text.as_str();
-        let good = |t: &str| percent(t).is_some_and(|p| p > 0.0);
-        if good(text) {
-            return Ok(Self(text.to_owned()));
+        let carried = EnvName::parse("MOSAIC_AGENT_COMMAND").map(|name| envfile::check(&name, text));
+        match carried {
+            Ok(Err(refused)) => Err(Refusal::note(refused.why.to_string())),
+            _ => Ok(Self(text.to_owned())),
         }
-        let near = format!("{text}%");
-        Err(if good(&near) { Refusal::note(format!("did you mean {near}?")) } else { Refusal::default() })
     }
 }
 
-inline_schema!(Quota, json_schema!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]{1,2})?%$" }));
-
-/// A file mode creation mask. Always octal, and to be seen as such: `27` could be meant either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Umask(pub u32);
-
-impl FromScalar for Umask {
-    fn expected() -> String {
-        "an octal mask with a leading 0, from 000 to 0777, such as 027".to_owned()
-    }
-
-    fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
-        let octal = |digits: &str| {
-            let good =
-                !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
-            good.then(|| u32::from_str_radix(digits, 8).ok()).flatten().filter(|mask| *mask <= 0o777)
-        };
-        let text = scalar.text.as_str();
-        if text.starts_with('0')
-            && let Some(mask) = octal(text.strip_prefix("0o").unwrap_or(text))
-        {
-            return Ok(Self(mask));
-        }
-        Err(match octal(text) {
-            Some(_) => Refusal::note(format!("did you mean 0{text}?")),
-            None => Refusal::default(),
-        })
-    }
-}
-
-inline_schema!(
-    Umask,
-    json_schema!({ "anyOf": [
-        { "type": "string", "pattern": "^0o?[0-7]{0,4}$" },
-        { "type": "integer", "minimum": 0, "maximum": 777 },
-    ] })
-);
-
-/// `N%` as systemd reads it: up to two decimals.
-fn percent(text: &str) -> Option<f64> {
-    let number = text.strip_suffix('%')?;
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |t: &str, longest| (1..=longest).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
-    (digits(whole, 6) && digits(part, 2)).then(|| number.parse().ok()).flatten()
-}
-
-/// A size in bytes as systemd reads it: a number, perhaps with decimals, and one letter.
-fn bytes(text: &str) -> Option<f64> {
-    let letters = ["K", "M", "G", "T", "P", "E"];
-    let unit = letters.iter().position(|letter| text.ends_with(letter));
-    let (number, factor) = match unit {
-        Some(at) => (text.get(..text.len().checked_sub(1)?)?, 1024f64.powi(i32::try_from(at).ok()? + 1)),
-        None => (text, 1.0),
-    };
-    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    let decimals_of_a_byte = number.contains('.') && unit.is_none();
-    if !digits(whole) || !digits(part) || decimals_of_a_byte {
-        return None;
-    }
-    let bytes = number.parse::<f64>().ok()? * factor;
-    (1.0..18_446_744_073_709_551_615.0).contains(&bytes).then_some(bytes)
-}
+inline_schema!(Command, json_schema!({ "type": "string", "pattern": r"\S" }));
 
 #[cfg(test)]
 mod tests {
@@ -223,48 +139,6 @@ mod tests {
 
     fn text(text: &str) -> Scalar {
         Scalar { text: text.to_owned(), kind: Kind::Text }
-    }
-
-    #[test]
-    fn sizes_are_those_that_systemd_reads() {
-        for good in ["1", "512M", "2G", "1.5G", "50%", "33.33%", "100%", "infinity", "1073741824"] {
-            assert!(Memory::from_scalar(&text(good)).is_ok(), "{good}");
-        }
-        for bad in ["", "0", "0M", "-1", "512m", "2GB", "1.5", "101%", "0%", "17E", "99999999E", "1 G", "max"]
-        {
-            assert!(Memory::from_scalar(&text(bad)).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_size_that_other_tools_read_is_translated() {
-        for (seen, meant) in [("512m", "512M"), ("2GB", "2G"), ("2 GiB", "2G"), ("64kb", "64K")] {
-            let refusal = Memory::from_scalar(&text(seen)).expect_err("not systemd's");
-            assert_eq!(refusal.0, Some(format!("did you mean {meant}?")), "{seen}");
-        }
-    }
-
-    #[test]
-    fn a_quota_is_a_share_with_its_sign() {
-        for good in ["50%", "150%", "0.5%", "800%"] {
-            assert!(Quota::from_scalar(&text(good)).is_ok(), "{good}");
-        }
-        for bad in ["150", "0%", "1.234%", "%", "-5%", "a%"] {
-            assert!(Quota::from_scalar(&text(bad)).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_mask_is_octal_and_shows_it() {
-        for (good, mask) in
-            [("027", 0o27), ("0027", 0o27), ("0o27", 0o27), ("0", 0), ("000", 0), ("0777", 0o777)]
-        {
-            assert_eq!(Umask::from_scalar(&text(good)), Ok(Umask(mask)), "{good}");
-        }
-        for bad in ["27", "77", "", "0o", "028", "01777", "0x1f", "-027", "00000"] {
-            assert!(Umask::from_scalar(&text(bad)).is_err(), "{bad}");
-        }
-        assert_eq!(Umask::from_scalar(&text("27")), Err(Refusal::note("did you mean 027?")));
     }
 
     #[test]

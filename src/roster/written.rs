@@ -2,10 +2,11 @@
 //! place, nothing filled in. The documentation of a key is what editors show for it.
 
 use super::env::Env;
+use super::sizes::{Memory, Quota, Umask};
 use super::valid::{Lifecycle, OnStale, Persona, State, Transport};
-use super::words::{Memory, Place, Quota, Umask, Version};
+use super::words::{Command, Place, Version};
 use crate::names::{AgentName, RuntimeName, SessionName, SocketName, TenantId};
-use crate::yaml::{Key, Line, List, Map, Problem, Record, Text, Whole, record};
+use crate::yaml::{Key, Line, List, Map, Problem, Record, Whole, record};
 
 record! {
     /// The definition of one tenant's fleet of agents.
@@ -74,7 +75,7 @@ record! {
     required {}
     optional {
         /// Shell line that starts it, in place of `mosaic yolo NAME`.
-        command: Text,
+        command: Command,
         /// What resets a conversation, typed at its prompt.
         reset_command: Line,
         /// The program's file. Begins with `/`, or with `~/` or `%h/` for the tenant's home.
@@ -99,10 +100,7 @@ record! {
         /// Its runtime. Default: that of `defaults`.
         runtime: RuntimeName,
         /// What it is for: a role of the library, `canary`, or a word of your own.
-        #[schemars(extend("examples" = [
-            "orchestrator", "implementer", "reviewer", "security_reviewer", "final_reviewer",
-            "enhancer", "analyst", "finance", "researcher", "canary",
-        ]))]
+        #[schemars(extend("examples" = super::roles::CLASSES))]
         class: Line,
         /// A note for people.
         model_hint: Line,
@@ -122,7 +120,7 @@ record! {
         /// Its own variables; they win over those of its runtime and of `defaults`.
         env: Env,
         /// Shell line that replaces the launch command; the pane's shell expands it.
-        command: Text,
+        command: Command,
         /// First prompt: a role of the library, or a file by a path that begins with `/`, `~/` or
         /// `%h/`.
         kickstart_template: Line,

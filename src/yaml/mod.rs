@@ -3,14 +3,18 @@
 //! A file is read into a tree first ([`Node`]) and into records from there, so that one reading
 //! tells all that is wrong with it. Knows no key of its own, reads no file and prints nothing.
 
+mod lists;
 mod node;
+mod parse;
 mod problem;
 mod record;
 mod scalar;
 
-pub use node::{Key, Kind, MAX_BYTES, Node, Place, Scalar, Value, parse, text};
+pub use lists::{List, Map};
+pub use node::{Key, Kind, Node, Place, Scalar, Value};
+pub use parse::{MAX_BYTES, parse, text};
 pub use problem::{Log, Problem, Problems, nearest, one_of};
 pub(crate) use record::record;
-pub use record::{At, Field, List, Map, Read, Record, fields, pairs};
-pub use scalar::{FromScalar, Line, Refusal, Text, Whole};
-pub(crate) use scalar::{inline_schema, keyword, truth};
+pub use record::{At, Field, Read, Record, fields, pairs};
+pub use scalar::{FromScalar, Line, Refusal, Whole};
+pub(crate) use scalar::{inline_schema, keyword, shown};

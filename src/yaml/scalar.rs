@@ -28,6 +28,19 @@ impl Refusal {
         Self(Some(note.into()))
     }
 
+    /// Refused where a boolean is expected: what other YAML readers take for one is translated.
+    pub fn truth(seen: &str) -> Self {
+        let meant = match seen.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "y" | "on" | "1" => true,
+            "false" | "no" | "n" | "off" | "0" => false,
+            _ => return Self(None),
+        };
+        match seen == meant.to_string() {
+            true => Self::note(format!("write it without quotes: {meant}")),
+            false => Self::note(format!("did you mean {meant}?")),
+        }
+    }
+
     /// Refused; the nearest of those words was probably meant.
     pub fn suggest<'a>(seen: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
         Self(super::nearest(seen, words).map(|word| format!("did you mean {word:?}?")))
@@ -72,54 +85,31 @@ fn refuse<T: FromScalar>(node: &Node, what: &str) -> Problem {
     Problem::new(node.place, format_args!("{what} cannot be {seen}")).expected(T::expected())
 }
 
-impl Node {
-    /// What stands there, in words: short, without line ends.
-    pub fn seen(&self) -> String {
-        match &self.value {
-            Value::Null => "empty".to_owned(),
-            Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "a mapping".to_owned(),
-            Value::Scalar(Scalar { text, kind }) => {
-                let short: String = text.chars().take(60).collect();
-                let more = if short.len() < text.len() { "…" } else { "" };
-                match kind {
-                    Kind::Text => format!("{:?}", format!("{short}{more}")),
-                    Kind::Bool(_) => format!("the boolean {short}"),
-                    Kind::Int(_) | Kind::Float => format!("the number {short}{more}"),
-                }
-            }
-        }
-    }
+/// The longest [`Line`] in characters.
+const LONGEST_LINE: usize = 1000;
+
+/// Whether all its characters are ones that a terminal shows: no control characters, and none of
+/// the code points that are no character.
+pub(crate) fn shown(text: &str) -> bool {
+    let noncharacter = |c: char| {
+        let code = u32::from(c);
+        (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
+    };
+    !text.chars().any(|c| c.is_control() || noncharacter(c))
 }
 
-/// A text of any length, lines included; never empty and without a NUL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(pub String);
-
-impl FromScalar for Text {
-    fn expected() -> String {
-        "a text that is not empty and holds no NUL".to_owned()
-    }
-
-    fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
-        let text = scalar.as_text()?;
-        let good = !text.trim().is_empty() && !text.contains('\0');
-        if good { Ok(Self(text.to_owned())) } else { Err(Refusal::default()) }
-    }
-}
-
-/// One line that people read in a table: never empty, without control characters.
+/// One line that people read in a table: never empty, of characters that a terminal shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line(pub String);
 
 impl FromScalar for Line {
     fn expected() -> String {
-        "one line of text without control characters".to_owned()
+        format!("one line of text, at most {LONGEST_LINE} characters, without control characters")
     }
 
     fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
         let text = scalar.as_text()?;
-        let good = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        let good = !text.trim().is_empty() && text.chars().count() <= LONGEST_LINE && shown(text);
         if good { Ok(Self(text.to_owned())) } else { Err(Refusal::default()) }
     }
 }
@@ -156,17 +146,8 @@ impl FromScalar for bool {
     fn from_scalar(scalar: &Scalar) -> Result<Self, Refusal> {
         match scalar.kind {
             Kind::Bool(value) => Ok(value),
-            _ => Err(Refusal(truth(&scalar.text).map(|t| format!("did you mean {t}, without quotes?")))),
+            _ => Err(Refusal::truth(&scalar.text)),
         }
-    }
-}
-
-/// What other YAML readers take for a boolean.
-pub(crate) fn truth(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "y" | "on" | "1" => Some(true),
-        "false" | "no" | "n" | "off" | "0" => Some(false),
-        _ => None,
     }
 }
 
@@ -231,10 +212,13 @@ macro_rules! inline_schema {
 }
 pub(crate) use inline_schema;
 
-inline_schema!(Text, json_schema!({ "type": "string", "pattern": r"\S" }));
 inline_schema!(
     Line,
-    json_schema!({ "type": "string", "pattern": r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$" })
+    json_schema!({
+        "type": "string",
+        "maxLength": LONGEST_LINE,
+        "pattern": r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$",
+    })
 );
 
 impl<const MIN: i64, const MAX: i64> JsonSchema for Whole<MIN, MAX> {

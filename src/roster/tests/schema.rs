@@ -1,0 +1,90 @@
+//! The shipped schema is the types' own, and judges as the reader does.
+
+use std::path::Path;
+
+use super::super::{Profile, read, schema};
+
+fn valid(text: &str) -> bool {
+    let instance: serde_json::Value = serde_yaml::from_str(text).expect("YAML");
+    jsonschema::draft7::new(&schema::generate()).expect("a schema").is_valid(&instance)
+}
+
+#[test]
+fn the_shipped_schema_is_what_the_types_say() {
+    let mut text = serde_json::to_string_pretty(&schema::generate()).expect("JSON");
+    text.push('\n');
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("framework/fleet/roster.schema.json");
+        std::fs::write(path, &text).expect("write the schema");
+        return;
+    }
+    assert!(
+        text == schema::TEXT,
+        "it is not: run the tests once with UPDATE_SCHEMA=1 and look at the change"
+    );
+}
+
+#[test]
+fn the_schema_accepts_every_profile() {
+    for profile in Profile::ALL {
+        assert!(valid(profile.text()), "{}", profile.name());
+    }
+}
+
+/// Rosters that both accept, or that both refuse.
+const JUDGED: &[(bool, &str)] = &[
+    (true, "version: 1"),
+    (true, "version: 1\nagents:\ndefaults:\nruntimes: {pi: }\n"),
+    (true, "version: 1\ntransport: none\ntmux: {socket_name: a.b, holder_session: _h}\n"),
+    (true, "version: 1\nagents: [{name: a, env: {A: 1, B: true, C: x, D: 1.5}}]\n"),
+    (
+        true,
+        "version: 1\nagents: [{name: a, persistent_persona: semi}, {name: b, persistent_persona: false}]\n",
+    ),
+    (true, "version: 1\nagents: [{name: a, limits: {umask: 027}}, {name: b, limits: {umask: \"0o27\"}}]\n"),
+    (
+        true,
+        "version: 1\nagents: [{name: a, limits: {memory_max: 2G, memory_high: 1024, cpu_quota: 50.5%, nice: -20}}]\n",
+    ),
+    (true, "version: 1\nruntimes: {mine: {command: x, process_names: [x], draft_mark: '>'}}\n"),
+    (true, "version: 1\nagents: [{name: a, working_directory: '~'}, {name: b, working_directory: /srv}]\n"),
+    (false, "{}"),
+    (false, "[]"),
+    (false, "version: 2"),
+    (false, "version: \"1\""),
+    (false, "version: 1\ncolour: red"),
+    (false, "version: 1\ntransport: matrix"),
+    (false, "version: 1\nmatrix: {homeserver: x}"),
+    (false, "version: 1\nworking_directory: ~/src"),
+    (false, "version: 1\ntenant_id: a b"),
+    (false, "version: 1\nagents: {a: {runtime: pi}}"),
+    (false, "version: 1\nagents: [a]"),
+    (false, "version: 1\nagents: [{runtime: pi}]"),
+    (false, "version: 1\nagents: [{name: 9}]"),
+    (false, "version: 1\nagents: [{name: 'a.b'}]"),
+    (false, "version: 1\nagents: [{name: a, model: }]"),
+    (false, "version: 1\nagents: [{name: a, class: ''}]"),
+    (false, "version: 1\nagents: [{name: a, command: ' '}]"),
+    (false, "version: 1\nagents: [{name: a, reset_between_tasks: 'true'}]"),
+    (false, "version: 1\nagents: [{name: a, persistent_persona: 'true'}]"),
+    (false, "version: 1\nagents: [{name: a, working_directory: src}]"),
+    (false, "version: 1\nagents: [{name: a, env: {9A: x}}]"),
+    (false, "version: 1\nagents: [{name: a, env: {A: }}]"),
+    (false, "version: 1\nagents: [{name: a, env: {A: [x]}}]"),
+    (false, "version: 1\nagents: [{name: a, env: {MOSAIC_HOME: x}}]"),
+    (false, "version: 1\nagents: [{name: a, limits: {nice: 20}}]"),
+    (false, "version: 1\nagents: [{name: a, limits: {tasks_max: 0}}]"),
+    (false, "version: 1\nagents: [{name: a, limits: {umask: '27'}}]"),
+    (false, "version: 1\nagents: [{name: a, limits: {memory_max: 2GB}}]"),
+    (false, "version: 1\nagents: [{name: a, limits: {cpu_quota: 150}}]"),
+    (false, "version: 1\nagents: [{name: a, state: paused}]"),
+    (false, "version: 1\nruntimes: {'a b': {command: x}}"),
+];
+
+#[test]
+fn the_schema_and_the_reader_judge_alike() {
+    for (good, text) in JUDGED {
+        assert_eq!(valid(text), *good, "the schema on:\n{text}");
+        assert_eq!(read(text, Path::new("r"), "usc").is_ok(), *good, "the reader on:\n{text}");
+    }
+}
