@@ -3,6 +3,7 @@
 
 mod books;
 mod machine;
+mod real;
 
 #[cfg(test)]
 pub mod fake;
@@ -17,6 +18,7 @@ use crate::plan::{Action, Phase, Plan, Step};
 use crate::render::Role;
 
 pub use machine::{JobEnd, Lingering, Machine};
+pub use real::{Real, batch, last_lines};
 
 use books::Books;
 

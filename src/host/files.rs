@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -76,6 +76,19 @@ pub fn sweep(path: &Path) -> Result<(), FileError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Makes a link that says `target`, durably; one that stands there is replaced.
+pub fn link(path: &Path, target: &Path) -> Result<(), FileError> {
+    let failed = |source| FileError { doing: "link", path: path.to_path_buf(), source };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_folder(folder)?;
+    sweep(path)?;
+    let unfinished = unfinished(path);
+    symlink(target, &unfinished)
+        .and_then(|()| fs::rename(&unfinished, path))
+        .and_then(|()| sync_folder(folder))
+        .map_err(failed)
 }
 
 /// Removes a folder where nothing is left in it.
@@ -148,7 +161,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::os::unix::fs::MetadataExt;
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a temporary folder")
@@ -184,6 +197,16 @@ mod tests {
         replace(&link, b"ours", 0o600).expect("written");
         assert_eq!(fs::read(&target).expect("readable"), b"mine");
         assert_eq!(fs::read_link(&link).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidInput));
+    }
+
+    #[test]
+    fn a_link_that_is_made_twice_says_the_last() {
+        let folder = folder();
+        let path = folder.path().join("default.target.wants/x.service");
+        link(&path, Path::new("../a")).expect("linked");
+        link(&path, Path::new("../x.service")).expect("linked");
+        assert_eq!(fs::read_link(&path).expect("a link"), Path::new("../x.service"));
+        assert_eq!(names(&folder.path().join("default.target.wants")), ["x.service"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod files;
 pub mod journal;
 pub mod lock;
 pub mod logind;
+pub mod look;
 pub mod process;
 pub mod runfiles;
 pub mod systemd;

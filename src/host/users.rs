@@ -48,6 +48,11 @@ pub fn name_of(uid: u32) -> String {
         .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned())
 }
 
+/// The user's home in the password database.
+pub fn home_of(uid: u32) -> Option<PathBuf> {
+    users::get_user_by_uid(uid).map(|user| user.home_dir().to_path_buf())
+}
+
 /// The tenant where nobody says otherwise: the caller's name.
 pub fn tenant() -> Option<String> {
     users::get_current_username().map(|name| name.to_string_lossy().into_owned())

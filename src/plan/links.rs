@@ -82,7 +82,8 @@ impl Given<'_> {
             plan.notes.push(format!("not known whether {unit} is enabled: {}", self.why_no_wants()));
             return;
         };
-        let Some(folder) = self.desired.links.first().and_then(|l| l.path.parent()?.parent()) else { return };
+        let ours = self.desired.links.iter().map(|l| &l.path).chain(self.ledger.links.keys());
+        let Some(folder) = ours.filter_map(|path| path.parent()?.parent()).next() else { return };
         let links: Vec<PathBuf> = wants
             .iter()
             .filter(|(_, name)| name == unit)

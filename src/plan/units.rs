@@ -1,5 +1,7 @@
 //! Units: what is stopped, restarted and started, and which restarts stay pending.
 
+use std::path::PathBuf;
+
 use super::files::Changed;
 use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Starting, Step};
 use crate::ledger::{Due, Ledger};
@@ -74,7 +76,11 @@ impl Given<'_> {
     fn removed(&self, plan: &mut Plan) {
         for unit in self.ledger.units.keys().filter(|u| self.wanted(u).is_none()) {
             plan.books.gone.push(unit.clone());
-            let impact: Vec<_> = AgentName::from_unit(unit).into_iter().collect();
+            let impact = match AgentName::from_unit(unit) {
+                Some(agent) => vec![agent],
+                // The holder takes every agent along.
+                None => self.running_agents(),
+            };
             match self.run(unit) {
                 Run::Down(_) => {}
                 Run::Up { .. } => plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, impact),
@@ -97,6 +103,9 @@ impl Given<'_> {
     }
 
     fn holder(&self, changed: &Changed, plan: &mut Plan) -> Holder {
+        if self.wanted(HOLDER_UNIT).is_none() {
+            return Holder::Stays;
+        }
         match self.run(HOLDER_UNIT) {
             Run::Up { main_pid } => {
                 let Some(reason) = self.due(HOLDER_UNIT, main_pid, &changed.holder, plan) else {
@@ -171,13 +180,7 @@ impl Given<'_> {
     }
 
     /// Whether a running unit has to be restarted, and why; remembers that it is due.
-    fn due(
-        &self,
-        unit: &str,
-        main_pid: i32,
-        files: &[std::path::PathBuf],
-        plan: &mut Plan,
-    ) -> Option<Reason> {
+    fn due(&self, unit: &str, main_pid: i32, files: &[PathBuf], plan: &mut Plan) -> Option<Reason> {
         let boot_id = &self.seen.clock.boot_id;
         let before = self.ledger.restarts_due.get(unit).filter(|due| {
             due.boot_id == *boot_id && (main_pid == 0 || due.main_pid == 0 || due.main_pid == main_pid)

@@ -15,7 +15,7 @@ use zbus::{Connection, MatchRule, OwnedObjectPath};
 
 use super::error::SystemdError;
 use super::proxy::{MANAGER, MANAGER_PATH, ManagerProxy, SYSTEMD};
-use crate::host::users::{name_of, runtime_dir};
+use crate::host::users::{home_of, name_of, runtime_dir};
 
 /// How long a manager may take to answer a question.
 pub const READ_LIMIT: Duration = Duration::from_secs(2);
@@ -55,6 +55,18 @@ impl UserManager {
     pub fn connect(uid: u32) -> Result<Self, SystemdError> {
         Self::own(uid)?;
         Self::connect_in(&runtime_dir(uid), uid)
+    }
+
+    /// Connects to the manager of `uid`, where that manager reads units below `home`: with another
+    /// HOME, units would be written in one place and looked for in another.
+    pub fn connect_for(uid: u32, home: &Path) -> Result<Self, SystemdError> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        match home_of(uid).filter(|theirs| real(theirs) != real(home)) {
+            Some(theirs) => {
+                Err(SystemdError::OtherHome { user: name_of(uid), home: home.to_path_buf(), theirs })
+            }
+            None => Self::connect(uid),
+        }
     }
 
     /// Connects by one route only.
@@ -208,6 +220,15 @@ mod tests {
         let error = UserManager::connect_in(folder.path(), 4321).expect_err("nothing listens");
         assert!(matches!(error, SystemdError::NoManager { .. }), "{error}");
         assert_eq!(error.cure().as_deref(), Some("sudo systemctl start user@4321.service"));
+    }
+
+    #[test]
+    fn a_manager_is_not_told_of_units_below_a_home_it_does_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let uid = users::get_effective_uid();
+        let error = UserManager::connect_for(uid, folder.path()).expect_err("not this user's home");
+        assert!(matches!(error, SystemdError::OtherHome { .. }), "{error}");
+        assert!(error.cure().is_some_and(|cure| cure.starts_with("run it with HOME=/")), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! with the cure.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -128,6 +129,7 @@ impl SystemdError {
         match self {
             Self::NoRuntimeDir { user, .. } => Some(format!("sudo loginctl enable-linger {user}")),
             Self::NoManager { uid, .. } => Some(format!("sudo systemctl start user@{uid}.service")),
+            Self::OtherHome { theirs, .. } => Some(format!("run it with HOME={}", theirs.display())),
             Self::Refused { user, .. } => {
                 Some(format!("run it as {user} itself, for instance with sudo -u {user}"))
             }

@@ -1,0 +1,185 @@
+//! The real machine: `host` behind the verbs of `apply`, for one tenant.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::machine::{JobEnd, Lingering, Machine};
+use crate::error::{Error, Result};
+use crate::host::logind::{self, Linger, Logind};
+use crate::host::systemd::{JobOutcome, JobRequest, SystemdError, UserManager};
+use crate::host::{files, journal, runfiles, users};
+use crate::layout::Layout;
+use crate::ledger::Ledger;
+use crate::names::AgentName;
+use crate::render::{File, Link};
+use crate::snapshot::Fact;
+
+/// How long a user's manager may take to come up after lingering was turned on.
+const MANAGER_COMES: Duration = Duration::from_secs(30);
+/// What a batch of jobs may take, whatever its size, and what each job adds: starts are admitted a
+/// few at a time.
+const BATCH: Duration = Duration::from_secs(60);
+const PER_JOB: Duration = Duration::from_secs(2);
+/// Lines that are shown of a unit that failed.
+const LAST_LINES: usize = 10;
+/// No kept last lines of a pane are longer.
+const LONGEST_LAST: usize = 64 * 1024;
+
+/// The machine as one tenant's user sees it.
+#[derive(Debug)]
+pub struct Real<'a> {
+    layout: &'a Layout,
+    uid: u32,
+    manager: Option<UserManager>,
+}
+
+impl<'a> Real<'a> {
+    /// The machine of the user `uid`. Its manager may not run yet.
+    pub fn new(layout: &'a Layout, uid: u32) -> Self {
+        Self { layout, uid, manager: None }
+    }
+
+    /// The user's manager, connected at the first need.
+    fn manager(&mut self) -> Result<&UserManager, SystemdError> {
+        let manager = match self.manager.take() {
+            Some(manager) => manager,
+            None => UserManager::connect_for(self.uid, self.layout.home())?,
+        };
+        Ok(self.manager.insert(manager))
+    }
+}
+
+/// Carries out jobs in one batch, bounded, and adds the last lines of what failed.
+pub fn batch(
+    manager: &UserManager,
+    layout: &Layout,
+    jobs: &[JobRequest],
+    tell: &mut dyn FnMut(&JobEnd),
+) -> Result<Vec<JobEnd>> {
+    let bound = BATCH + PER_JOB * u32::try_from(jobs.len()).unwrap_or(u32::MAX / 4);
+    let end = |outcome: &JobOutcome| {
+        let lines = if outcome.result.is_good() { Vec::new() } else { last_lines(layout, &outcome.unit) };
+        JobEnd { outcome: outcome.clone(), lines }
+    };
+    let mut ends = Vec::new();
+    // What failed is looked up after the batch: nothing may keep its signals waiting.
+    let outcomes = manager.jobs(jobs, bound, |outcome| {
+        if outcome.result.is_good() {
+            tell(&end(outcome));
+        }
+    })?;
+    for outcome in &outcomes {
+        let end = end(outcome);
+        if !end.is_good() {
+            tell(&end);
+        }
+        ends.push(end);
+    }
+    Ok(ends)
+}
+
+/// What a unit said last: the journal's lines, else what its pane showed when it ended.
+pub fn last_lines(layout: &Layout, unit: &str) -> Vec<String> {
+    if let Fact::Known(lines) = journal::last_lines(unit, LAST_LINES) {
+        return lines;
+    }
+    let kept = AgentName::from_unit(unit)
+        .and_then(|agent| runfiles::read_text(&layout.last_lines(&agent), LONGEST_LAST))
+        .unwrap_or_default();
+    let lines: Vec<String> = kept.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+}
+
+/// No manager runs for this home: nothing has to be told, and files speak for themselves once one starts.
+fn absent(error: &SystemdError) -> bool {
+    use SystemdError::{NoManager, NoRuntimeDir, OtherHome};
+    matches!(error, NoRuntimeDir { .. } | NoManager { .. } | OtherHome { .. })
+}
+
+fn names(units: &[String]) -> Vec<&str> {
+    units.iter().map(String::as_str).collect()
+}
+
+impl Machine for Real<'_> {
+    fn write(&mut self, file: &File) -> Result<()> {
+        Ok(files::replace(&file.path, file.content.as_bytes(), file.mode)?)
+    }
+
+    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()> {
+        Ok(files::copy_aside(from, to)?)
+    }
+
+    fn remove(&mut self, path: &Path) -> Result<()> {
+        files::remove(path)?;
+        // A drop-in has a folder of its own.
+        if let Some(folder) = path.parent().filter(|f| f.extension().is_some_and(|e| e == "d")) {
+            files::remove_empty_folder(folder);
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, path: &Path) -> Result<()> {
+        Ok(files::sweep(path)?)
+    }
+
+    fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()> {
+        let text = ledger.to_text(self.layout);
+        Ok(files::replace(&self.layout.ledger(), text.as_bytes(), 0o600)?)
+    }
+
+    fn linger(&mut self) -> Result<Lingering> {
+        // Turning lingering on for a home that is not the user's would help nobody.
+        if let Err(error @ SystemdError::OtherHome { .. }) = self.manager() {
+            return Err(error.into());
+        }
+        let user = users::name_of(self.uid);
+        let was_on = logind::linger(&user) == Fact::Known(true);
+        let logind = Logind::connect().map_err(|error| {
+            Error::from(error)
+                .hint("the fleet needs a machine that systemd has booted, with logind")
+                .hint(format!("there, an admin runs: sudo loginctl enable-linger {user}"))
+        })?;
+        if !was_on {
+            logind.set_linger(self.uid, Linger::On)?;
+        }
+        logind.wait_for_manager(self.uid, MANAGER_COMES)?;
+        Ok(if was_on { Lingering::WasOn } else { Lingering::TurnedOn })
+    }
+
+    fn enable(&mut self, units: &[String], links: &[Link]) -> Result<()> {
+        match self.manager() {
+            Ok(manager) => {
+                manager.enable(&names(units))?;
+                Ok(())
+            }
+            Err(error) if absent(&error) => {
+                links.iter().try_for_each(|l| Ok(files::link(&l.path, &l.target)?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn disable(&mut self, units: &[String], links: &[PathBuf]) -> Result<()> {
+        match self.manager() {
+            Ok(manager) => {
+                manager.disable(&names(units))?;
+                Ok(())
+            }
+            Err(error) if absent(&error) => links.iter().try_for_each(|path| Ok(files::remove(path)?)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn reload(&mut self) -> Result<()> {
+        match self.manager() {
+            Ok(manager) => Ok(manager.reload()?),
+            Err(error) if absent(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
+        let layout = self.layout;
+        batch(self.manager()?, layout, jobs, tell)
+    }
+}

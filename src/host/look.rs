@@ -1,0 +1,114 @@
+//! What a plan needs to see of a machine, gathered in a few calls whatever the number of agents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::systemd::{Detail, SystemdError, UserManager};
+use super::{clock, logind, runfiles, users, wants};
+use crate::layout::Layout;
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::snapshot::{Fact, FileFacts, Snapshot};
+
+/// No file of ours is longer; one that is differs from ours anyway.
+const LONGEST_FILE: usize = 4 * 1024 * 1024;
+/// A boot id is 36 characters.
+const LONGEST_PARKED: usize = 128;
+/// The units of ours, the holder's and all agents'.
+const OURS: [&str; 2] = [HOLDER_UNIT, "mosaic-agent@*.service"];
+/// What decides whether a unit has to be restarted or reloaded.
+const DETAILS: [Detail; 3] = [Detail::MainPid, Detail::Result, Detail::NeedsReload];
+
+/// What to look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The tenant's places.
+    pub layout: &'a Layout,
+    /// The tenant's user.
+    pub uid: u32,
+    /// Paths at which we have something or want something.
+    pub files: &'a BTreeSet<PathBuf>,
+    /// Agents that may be parked.
+    pub agents: &'a [AgentName],
+}
+
+/// Looks at what a plan is made from. What tmux, processes and heartbeats say is not part of it.
+pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> Snapshot {
+    let seen = match manager {
+        Ok(manager) => (Fact::from(manager.manager()), Fact::from(manager.units_with(&OURS, &DETAILS))),
+        Err(error) => (Fact::Unknown(error.to_string()), Fact::Unknown(error.to_string())),
+    };
+    let files = ask.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
+    Snapshot {
+        clock: clock::now(),
+        linger: match manager {
+            Err(error @ SystemdError::OtherHome { .. }) => Fact::Unknown(error.to_string()),
+            _ => logind::linger(&users::name_of(ask.uid)),
+        },
+        manager: seen.0,
+        units: seen.1,
+        wants: wants::wants(&wants::unit_folders(ask.layout, ask.uid)),
+        tmux: Fact::Unknown("not looked at".to_owned()),
+        files: files.collect(),
+        beats: BTreeMap::new(),
+        records: BTreeMap::new(),
+        parked: parked(ask.layout, ask.agents),
+        processes: BTreeMap::new(),
+        memory: BTreeMap::new(),
+    }
+}
+
+/// What stands at a path; `None` where nothing does.
+pub fn at(path: &Path, longest: usize) -> Option<Fact<FileFacts>> {
+    match runfiles::read(path, longest) {
+        Ok(None) => None,
+        Ok(Some(facts)) => Some(Fact::Known(facts)),
+        // A file stands where a folder should: what is below it does not exist.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => None,
+        Err(error) => Some(Fact::Unknown(error.to_string())),
+    }
+}
+
+/// Agents that a person stopped, with the boot in which it was done.
+pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact<String>> {
+    let look = |agent: &AgentName| {
+        let fact = match at(&layout.parked(agent), LONGEST_PARKED)? {
+            Fact::Known(FileFacts::File { content, .. }) => {
+                Fact::Known(String::from_utf8_lossy(&content).trim().to_owned())
+            }
+            Fact::Known(FileFacts::Link(_)) => Fact::Unknown("a link stands in its place".to_owned()),
+            Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} stands in its place")),
+            Fact::Unknown(why) => Fact::Unknown(why),
+        };
+        Some((agent.clone(), fact))
+    };
+    agents.iter().filter_map(look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_manager_is_looked_at_and_says_what_is_not_known() {
+        let home = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(home.path(), None);
+        let agent = AgentName::parse("a").expect("a name");
+        std::fs::create_dir_all(layout.run()).expect("made");
+        std::fs::write(layout.parked(&agent), "boot-1\n").expect("written");
+        let files = BTreeSet::from([layout.parked(&agent), layout.tmux_conf()]);
+        let error = UserManager::connect(4_000_000).expect_err("no such user");
+        let ask = Ask { layout: &layout, uid: 4_000_000, files: &files, agents: &[agent.clone()] };
+        let seen = for_plan(ask, Err(&error));
+        assert_eq!(seen.parked[&agent], Fact::Known("boot-1".to_owned()));
+        assert_eq!(seen.files.len(), 1, "what is absent is absent");
+        assert!(seen.units.why().is_some_and(|why| why.contains("/run/user/4000000")), "{:?}", seen.units);
+        assert_eq!(seen.wants.known().map(BTreeSet::is_empty), Some(true));
+    }
+
+    #[test]
+    fn nothing_can_be_below_a_file() {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join("x"), "").expect("written");
+        assert_eq!(at(&home.path().join("x/y"), 10), None);
+    }
+}
