@@ -28,6 +28,16 @@ pub enum SystemdError {
         /// What was seen instead.
         seen: String,
     },
+    /// It reads units below another home than the caller's.
+    #[error("reach the user manager of {user}: it reads units below {}, not below {}", theirs.display(), home.display())]
+    OtherHome {
+        /// The user's name.
+        user: String,
+        /// The home that the caller works on.
+        home: PathBuf,
+        /// The home that the manager reads units from.
+        theirs: PathBuf,
+    },
     /// It is another user's, or the bus turned us away before any call.
     #[error("reach the user manager of {user}: refused: {seen}")]
     Refused {
