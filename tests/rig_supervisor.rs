@@ -228,3 +228,49 @@ fn a_supervisor_is_small_and_sleeps() {
         assert!(private <= 512, "{suite:?}: {private} kB of private memory");
     }
 }
+
+#[test]
+fn a_session_started_by_hand_is_in_the_holders_server_and_a_start_takes_it_over_alive() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["coder", "coder0"], QUIET));
+        fleet.run(&["fleet", "stop"]).ok();
+        fleet.run(&["fleet", "stop", "--holder"]).ok();
+        let script = format!("{}/tools/fleet/start-agent-session.sh", fleet::MOSAIC);
+        fleet.run(&[&script, "coder0"]).ok();
+        let pane = fleet.pane("coder0").expect("a pane");
+        assert_eq!(
+            fleet.unit_of(pane),
+            "mosaic-tmux-holder.service",
+            "{suite:?}: the holder was started for it"
+        );
+        assert_eq!(fleet.sessions(), ["_holder", "coder0"]);
+
+        fleet.run(&["fleet", "start", "coder0"]).ok();
+        assert_eq!(fleet.pane("coder0"), Some(pane), "{suite:?}: the same process");
+        assert_eq!(fleet.unit_of(pane), unit("coder0"));
+    }
+}
+
+#[test]
+fn a_foreign_server_on_the_socket_is_named_and_left_alone_and_the_holder_follows_its_end() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["coder"], QUIET));
+        fleet.run(&["fleet", "stop", "--holder"]).ok();
+        fleet.sh("tmux -f /dev/null -L mosaic-factory new-session -d -s theirs 'sleep 80000'").ok();
+        let theirs = fleet.sh("tmux -L mosaic-factory display -p '#{pid}'").ok().trim().to_owned();
+        let start = fleet.sh("systemctl --user start mosaic-tmux-holder.service");
+        assert!(start.code != 0, "{suite:?}: {}", start.report());
+        let said = fleet.sh("journalctl --user -u mosaic-tmux-holder.service -o cat -n 20").ok();
+        assert!(said.contains(&format!("pid {theirs}")) && said.contains("kill-server"), "{said}");
+        assert_eq!(fleet.sessions(), ["theirs"], "nothing of ours is put into it");
+        fleet.sh("tmux -L mosaic-factory kill-server").ok();
+        fleet.rig.wait_until("the holder is up", SOON, || fleet.sessions().contains(&"_holder".to_owned()));
+        fleet.rig.wait_until("and brings its agents", SOON, || fleet.pane("coder").is_some());
+    }
+}
