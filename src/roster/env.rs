@@ -31,6 +31,7 @@ const OURS: &[(&str, &str)] = &[
     ("MOSAIC_TENANT_ID", "say it by `tenant_id`"),
     ("MOSAIC_TMUX_HOLDER", "say it by `tmux.holder_session`"),
     ("MOSAIC_TMUX_SOCKET", "say it by `tmux.socket_name`"),
+    ("MOSAIC_TRANSPORT", "say it by `transport`"),
 ];
 
 impl Read for Env {

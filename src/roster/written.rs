@@ -100,7 +100,7 @@ record! {
         /// Its runtime. Default: that of `defaults`.
         runtime: RuntimeName,
         /// What it is for: a role of the library, `canary`, or a word of your own.
-        #[schemars(extend("examples" = super::roles::CLASSES))]
+        #[schemars(extend("examples" = super::roles::classes()))]
         class: Line,
         /// A note for people.
         model_hint: Line,
