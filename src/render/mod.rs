@@ -2,7 +2,7 @@
 
 mod env;
 mod error;
-mod escape;
+pub mod escape;
 pub mod pane;
 mod scripts;
 mod site;
