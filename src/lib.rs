@@ -9,6 +9,7 @@ pub mod host;
 pub mod layout;
 pub mod ledger;
 pub mod names;
+pub mod observe;
 pub mod plan;
 pub mod render;
 pub mod roster;

@@ -71,6 +71,8 @@ pub struct Snapshot {
     pub processes: BTreeMap<i32, Process>,
     /// Memory in use of each unit's cgroup in bytes, where the kernel accounts for it.
     pub memory: BTreeMap<String, u64>,
+    /// Kills by the OOM killer in each unit's cgroup as it is now, where the kernel counts them.
+    pub oom_kills: BTreeMap<String, u64>,
 }
 
 /// The instant: three clocks read together.

@@ -82,6 +82,7 @@ impl Fake {
             parked: self.parked.iter().map(|(a, b)| (a.clone(), Fact::Known(b.clone()))).collect(),
             processes: BTreeMap::new(),
             memory: BTreeMap::new(),
+            oom_kills: BTreeMap::new(),
         }
     }
 

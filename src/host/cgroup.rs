@@ -72,6 +72,12 @@ pub fn oom_kills(path: &str) -> Option<u64> {
     oom_kills_in(&std::fs::read_to_string(file).ok()?)
 }
 
+/// Memory in use of the cgroup at `path` in bytes; `None` where the kernel does not account for it.
+pub fn memory(path: &str) -> Option<u64> {
+    let file = folders(Path::new(ROOT), path).first()?.join("memory.current");
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
 fn oom_kills_in(text: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse().ok())
 }

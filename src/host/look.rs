@@ -10,7 +10,7 @@ use crate::names::{AgentName, HOLDER_UNIT};
 use crate::snapshot::{Fact, FileFacts, Snapshot};
 
 /// No file of ours is longer; one that is differs from ours anyway.
-const LONGEST_FILE: usize = 4 * 1024 * 1024;
+pub(super) const LONGEST_FILE: usize = 4 * 1024 * 1024;
 /// A boot id is 36 characters.
 const LONGEST_PARKED: usize = 128;
 /// The units of ours, the holder's and all agents'.
@@ -54,6 +54,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         parked: parked(ask.layout, ask.agents),
         processes: BTreeMap::new(),
         memory: BTreeMap::new(),
+        oom_kills: BTreeMap::new(),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod command;
 pub mod files;
+pub mod gather;
 pub mod journal;
 pub mod lock;
 pub mod logind;

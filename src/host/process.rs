@@ -1,6 +1,81 @@
 //! Processes, by `/proc`.
 
+use std::collections::BTreeMap;
 use std::fs;
+
+use super::cgroup;
+use crate::snapshot::Process;
+
+/// The unit of times in `/proc/PID/stat`: USER_HZ, which is 100 on every machine systemd runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// So many descendants of one process are looked at: a fork bomb must not hold a look up.
+const MOST_DESCENDANTS: usize = 256;
+
+/// One process and the cgroup it is in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// What is shown of it.
+    pub process: Process,
+    /// Its cgroup below the hierarchy's root; empty where that can't be read.
+    pub cgroup: String,
+}
+
+/// One process; `None` once it is gone, or has ended and only waits for its parent to notice.
+pub fn look(pid: i32) -> Option<Seen> {
+    let process = process_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let argv = argv_in(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    let cgroup = cgroup::of(pid).unwrap_or_default();
+    let unit = cgroup::unit_of(&cgroup).to_owned();
+    Some(Seen { process: Process { argv, unit, ..process }, cgroup })
+}
+
+/// Each of `roots` with its descendants.
+pub fn trees(roots: impl IntoIterator<Item = i32>) -> BTreeMap<i32, Seen> {
+    let mut found = BTreeMap::new();
+    for root in roots {
+        let Some(seen) = look(root) else { continue };
+        found.insert(root, seen);
+        for pid in descendants(root).into_iter().take(MOST_DESCENDANTS) {
+            if let Some(seen) = look(pid) {
+                found.insert(pid, seen);
+            }
+        }
+    }
+    found
+}
+
+/// The value of a variable in the environment that a process was executed with.
+pub fn variable(pid: i32, name: &str) -> std::io::Result<Option<String>> {
+    Ok(variable_in(&fs::read(format!("/proc/{pid}/environ"))?, name))
+}
+
+fn variable_in(environ: &[u8], name: &str) -> Option<String> {
+    let named = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    let value = environ.split(|b| *b == 0).find_map(named)?;
+    Some(String::from_utf8_lossy(&value).into_owned())
+}
+
+/// Reads `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything. `None` for one that
+/// has ended.
+fn process_in(stat: &str) -> Option<Process> {
+    let (head, tail) = stat.rsplit_once(')')?;
+    let comm = head.split_once('(')?.1.to_owned();
+    let mut fields = tail.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X" | "x") {
+        return None;
+    }
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse::<u64>().ok()? as f64 / TICKS_PER_SECOND;
+    Some(Process { parent, comm, started, ..Process::default() })
+}
+
+fn argv_in(cmdline: &[u8]) -> Vec<String> {
+    let text = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
+}
 
 /// What a process has computed so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +123,49 @@ mod tests {
         let stat = "7 (a) b) (c) S 1 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 1 0 500 0 0";
         assert_eq!(usage_in(stat), Some(Usage { ticks: 42, sleeping: true }));
         assert_eq!(usage_in("7 (a"), None);
+    }
+
+    #[test]
+    fn a_process_is_read_and_one_that_has_ended_is_none() {
+        let stat = |state: &str| {
+            format!(
+                "7 (a) b) (c) {state} 42 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 1 0 123456 0 0 18446744073709551615"
+            )
+        };
+        let process = process_in(&stat("S")).expect("it lives");
+        assert_eq!((process.parent, process.comm.as_str(), process.started), (42, "a) b) (c", 1234.56));
+        assert_eq!(process_in(&stat("Z")), None);
+        assert_eq!(process_in("7 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn arguments_may_be_empty_but_the_last_end_is_none() {
+        assert_eq!(argv_in(b"node\0\0x y\0"), ["node", "", "x y"]);
+        assert_eq!(argv_in(b""), Vec::<String>::new());
+        assert_eq!(argv_in(b"title that a program set itself"), ["title that a program set itself"]);
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environ = b"XPATH=no\0PATH=/a:/b\0PATHS=no\0";
+        assert_eq!(variable_in(environ, "PATH").as_deref(), Some("/a:/b"));
+        assert_eq!(variable_in(environ, "HOME"), None);
+    }
+
+    #[test]
+    fn a_tree_holds_a_process_with_its_child_when_it_started_and_what_it_runs() {
+        let mut child = std::process::Command::new("sleep").arg("61").spawn().expect("sleep runs");
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        let running = || trees([own]).remove(&pid).filter(|s| s.process.comm == "sleep");
+        let seen = std::iter::repeat_with(running).take(10_000).flatten().next().expect("the child");
+        assert_eq!((seen.process.parent, &*seen.process.argv), (own, &["sleep".into(), "61".into()][..]));
+        let age = super::super::clock::boottime() - seen.process.started;
+        assert!((-0.02..60.0).contains(&age), "{age}");
+        child.kill().expect("it ends");
+        let zombie = look(pid);
+        child.wait().expect("it is reaped");
+        assert!(zombie.is_none() || look(pid).is_none());
     }
 
     #[test]

@@ -1,0 +1,32 @@
+//! What a snapshot means for people: rows, flags, checks. Pure: judges facts, asks nobody.
+
+pub mod flag;
+pub mod row;
+mod rows;
+
+#[cfg(test)]
+mod case;
+#[cfg(test)]
+mod rows_tests;
+
+use crate::layout::Layout;
+use crate::names::HostName;
+use crate::roster::Roster;
+use crate::snapshot::Snapshot;
+
+pub use flag::Flag;
+pub use row::{PaneState, Row};
+pub use rows::rows;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// What should be.
+    pub roster: &'a Roster,
+    /// The tenant's places.
+    pub layout: &'a Layout,
+    /// The machine.
+    pub host: &'a HostName,
+    /// What is.
+    pub seen: &'a Snapshot,
+}

@@ -1,0 +1,91 @@
+//! Snapshot and roster to rows: one an agent, and one for each session that the roster lacks.
+
+mod agent;
+mod pane;
+mod unit;
+
+use super::row::{Heartbeat, Pane, PaneState, Row, Systemd};
+use super::{Flag, Given};
+use crate::names::AgentName;
+use crate::runfile::heartbeat::Health;
+use crate::snapshot::{self, Fact, Tmux};
+
+/// The rows, agents first in the roster's order.
+pub fn rows(given: &Given<'_>) -> Vec<Row> {
+    let agents = given.roster.agents.iter().map(|a| agent::row(given, a));
+    agents.chain(strangers(given).into_iter().map(|panes| stranger(given, &panes))).collect()
+}
+
+/// The panes of each session that neither the roster nor the holder has, by session.
+fn strangers<'a>(given: &Given<'a>) -> Vec<Vec<&'a snapshot::Pane>> {
+    let Fact::Known(Tmux::Running { panes, .. }) = &given.seen.tmux else { return Vec::new() };
+    let known = |session: &str| {
+        session == given.roster.holder_session.as_str()
+            || AgentName::parse(session).is_ok_and(|name| given.roster.agent(&name).is_some())
+    };
+    let mut sessions: Vec<Vec<&snapshot::Pane>> = Vec::new();
+    for pane in panes.iter().filter(|p| !known(&p.session)) {
+        match sessions.iter_mut().find(|s| s.first().is_some_and(|p| p.session == pane.session)) {
+            Some(session) => session.push(pane),
+            None => sessions.push(vec![pane]),
+        }
+    }
+    sessions
+}
+
+fn stranger(given: &Given<'_>, panes: &[&snapshot::Pane]) -> Row {
+    let live = panes.iter().find(|p| !p.dead);
+    let activity = panes.iter().map(|p| p.activity).fold(0.0, f64::max);
+    let mut flags = vec![Flag::Unknown];
+    let session = panes.first().map(|p| p.session.clone()).unwrap_or_default();
+    let mut reasons = vec![format!("UNKNOWN: the roster has no agent {session}")];
+    if panes.iter().any(|p| p.attached > 0) {
+        flags.push(Flag::Attached);
+        reasons.push("ATTACHED: a person is attached and can type".to_owned());
+    }
+    Row {
+        name: session,
+        tenant_id: given.roster.tenant.clone(),
+        host: given.host.clone(),
+        runtime: None,
+        class: None,
+        lifecycle: None,
+        systemd: Systemd { active: None, sub: None, enabled: None },
+        pane: Pane {
+            state: if live.is_some() { PaneState::Alive } else { PaneState::Dead },
+            pid: live.map(|p| p.pid),
+            command: live.map(|p| p.command.clone()),
+        },
+        idle_seconds: live.map(|_| rounded(given.seen.clock.unix - activity)),
+        heartbeat: Heartbeat::none(),
+        model: None,
+        effort: None,
+        version: None,
+        restarts: None,
+        memory_bytes: None,
+        flags,
+        reasons,
+        parked: false,
+    }
+}
+
+impl Heartbeat {
+    /// Nothing is known of any.
+    fn none() -> Self {
+        Self {
+            health: Health::Unknown,
+            ts: None,
+            pid: None,
+            age_seconds: None,
+            status: None,
+            source: None,
+            state: None,
+            resume_at: None,
+        }
+    }
+}
+
+/// Seconds as JSON shows them: not below zero, to the millisecond.
+fn rounded(seconds: f64) -> f64 {
+    (seconds.max(0.0) * 1000.0).round() / 1000.0
+}

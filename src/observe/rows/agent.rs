@@ -1,0 +1,364 @@
+//! One agent's row: everything that is known of it, and each disagreement with its condition.
+
+use super::pane::{Found, find};
+use super::rounded;
+use super::unit::{self, Wanted, wanted};
+use crate::observe::row::{Heartbeat, Pane, PaneState, Row, Systemd};
+use crate::observe::{Flag, Given};
+use crate::roster::{Agent, Lifecycle};
+use crate::runfile;
+use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Timer, Verdict};
+use crate::runfile::record::{End, Record, State};
+use crate::snapshot::{Fact, UnitFacts};
+
+/// So many starts within [`FLAPPING_WITHIN`] are flapping.
+const FLAPPING_STARTS: usize = 3;
+/// In seconds.
+const FLAPPING_WITHIN: f64 = 600.0;
+/// How long a kill by the OOM killer is shown, in seconds.
+const OOM_SHOWN: f64 = 3600.0;
+/// This program's version, which its supervisors should have.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The row of one agent.
+pub fn row(given: &Given<'_>, agent: &Agent) -> Row {
+    Judge::new(given, agent).row()
+}
+
+/// The version of the supervisor that wrote a record, whatever the record's own version.
+pub fn supervisors_version(record: &str) -> Option<&str> {
+    runfile::value(record, "supervisor").map(str::trim).filter(|v| !v.is_empty())
+}
+
+struct Judge<'a> {
+    given: &'a Given<'a>,
+    agent: &'a Agent,
+    wanted: Wanted,
+    unit: Result<UnitFacts, String>,
+    /// What its supervisor recorded in this boot.
+    record: Option<Record>,
+    found: Found<'a>,
+    flags: Vec<Flag>,
+    reasons: Vec<String>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(given: &'a Given<'a>, agent: &'a Agent) -> Self {
+        let record = given.seen.records.get(&agent.name).and_then(|r| Record::parse(r.known()?));
+        let record = record.filter(|r| r.boot_id == given.seen.clock.boot_id);
+        Self {
+            wanted: wanted(given, agent),
+            unit: unit::facts(given, &agent.name.unit()),
+            found: find(given, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
+            record,
+            given,
+            agent,
+            flags: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+
+    fn row(mut self) -> Row {
+        let (systemd, found) = (self.systemd(), self.found.clone());
+        if let Wanted::Parked(why) = &self.wanted {
+            self.reasons.push(format!("parked: {why}"));
+        }
+        self.running();
+        let verdict = self.heartbeat();
+        self.boot();
+        self.supervisor();
+        self.told(&verdict);
+        if found.attached > 0 {
+            self.flag(Flag::Attached, "a person is attached and can type");
+        }
+        let alive = found.state == PaneState::Alive;
+        let (restarts, memory_bytes) = (self.restarts(), self.memory());
+        if alive {
+            self.not_known("version", "the runtime does not tell it");
+        }
+        self.flags.sort_unstable();
+        let text = |text: &Option<String>| text.clone();
+        Row {
+            name: self.agent.name.to_string(),
+            tenant_id: self.given.roster.tenant.clone(),
+            host: self.given.host.clone(),
+            runtime: Some(self.agent.runtime.to_string()),
+            class: text(&self.agent.class),
+            lifecycle: Some(match self.agent.lifecycle {
+                Lifecycle::Core => "core",
+                Lifecycle::Ephemeral => "ephemeral",
+            }),
+            systemd,
+            pane: Pane {
+                state: found.state,
+                pid: found.pid,
+                command: found.pane.filter(|_| alive).map(|p| p.command.clone()),
+            },
+            idle_seconds: found
+                .pane
+                .filter(|_| alive)
+                .map(|p| rounded(self.given.seen.clock.unix - p.activity)),
+            heartbeat: shown(&verdict),
+            model: text(&self.agent.model),
+            effort: text(&self.agent.effort),
+            version: None,
+            restarts,
+            memory_bytes,
+            parked: matches!(self.wanted, Wanted::Parked(_)),
+            flags: self.flags,
+            reasons: self.reasons,
+        }
+    }
+
+    fn flag(&mut self, flag: Flag, why: impl std::fmt::Display) {
+        self.flags.push(flag);
+        self.reasons.push(format!("{}: {why}", flag.word()));
+    }
+
+    fn not_known(&mut self, what: &str, why: impl std::fmt::Display) {
+        self.reasons.push(format!("{what}: {why}"));
+    }
+
+    fn systemd(&mut self) -> Systemd {
+        let enabled = unit::enabled(self.given, &self.agent.name.unit());
+        let unit = self.unit.clone();
+        if let Err(why) = &unit {
+            self.not_known("systemd", why);
+        }
+        if let Err(why) = &enabled {
+            self.not_known("enabled", why);
+        }
+        let unit = unit.ok();
+        Systemd {
+            active: unit.as_ref().map(|u| u.active.clone()),
+            sub: unit.map(|u| u.sub),
+            enabled: enabled.ok(),
+        }
+    }
+
+    fn active(&self) -> bool {
+        self.unit.as_ref().is_ok_and(|u| u.active == "active")
+    }
+
+    /// Whether it runs, and where.
+    fn running(&mut self) {
+        match self.found.state {
+            PaneState::Alive => self.outside(),
+            PaneState::Unknown => {
+                let why = self.found.why.clone();
+                self.not_known("pane", why);
+                self.outside();
+            }
+            PaneState::Dead
+                if self.unit.as_ref().is_ok_and(|u| u.active == "active" && u.sub == "exited") =>
+            {
+                let why = format!("systemd says active, and {}", self.found.why);
+                self.flag(Flag::ExitedActive, why);
+            }
+            PaneState::Dead => self.dead(),
+        }
+        if let Some(Record { last_end: Some(end), last_end_at, .. }) = &self.record {
+            let at = last_end_at.as_ref().map_or_else(String::new, |at| format!(", {at}"));
+            self.reasons.push(format!("last end: {}{at}", words(*end)));
+        }
+    }
+
+    fn dead(&mut self) {
+        match &self.wanted {
+            Wanted::Running => {}
+            Wanted::Unknown(why) => {
+                return self.reasons.push(format!("not known whether it is parked: {why}"));
+            }
+            Wanted::PerTask | Wanted::Parked(_) => return,
+        }
+        if let Some(how) = self.starting() {
+            return self.reasons.push(format!("starting: {how}"));
+        }
+        let unit = match &self.unit {
+            Ok(unit) => format!("; its unit is {} ({})", unit.active, unit.sub),
+            Err(_) => String::new(),
+        };
+        let status = match &self.record {
+            Some(record) if !record.status.is_empty() => format!("; its supervisor: {}", record.status),
+            _ => String::new(),
+        };
+        let why = format!("{}{unit}{status}", self.found.why);
+        self.flag(Flag::Dead, why);
+    }
+
+    /// How its start is under way, where it is: neither dead nor there yet.
+    fn starting(&self) -> Option<String> {
+        let unit = self.unit.as_ref().ok();
+        if let Some(unit) = unit.filter(|u| matches!(u.active.as_str(), "inactive" | "failed")) {
+            let queued = matches!(unit.job.as_str(), "start" | "restart");
+            return queued.then(|| "its start is queued".to_owned());
+        }
+        let record = self.record.as_ref()?;
+        let on_its_way = matches!(record.state, State::Waiting | State::Starting);
+        let activating = unit.is_none_or(|u| u.active == "activating" && u.sub != "auto-restart");
+        (on_its_way && activating).then(|| record.status.clone())
+    }
+
+    fn outside(&mut self) {
+        let Some(process) = self.found.process(self.given) else { return };
+        let own = self.agent.name.unit();
+        if !process.unit.is_empty() && process.unit != own {
+            let why = format!("its process is in {}, not in {own}", process.unit);
+            self.flag(Flag::Outside, why);
+        }
+    }
+
+    fn heartbeat(&mut self) -> Verdict {
+        let verdict = self.judged();
+        let reason = &verdict.reason;
+        let flag = match verdict.health {
+            _ if self.found.state == PaneState::Dead => None,
+            Health::Healthy => None,
+            Health::Stale => Some(Flag::Stale),
+            Health::Alive => Some(Flag::Alive),
+            Health::Invalid => Some(Flag::BadBeat),
+            Health::Unknown if verdict.overdue => Some(Flag::NoBeat),
+            Health::Unknown => None,
+        };
+        match flag {
+            Some(flag) => self.flag(flag, reason),
+            None if verdict.health == Health::Unknown => self.not_known("heartbeat", reason),
+            None => {}
+        }
+        verdict
+    }
+
+    fn judged(&self) -> Verdict {
+        let seen = self.given.seen;
+        let dead = self.found.state == PaneState::Dead;
+        if dead && self.wanted != Wanted::Running {
+            let reason = "not running".to_owned();
+            return Verdict { health: Health::Unknown, reason, age: None, beat: None, overdue: false };
+        }
+        let process = self.found.process(self.given);
+        let in_pane = |pid| self.found.pid.is_some_and(|root| heartbeat::within(&seen.processes, root, pid));
+        // Where the runtime could not be seen, no beat can be called a stranger's.
+        let in_tree: Option<&dyn Fn(i32) -> bool> = if process.is_some() { Some(&in_pane) } else { None };
+        let expect = Expect {
+            // A beat says its own; this one counts where there is none.
+            interval: DEFAULT_INTERVAL,
+            started: process.map(|p| p.started),
+            timer: if self.agent.runtime.as_str() == "codex" { Timer::SidecarWhileIdle } else { Timer::Own },
+        };
+        let verdict = heartbeat::judge(seen.beats.get(&self.agent.name), &seen.clock, &expect, in_tree);
+        match verdict.health {
+            Health::Healthy | Health::Alive if dead => {
+                let reason = "the process that wrote the last beat has ended".to_owned();
+                Verdict { health: Health::Stale, reason, ..verdict }
+            }
+            _ => verdict,
+        }
+    }
+
+    /// Whether it would come back after a boot.
+    fn boot(&mut self) {
+        let Ok(unit) = self.unit.clone() else { return };
+        for (flag, why) in unit::file_flags(self.given.layout, &unit) {
+            self.flag(flag, why);
+        }
+        let runs = self.active() || self.found.state == PaneState::Alive;
+        if runs && self.agent.enabled() {
+            let gaps = unit::gaps(self.given, self.agent, &unit);
+            if !gaps.is_empty() {
+                self.flag(Flag::BootEnable, gaps.join("; "));
+            }
+        }
+    }
+
+    /// What its supervisor has noted.
+    fn supervisor(&mut self) {
+        let text = match self.given.seen.records.get(&self.agent.name) {
+            Some(Fact::Known(text)) => Some(text),
+            Some(Fact::Unknown(why)) => {
+                self.not_known("record", why);
+                None
+            }
+            None => None,
+        };
+        if let Some(version) = text.and_then(|t| supervisors_version(t))
+            && self.active()
+            && version != VERSION
+        {
+            self.flag(Flag::Skew, format!("its supervisor is version {version}, this is {VERSION}"));
+        }
+        let Some(record) = self.record.clone() else { return };
+        let now = self.given.seen.clock.boottime;
+        let recent = record.start_times.iter().filter(|s| now - **s <= FLAPPING_WITHIN).count();
+        if recent >= FLAPPING_STARTS {
+            self.flag(Flag::Flapping, format!("{recent} starts within ten minutes"));
+        }
+        let noted = record.last_oom.filter(|at| now - at <= OOM_SHOWN);
+        // The kernel counts without a time: what it counts is recent where all of the run is.
+        let counted = self.given.seen.oom_kills.get(&self.agent.name.unit()).copied().unwrap_or(0);
+        let young = record.started.is_some_and(|s| now - s <= OOM_SHOWN);
+        if let Some(at) = noted {
+            self.flag(Flag::Oom, format!("the OOM killer ended a process of it {:.0} s ago", now - at));
+        } else if counted > 0 && young {
+            self.flag(Flag::Oom, format!("the OOM killer ended {counted} of its processes in this run"));
+        }
+    }
+
+    /// What the runtime says of itself; an old word is no word.
+    fn told(&mut self, verdict: &Verdict) {
+        use heartbeat::State::{AuthExpired, ContextFull, Idle, NeedsInput, RateLimited, Working};
+        if !matches!(verdict.health, Health::Healthy | Health::Alive) || self.found.state == PaneState::Dead {
+            return;
+        }
+        let Some(beat) = &verdict.beat else { return };
+        let flag = match beat.state {
+            Some(RateLimited) => Flag::RateLimited,
+            Some(NeedsInput) => Flag::NeedsInput,
+            Some(AuthExpired) => Flag::AuthExpired,
+            Some(ContextFull) => Flag::ContextFull,
+            Some(Working | Idle) | None => return,
+        };
+        let until = beat.resume_at.map_or_else(String::new, |t| format!(", until {t:.0}"));
+        self.flag(flag, format!("the runtime said so{until}"));
+    }
+
+    fn restarts(&mut self) -> Option<u32> {
+        match &self.record {
+            Some(record) => Some(record.starts.saturating_sub(1)),
+            None if self.active() => {
+                self.not_known("restarts", "its supervisor left no record in this boot");
+                None
+            }
+            None => Some(0),
+        }
+    }
+
+    fn memory(&mut self) -> Option<u64> {
+        let memory = self.given.seen.memory.get(&self.agent.name.unit()).copied();
+        if memory.is_none() && self.found.state == PaneState::Alive {
+            self.not_known("memory", "the kernel does not account for its unit's");
+        }
+        memory
+    }
+}
+
+fn shown(verdict: &Verdict) -> Heartbeat {
+    let beat = verdict.beat.as_ref();
+    Heartbeat {
+        health: verdict.health,
+        ts: beat.map(|b| format!("{:.3}", b.ts)),
+        pid: beat.map(|b| b.pid),
+        age_seconds: verdict.age.map(rounded),
+        status: beat.map(|b| b.status.word()),
+        source: beat.map(|b| b.source.word()),
+        state: beat.and_then(|b| b.state).map(heartbeat::State::word),
+        resume_at: beat.and_then(|b| b.resume_at).map(|t| format!("{t:.0}")),
+    }
+}
+
+fn words(end: End) -> String {
+    match end {
+        End::Exit(code) => format!("exit code {code}"),
+        End::Signal(signal) => format!("signal {signal}"),
+        End::Unknown => "not known how".to_owned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! An agent's pane: whether its process lives, by all that tmux, systemd and `/proc` say.
+
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::observe::{Given, PaneState};
+use crate::snapshot::{Fact, Pane, Process, Tmux};
+
+/// What was found of an agent's pane.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    /// Whether it lives.
+    pub state: PaneState,
+    /// Why it is dead or not known.
+    pub why: String,
+    /// The pane, where tmux has one.
+    pub pane: Option<&'a Pane>,
+    /// Pid of the runtime, where it lives: the pane's process, else the one its supervisor recorded.
+    pub pid: Option<i32>,
+    /// How many people can type into its session.
+    pub attached: u32,
+}
+
+impl<'a> Found<'a> {
+    fn without(state: PaneState, why: String) -> Self {
+        Self { state, why, pane: None, pid: None, attached: 0 }
+    }
+
+    /// The runtime's process, where it lives.
+    pub fn process(&self, given: &Given<'a>) -> Option<&'a Process> {
+        given.seen.processes.get(&self.pid?)
+    }
+}
+
+/// The pane of `agent`; `recorded` is the pid that its supervisor noted in this boot.
+pub fn find<'a>(given: &Given<'a>, agent: &AgentName, recorded: Option<i32>) -> Found<'a> {
+    let lives = |pid: &i32| given.seen.processes.contains_key(pid);
+    let unknown = |why: String| {
+        let pid = recorded.filter(lives);
+        let why = match pid {
+            Some(pid) => format!("{why}; its supervisor started pid {pid}, which lives"),
+            None => why,
+        };
+        Found { pid, ..Found::without(PaneState::Unknown, why) }
+    };
+    let panes = match &given.seen.tmux {
+        Fact::Unknown(why) => return unknown(why.clone()),
+        Fact::Known(Tmux::Absent) => {
+            return match unreachable_server(given) {
+                Some(why) => unknown(why),
+                None => {
+                    let why = format!("no tmux server runs on socket {}", given.roster.socket);
+                    Found::without(PaneState::Dead, why)
+                }
+            };
+        }
+        Fact::Known(Tmux::Running { panes, .. }) => panes,
+    };
+    let of_session = || panes.iter().filter(|p| p.session == agent.as_str());
+    let chosen = of_session()
+        .find(|p| Some(p.pid) == recorded)
+        .or_else(|| of_session().find(|p| !p.dead))
+        .or_else(|| of_session().next());
+    let Some(pane) = chosen else {
+        return Found::without(PaneState::Dead, "no session of its name".to_owned());
+    };
+    let attached = pane.attached;
+    let found = Found { pane: Some(pane), attached, ..Found::without(PaneState::Dead, ended(pane)) };
+    // Children that keep the terminal open keep tmux from saying that the process is gone.
+    if pane.dead || !lives(&pane.pid) {
+        return found;
+    }
+    Found { state: PaneState::Alive, why: String::new(), pid: Some(pane.pid), ..found }
+}
+
+/// Where systemd has the server alive and nothing listens: its socket was removed.
+fn unreachable_server(given: &Given<'_>) -> Option<String> {
+    let holder = given.seen.units.known()?.get(HOLDER_UNIT)?.detail.as_ref()?;
+    let pid = holder.main_pid;
+    given.seen.processes.get(&pid).map(|_| {
+        format!("the tmux server runs as pid {pid}, and its socket is gone: `kill -USR1 {pid}` makes it anew")
+    })
+}
+
+fn ended(pane: &Pane) -> String {
+    match (pane.dead_signal, pane.dead_status) {
+        (Some(signal), _) => format!("its process was ended by signal {signal}"),
+        (None, Some(code)) => format!("its process ended with exit code {code}"),
+        (None, None) => "its process has ended".to_owned(),
+    }
+}

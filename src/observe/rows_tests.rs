@@ -1,0 +1,365 @@
+//! Each flag by its condition: on that row, and on no other.
+
+use super::case::{BOOT, Case, NOW, SERVER, UNIX, name, pane};
+use super::{Flag, PaneState};
+use crate::names::HOLDER_UNIT;
+use crate::runfile::record::{End, State};
+use crate::snapshot::{Fact, FileFacts, Tmux};
+
+/// Spoils a healthy fleet of a, b and c, and expects these flags on b alone.
+fn flags_b(expected: &[Flag], spoil: impl FnOnce(&mut Case)) -> Case {
+    let mut case = Case::of(&["a", "b", "c"]);
+    spoil(&mut case);
+    assert_eq!(case.flags(), [("b".to_owned(), expected.to_vec())], "{:#?}", case.row("b").reasons);
+    case
+}
+
+fn no_flags(spoil: impl FnOnce(&mut Case)) -> Case {
+    let mut case = Case::of(&["a", "b", "c"]);
+    spoil(&mut case);
+    assert_eq!(case.flags(), [], "{:#?}", case.row("b").reasons);
+    case
+}
+
+fn ago(seconds: f64) -> String {
+    format!("pid=200\nboot_id={BOOT}\nboottime={}\n", NOW - seconds)
+}
+
+fn reason(case: &Case, agent: &str, what: &str) -> String {
+    let reasons = case.row(agent).reasons;
+    reasons.iter().find(|r| r.starts_with(what)).unwrap_or_else(|| panic!("{reasons:?}")).clone()
+}
+
+#[test]
+fn a_healthy_fleet_has_no_flag_and_says_everything_that_is_known() {
+    let row = no_flags(|_| ()).row("b");
+    assert_eq!((row.pane.state, row.pane.pid, row.restarts), (PaneState::Alive, Some(200), Some(0)));
+    assert_eq!((row.idle_seconds, row.heartbeat.age_seconds), (Some(30.0), Some(5.0)));
+    assert_eq!((row.heartbeat.health.word(), row.heartbeat.status), ("healthy", Some("ok")));
+    assert_eq!((row.systemd.active.as_deref(), row.systemd.enabled), (Some("active"), Some(true)));
+    assert_eq!((row.memory_bytes, row.class, row.lifecycle), (Some(4096), None, Some("core")));
+    assert_eq!(row.reasons, ["version: the runtime does not tell it"]);
+}
+
+#[test]
+fn a_killed_pane_is_dead_and_says_how() {
+    let case = flags_b(&[Flag::Dead], |case| case.kill("b"));
+    let row = case.row("b");
+    assert_eq!((row.pane.state, row.pane.pid, row.pane.command), (PaneState::Dead, None, None));
+    assert_eq!(row.heartbeat.health.word(), "stale");
+    assert_eq!(
+        reason(&case, "b", "DEAD"),
+        "DEAD: its process was ended by signal 9; its unit is active (running); its supervisor: running"
+    );
+}
+
+#[test]
+fn a_process_that_is_gone_is_dead_though_its_children_keep_the_terminal_open() {
+    flags_b(&[Flag::Dead], |case| {
+        case.seen.processes.remove(&200);
+    });
+}
+
+#[test]
+fn a_wanted_agent_without_a_session_is_dead_whatever_its_unit_says() {
+    for active in ["inactive", "failed", "activating", "deactivating"] {
+        flags_b(&[Flag::Dead], |case| {
+            case.panes().retain(|p| p.session != "b");
+            case.unit("b").active = active.to_owned();
+            case.record(&name("b"), |r| r.state = State::Ended);
+        });
+    }
+}
+
+#[test]
+fn an_agent_whose_start_is_under_way_is_not_dead() {
+    for state in [State::Waiting, State::Starting] {
+        let case = no_flags(|case| {
+            case.panes().retain(|p| p.session != "b");
+            (case.unit("b").active, case.unit("b").sub) = ("activating".into(), "start".into());
+            case.record(&name("b"), |r| (r.state, r.status) = (state, "waiting for a start slot".into()));
+        });
+        assert_eq!(reason(&case, "b", "starting"), "starting: waiting for a start slot");
+    }
+    no_flags(|case| {
+        case.panes().retain(|p| p.session != "b");
+        (case.unit("b").active, case.unit("b").job) = ("inactive".into(), "start".into());
+    });
+}
+
+#[test]
+fn an_agent_that_is_held_back_after_quick_ends_is_dead_and_says_until_when() {
+    let case = flags_b(&[Flag::Dead], |case| {
+        case.panes().retain(|p| p.session != "b");
+        (case.unit("b").active, case.unit("b").sub) = ("activating".into(), "start".into());
+        case.record(&name("b"), |r| {
+            (r.state, r.status) = (State::Backoff, "ended 3 times too soon; next try in 4 s".into());
+            (r.starts, r.last_end) = (3, Some(End::Exit(1)));
+        });
+    });
+    assert!(reason(&case, "b", "DEAD").ends_with("its supervisor: ended 3 times too soon; next try in 4 s"));
+    assert_eq!(reason(&case, "b", "last end"), "last end: exit code 1");
+    assert_eq!(case.row("b").restarts, Some(2));
+}
+
+#[test]
+fn active_by_systemd_with_nothing_running_is_exited_active() {
+    flags_b(&[Flag::ExitedActive], |case| {
+        case.kill("b");
+        case.unit("b").sub = "exited".to_owned();
+    });
+}
+
+#[test]
+fn a_beat_decides_between_stale_alive_none_and_bad() {
+    let b = name("b");
+    flags_b(&[Flag::Stale], |case| case.beat(&b, &ago(46.0)));
+    flags_b(&[Flag::Alive], |case| case.beat(&b, &format!("{}source=sidecar\n", ago(5.0))));
+    flags_b(&[Flag::BadBeat], |case| case.beat(&b, &ago(5.0).replace("200", "100")));
+    flags_b(&[Flag::BadBeat], |case| {
+        case.seen.beats.insert(b.clone(), Fact::Known(FileFacts::Link("/etc/passwd".into())));
+    });
+    flags_b(&[Flag::NoBeat], |case| drop(case.seen.beats.remove(&b)));
+    // The last beat is of the run before this one, and this one is young.
+    no_flags(|case| {
+        case.beat(&b, &ago(50.0));
+        case.seen.processes.get_mut(&200).expect("it runs").started = NOW - 40.0;
+    });
+    no_flags(|case| case.beat(&b, &ago(5.0).replace("200", "201")));
+}
+
+#[test]
+fn a_beats_own_interval_decides_how_long_it_is_fresh() {
+    no_flags(|case| case.beat(&name("b"), &format!("{}interval=60\n", ago(100.0))));
+}
+
+#[test]
+fn codex_is_healthy_by_a_sidecar_while_idle() {
+    let mut case = Case::with_roster("version: 1\ntenant_id: usc\nagents:\n  - {name: b, runtime: codex}\n");
+    let beat =
+        format!("pid=100\nboot_id={BOOT}\nboottime={}\nsource=sidecar\nheard=600\nstate=idle\n", NOW - 5.0);
+    case.beat(&name("b"), &beat);
+    assert_eq!(case.flags(), []);
+}
+
+#[test]
+fn a_beat_that_cannot_be_read_is_not_known_and_no_flag() {
+    let case = no_flags(|case| {
+        case.seen.beats.insert(name("b"), Fact::Unknown("permission denied".into()));
+    });
+    assert!(reason(&case, "b", "heartbeat").contains("permission denied"));
+}
+
+#[test]
+fn a_runtime_in_another_unit_is_outside() {
+    let case = flags_b(&[Flag::Outside], |case| {
+        case.seen.processes.get_mut(&200).expect("it runs").unit = "tmux-spawn-1.scope".into();
+    });
+    assert_eq!(
+        reason(&case, "b", "OUTSIDE"),
+        "OUTSIDE: its process is in tmux-spawn-1.scope, not in mosaic-agent@b.service"
+    );
+}
+
+#[test]
+fn what_runs_and_would_not_come_back_has_a_boot_enable_gap() {
+    flags_b(&[Flag::BootEnable], |case| {
+        case.wants().remove(&("default.target".to_owned(), name("b").unit()));
+    });
+    flags_b(&[Flag::BootEnable], |case| case.unit("b").load = "masked".to_owned());
+    let mut off = Case::of(&["a", "b"]);
+    off.seen.linger = Fact::Known(false);
+    assert_eq!(
+        off.flags(),
+        [("a".to_owned(), vec![Flag::BootEnable]), ("b".to_owned(), vec![Flag::BootEnable])]
+    );
+    no_flags(|case| case.seen.linger = Fact::Unknown("no logind".into()));
+    no_flags(|case| case.seen.wants = Fact::Unknown("permission denied".into()));
+}
+
+#[test]
+fn an_ephemeral_agent_is_neither_missed_at_boot_nor_dead_between_tasks() {
+    let text = "version: 1\ntenant_id: usc\nagents:\n  - {name: w, runtime: claude, lifecycle: ephemeral, lane: x}\n";
+    let mut case = Case::with_roster(text);
+    case.wants().retain(|(_, unit)| unit == HOLDER_UNIT);
+    assert_eq!(case.flags(), []);
+    case.panes().retain(|p| p.session != "w");
+    case.units().remove(&name("w").unit());
+    assert_eq!(case.flags(), []);
+}
+
+#[test]
+fn a_file_that_systemd_has_not_read_asks_for_a_reload() {
+    flags_b(&[Flag::Reload], |case| case.detail("b").needs_reload = true);
+}
+
+#[test]
+fn another_file_that_wins_shadows_and_is_a_gap() {
+    let other = "/home/usc/.config/systemd/user/mosaic-agent@b.service";
+    let case =
+        flags_b(&[Flag::BootEnable, Flag::Shadowed], |case| case.detail("b").fragment = other.to_owned());
+    assert!(reason(&case, "b", "SHADOWED").contains(other));
+}
+
+#[test]
+fn three_starts_within_ten_minutes_are_flapping_and_older_ones_are_not() {
+    flags_b(&[Flag::Flapping], |case| {
+        case.record(&name("b"), |r| (r.starts, r.start_times) = (3, vec![401.0, 500.0, 600.0]));
+    });
+    no_flags(|case| case.record(&name("b"), |r| r.start_times = vec![399.0, 500.0, 600.0]));
+}
+
+#[test]
+fn a_kill_by_the_oom_killer_is_shown_for_an_hour() {
+    flags_b(&[Flag::Oom], |case| case.record(&name("b"), |r| r.last_oom = Some(NOW - 10.0)));
+    flags_b(&[Flag::Oom], |case| {
+        case.seen.oom_kills.insert(name("b").unit(), 1);
+    });
+    no_flags(|case| {
+        case.seen.clock.boottime = 5000.0;
+        case.seen.clock.unix = UNIX + 4000.0;
+        for agent in ["a", "b", "c"] {
+            let pid = case.pane(agent).pid;
+            case.beat(&name(agent), &format!("pid={pid}\nboot_id={BOOT}\nboottime=4995\n"));
+        }
+        case.record(&name("b"), |r| r.last_oom = Some(1000.0));
+        case.seen.oom_kills.insert(name("b").unit(), 1);
+    });
+}
+
+#[test]
+fn a_supervisor_of_another_version_is_a_skew_while_its_agent_runs() {
+    let old = |case: &mut Case| {
+        case.record(&name("b"), |r| r.supervisor = "0.0.1".into());
+    };
+    flags_b(&[Flag::Skew], old);
+    // Even one whose record means something else.
+    flags_b(&[Flag::Skew], |case| {
+        let text = "version=9\nsupervisor=9.0.0\n".to_owned();
+        case.seen.records.insert(name("b"), Fact::Known(text));
+    });
+}
+
+#[test]
+fn what_the_runtime_says_of_itself_is_shown_while_the_word_is_fresh() {
+    for (state, flag) in [
+        ("rate-limited", Flag::RateLimited),
+        ("needs-input", Flag::NeedsInput),
+        ("auth-expired", Flag::AuthExpired),
+        ("context-full", Flag::ContextFull),
+    ] {
+        let lines = |age| format!("{}state={state}\nresume_at=2026-11-20T11:00:00Z\n", ago(age));
+        let case = flags_b(&[flag], |case| case.beat(&name("b"), &lines(5.0)));
+        assert_eq!(case.row("b").heartbeat.resume_at.as_deref(), Some("2026-11-20T11:00:00Z"));
+        flags_b(&[Flag::Stale], |case| case.beat(&name("b"), &lines(60.0)));
+    }
+}
+
+#[test]
+fn a_person_who_can_type_is_shown() {
+    flags_b(&[Flag::Attached], |case| case.pane("b").attached = 1);
+}
+
+#[test]
+fn a_session_that_the_roster_lacks_has_a_row_of_its_own() {
+    let case = {
+        let mut case = Case::of(&["a"]);
+        case.panes().push(pane("a0", 900));
+        case.panes().push(pane("odd name=x", 901));
+        case
+    };
+    let flags = case.flags();
+    assert_eq!(flags, [("a0".into(), vec![Flag::Unknown]), ("odd name=x".into(), vec![Flag::Unknown])]);
+    let row = case.row("a0");
+    assert_eq!((row.runtime, row.systemd.active, row.pane.pid), (None, None, Some(900)));
+    assert_eq!(case.rows().len(), 3, "and the holder's session has none");
+}
+
+#[test]
+fn a_parked_agent_is_neither_drift_nor_failure() {
+    let stop = |case: &mut Case| {
+        case.panes().retain(|p| p.session != "b");
+        case.units().remove(&name("b").unit());
+    };
+    let case = no_flags(|case| {
+        stop(case);
+        case.seen.parked.insert(name("b"), Fact::Known(BOOT.to_owned()));
+    });
+    let row = case.row("b");
+    assert!(row.parked && row.pane.state == PaneState::Dead && row.heartbeat.ts.is_none());
+    assert_eq!(reason(&case, "b", "parked"), "parked: a person stopped it in this boot");
+    // Parked in an earlier boot is not parked.
+    flags_b(&[Flag::Dead], |case| {
+        stop(case);
+        case.seen.parked.insert(name("b"), Fact::Known("earlier".to_owned()));
+    });
+    let text = "version: 1\ntenant_id: usc\nagents:\n  - {name: b, runtime: claude, state: stopped}\n";
+    let mut stopped = Case::with_roster(text);
+    stop(&mut stopped);
+    stopped.wants().retain(|(_, unit)| unit == HOLDER_UNIT);
+    assert_eq!((stopped.flags(), stopped.row("b").parked), (vec![], true));
+}
+
+#[test]
+fn a_tmux_that_does_not_answer_is_never_shown_as_dead() {
+    let case = no_flags(|case| case.seen.tmux = Fact::Unknown("tmux did not answer within 1.5 s".into()));
+    let row = case.row("b");
+    assert_eq!((row.pane.state, row.pane.command, row.idle_seconds), (PaneState::Unknown, None, None));
+    // What the supervisor recorded still tells the process, and so the beat's owner.
+    assert_eq!((row.pane.pid, row.heartbeat.health.word()), (Some(200), "healthy"));
+    assert!(reason(&case, "b", "pane").contains("did not answer within 1.5 s"));
+}
+
+#[test]
+fn a_socket_that_was_removed_is_not_a_dead_server() {
+    let case = no_flags(|case| case.seen.tmux = Fact::Known(Tmux::Absent));
+    assert!(reason(&case, "b", "pane").contains(&format!("kill -USR1 {SERVER}")));
+    let mut gone = Case::of(&["b"]);
+    gone.seen.tmux = Fact::Known(Tmux::Absent);
+    gone.seen.processes.clear();
+    gone.units().clear();
+    assert_eq!(gone.flags(), [("b".to_owned(), vec![Flag::Dead])]);
+}
+
+#[test]
+fn a_bus_that_does_not_answer_leaves_nulls_and_a_reason_and_what_lives_alive() {
+    let case = no_flags(|case| case.seen.units = Fact::Unknown("the user manager did not answer".into()));
+    let row = case.row("b");
+    assert_eq!((row.systemd.active, row.systemd.sub, row.systemd.enabled), (None, None, Some(true)));
+    assert_eq!(row.pane.state, PaneState::Alive);
+    assert_eq!(reason(&case, "b", "systemd"), "systemd: the user manager did not answer");
+    flags_b(&[Flag::Dead], |case| {
+        case.seen.units = Fact::Unknown("the user manager did not answer".into());
+        case.kill("b");
+    });
+}
+
+#[test]
+fn restarts_are_counted_by_our_own_record_of_this_boot() {
+    let case = no_flags(|case| case.record(&name("b"), |r| (r.boot_id, r.starts) = ("earlier".into(), 9)));
+    assert_eq!(case.row("b").restarts, None, "active without a record of this boot");
+    let case = no_flags(|case| {
+        case.record(&name("b"), |r| {
+            (r.starts, r.last_end, r.last_end_at) =
+                (2, Some(End::Signal(9)), Some("2026-11-20T09:00:00Z".into()));
+        });
+    });
+    assert_eq!(case.row("b").restarts, Some(1));
+    assert_eq!(reason(&case, "b", "last end"), "last end: signal 9, 2026-11-20T09:00:00Z");
+}
+
+#[test]
+fn a_session_split_by_hand_is_judged_by_the_process_that_was_started() {
+    no_flags(|case| {
+        let at = case.panes().iter().position(|p| p.session == "b").expect("it has one");
+        let mut other = pane("b", 950);
+        other.dead = true;
+        case.panes().insert(at, other);
+    });
+}
+
+#[test]
+fn every_flag_has_a_word_of_its_own() {
+    let words: std::collections::BTreeSet<_> = Flag::ALL.iter().map(|f| f.word()).collect();
+    assert_eq!(words.len(), Flag::ALL.len());
+}
