@@ -1,0 +1,34 @@
+//! pi's command line. It asks for no permissions, so there is none to skip.
+
+use super::arguments::Arguments;
+use super::{Launch, Package, Request};
+
+/// Where it comes from. Its program is a script, which needs no installing of its own.
+pub const PACKAGE: Package = Package { name: "@earendil-works/pi-coding-agent", script: None };
+/// What it runs on where neither the roster nor the arguments say: an agent of which nothing is
+/// said is pi on Codex.
+const MODEL: &str = "openai-codex/gpt-5.5";
+const EFFORT: &str = "high";
+
+/// Its launch. pi reads an effort behind a colon of the model too; `--thinking` would win over it,
+/// so the roster's effort is not said where the arguments' model has one.
+pub fn launch(request: &Request<'_>) -> Launch {
+    let mut line = Arguments::new(request);
+    let model_given = line.gives(&["--model", "--models", "--provider"]);
+    let effort_given = line.gives(&["--thinking"])
+        || line.value(&["--model", "--models"]).is_some_and(|model| model.contains(':'));
+    let effort = request.effort().filter(|_| !effort_given);
+    match request.model() {
+        None if !model_given => {
+            let effort = if effort_given { None } else { Some(effort.unwrap_or(EFFORT)) };
+            line.add(["--model".to_owned(), effort.map_or(MODEL.to_owned(), |e| format!("{MODEL}:{e}"))]);
+        }
+        model => {
+            line.option("--model", &["--models", "--provider"], model);
+            line.option("--thinking", &[], effort);
+        }
+    }
+    let skills_off = line.gives(&["--no-skills", "-ns"]);
+    line.add(request.skills.iter().filter(|word| !skills_off || *word != "--no-skills"));
+    line.launch()
+}
