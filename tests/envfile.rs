@@ -31,8 +31,11 @@ proptest! {
     }
 }
 
-/// What each shell on this machine makes of the text, as bytes by variable.
-fn shells(text: &str) -> Vec<(String, BTreeMap<Vec<u8>, Vec<u8>>)> {
+/// Variables as a shell exported them, bytes for bytes.
+type Read = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What each shell on this machine makes of the text.
+fn shells(text: &str) -> Vec<(String, Read)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("agent.env");
     std::fs::write(&file, text).expect("write the file");

@@ -65,7 +65,6 @@ impl Fake {
                 sub: "running".into(),
                 job: String::new(),
                 detail: Some(detail),
-                ..UnitFacts::default()
             };
             (unit.clone(), facts)
         });
