@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +11,11 @@ use std::{fmt, io};
 use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, OwnedObjectPath};
+use zruntime::SharedRuntime;
+use zruntime::net::unix::UnixStream;
 
 use super::error::SystemdError;
+use super::private;
 use super::proxy::{MANAGER, MANAGER_PATH, ManagerProxy, SYSTEMD};
 use crate::host::users::{home_of, name_of, runtime_dir};
 
@@ -99,20 +101,28 @@ impl UserManager {
             Route::Bus => "bus",
             Route::Private => "systemd/private",
         });
-        let stream = UnixStream::connect(&socket).map_err(|error| {
+        let what = format!("reach the user manager of {}", name_of(uid));
+        // Not std's connect: that one blocks for as long as a listener does not accept.
+        let connected = bounded(&what, READ_LIMIT, async {
+            Ok(UnixStream::connect(&SharedRuntime::current()?, &socket).await.map(UnixStream::into_std))
+        })?;
+        let stream = connected.map_err(|error| {
             let seen = format!("{}: {error}", socket.display());
             match error.kind() {
                 io::ErrorKind::PermissionDenied => SystemdError::Refused { user: name_of(uid), seen },
                 _ => SystemdError::NoManager { uid, user: name_of(uid), seen },
             }
         })?;
-        let builder = Builder::unix_stream(stream);
-        let builder = match route {
-            Route::Bus => builder,
-            Route::Private => builder.p2p(),
-        };
-        let what = format!("reach the user manager of {}", name_of(uid));
-        let connection = bounded(&what, READ_LIMIT, builder.build()).map_err(|error| match error {
+        let connection = bounded(&what, READ_LIMIT, async {
+            match route {
+                Route::Bus => Builder::unix_stream(stream).build().await,
+                Route::Private => {
+                    let halves = private::halves(&SharedRuntime::current()?, stream)?;
+                    Builder::socket(halves).p2p().build().await
+                }
+            }
+        })
+        .map_err(|error| match error {
             SystemdError::Garbled { seen, .. }
             | SystemdError::Gone { seen, .. }
             | SystemdError::Denied { seen, .. } => SystemdError::Refused { user: name_of(uid), seen },
@@ -170,7 +180,7 @@ pub(in crate::host) fn bounded<T>(
     call: impl Future<Output = zbus::Result<T>>,
 ) -> Result<T, SystemdError> {
     let done = zbus::block_on(async {
-        let runtime = zruntime::SharedRuntime::current().map_err(zbus::Error::from)?;
+        let runtime = SharedRuntime::current().map_err(zbus::Error::from)?;
         Ok(runtime.timeout(limit, call).await)
     });
     match done {
@@ -246,6 +256,14 @@ mod tests {
         let other = users::get_effective_uid() + 1;
         let error = UserManager::connect(other).expect_err("not ours");
         assert!(matches!(error, SystemdError::Refused { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_bus_that_accepts_and_then_says_nothing_is_given_up_in_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _silent = UnixListener::bind(folder.path().join("bus")).expect("a socket");
+        let error = UserManager::connect_in(folder.path(), 4321).expect_err("it says nothing");
+        assert_eq!(error.to_string(), "reach the user manager of 4321: no answer within 2 s");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod exchange;
 pub(in crate::host) mod fake;
 mod files;
 mod jobs;
+mod private;
 pub(in crate::host) mod proxy;
 mod units;
 
