@@ -1,11 +1,16 @@
 //! What every verb starts from: who calls, which places are theirs, how to print.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::{Globals, Output};
 use crate::error::{Error, Kind, Result};
+use crate::host::input;
 use crate::host::users::{self, Caller};
 use crate::layout::Layout;
+use crate::names::{HostName, TenantId};
+use crate::roster::{self, Roster};
+use crate::yaml::MAX_BYTES;
 
 /// What every verb starts from.
 #[derive(Debug, Clone)]
@@ -47,5 +52,54 @@ impl Context {
             roster_file: globals.roster.clone(),
             verbose: globals.verbose,
         })
+    }
+
+    /// The machine's name.
+    pub fn host(&self) -> Result<HostName> {
+        let name = users::host_name().unwrap_or_default();
+        HostName::parse(&name).map_err(|error| {
+            Error::machine(error)
+                .while_("ask the kernel for the machine's name")
+                .hint("hostnamectl hostname NAME")
+        })
+    }
+
+    /// The roster: the one that the caller named, else the installed one, else the one that a
+    /// declarative host holds for this user.
+    pub fn roster(&self) -> Result<Roster> {
+        if let Some(file) = &self.roster_file {
+            return self
+                .read_roster(file)?
+                .ok_or_else(|| Error::input(format_args!("{}: there is no such roster", file.display())));
+        }
+        let installed = self.layout.roster();
+        if let Some(roster) = self.read_roster(&installed)? {
+            return Ok(roster);
+        }
+        let declared =
+            TenantId::parse(&self.caller.name).ok().map(|t| Layout::declared(&t).join("roster.yaml"));
+        if let Some(file) = &declared
+            && let Some(roster) = self.read_roster(file)?
+        {
+            return Ok(roster);
+        }
+        let nor = declared.map_or_else(String::new, |file| format!(", nor {}", file.display()));
+        Err(Error::input(format_args!("there is no roster: not {}{nor}", installed.display()))
+            .hint("fleet init --profile minimal --write"))
+    }
+
+    /// Reads one roster; `None` where there is no such file.
+    fn read_roster(&self, file: &Path) -> Result<Option<Roster>> {
+        let bytes = input::read(file, MAX_BYTES).map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::PermissionDenied => Kind::Machine,
+                _ => Kind::Input,
+            };
+            Error::new(kind, format_args!("read the roster {}: {error}", file.display()))
+        })?;
+        match bytes {
+            Some(bytes) => Ok(Some(roster::read_bytes(&bytes, file, &self.caller.name)?)),
+            None => Ok(None),
+        }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
+mod agent;
 mod completions;
 mod context;
 mod heartbeat;
 mod man;
 mod output;
+pub mod table;
 mod yolo;
 
 use std::path::PathBuf;
@@ -68,6 +70,9 @@ pub struct Fleet {
 
 #[derive(Debug, Subcommand)]
 enum FleetVerb {
+    /// One agent's verbs
+    #[command(subcommand)]
+    Agent(agent::Verb),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -86,6 +91,9 @@ pub struct Mosaic {
 
 #[derive(Debug, Subcommand)]
 enum MosaicVerb {
+    /// One agent's verbs
+    #[command(subcommand)]
+    Agent(agent::Verb),
     /// Everything of the `fleet` program
     #[command(subcommand)]
     Fleet(FleetVerb),
@@ -116,6 +124,7 @@ pub fn main(program: Program) -> ExitCode {
     let parsed = match program {
         Program::Fleet => Fleet::from_arg_matches(&matches).map(|f| (f.globals, Verb::Fleet(f.verb))),
         Program::Mosaic => Mosaic::from_arg_matches(&matches).map(|m| match m.verb {
+            MosaicVerb::Agent(verb) => (m.globals, Verb::Fleet(FleetVerb::Agent(verb))),
             MosaicVerb::Fleet(verb) => (m.globals, Verb::Fleet(verb)),
             MosaicVerb::Heartbeat(args) => (m.globals, Verb::Heartbeat(args)),
             MosaicVerb::Yolo(args) => (m.globals, Verb::Yolo(args)),
@@ -148,6 +157,7 @@ pub fn command(program: Program) -> clap::Command {
 fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
     let context = || Context::new(globals, out);
     match verb {
+        Verb::Fleet(FleetVerb::Agent(verb)) => agent::run(verb, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod command;
 pub mod files;
 pub mod gather;
+pub mod input;
 pub mod journal;
 pub mod lock;
 pub mod logind;

@@ -1,29 +1,31 @@
 //! The step to the last stage: names are unique, references lead somewhere.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::builtin::BUILT_IN;
 use super::merged::{Merged, MergedAgent, MergedRuntime};
 use super::roles;
-use super::valid::{Agent, Roster, Runtime};
-use crate::yaml::{Log, Problem, one_of};
+use super::valid::Roster;
+use crate::yaml::{Log, Place, Problem, one_of};
 
 /// The valid roster; what is wrong goes to the log, and with anything there it is not to be used.
 pub fn check(merged: Merged, log: &mut Log) -> Option<Roster> {
     for runtime in &merged.runtimes {
         startable(runtime, log);
     }
-    let mut agents: Vec<MergedAgent> = Vec::with_capacity(merged.agents.len());
+    let mut named: HashMap<&str, Place> = HashMap::new();
     for agent in &merged.agents {
         known_runtime(agent, &merged.runtimes, log);
         known_template(agent, log);
-        not_the_holder(agent, &merged, log);
-    }
-    for agent in merged.agents {
-        match agents.iter().find(|earlier| earlier.agent.name == agent.agent.name) {
-            Some(earlier) => log.add(
-                Problem::new(agent.name_at, format_args!("a second agent {:?}", agent.agent.name.as_str()))
-                    .also(earlier.name_at, "the first one; a name is an address, so each stands once"),
+        let (name, Some(place)) = (agent.agent.name.as_str(), agent.name_at) else { continue };
+        not_the_holder(name, place, &merged, log);
+        match named.entry(name) {
+            Entry::Occupied(first) => log.add(
+                Problem::new(place, format_args!("a second agent {name:?}"))
+                    .also(*first.get(), "the first one; a name is an address, so each stands once"),
             ),
-            None => agents.push(agent),
+            Entry::Vacant(free) => drop(free.insert(place)),
         }
     }
     Some(Roster {
@@ -31,8 +33,8 @@ pub fn check(merged: Merged, log: &mut Log) -> Option<Roster> {
         transport: merged.transport,
         socket: merged.socket,
         holder_session: merged.holder.0,
-        runtimes: merged.runtimes.into_iter().map(|r| r.runtime).collect::<Vec<Runtime>>(),
-        agents: agents.into_iter().map(|a| a.agent).collect::<Vec<Agent>>(),
+        runtimes: merged.runtimes.into_iter().map(|r| r.runtime).collect(),
+        agents: merged.agents.into_iter().map(|a| a.agent).collect(),
     })
 }
 
@@ -79,16 +81,13 @@ fn known_template(agent: &MergedAgent, log: &mut Log) {
     );
 }
 
-fn not_the_holder(agent: &MergedAgent, merged: &Merged, log: &mut Log) {
+fn not_the_holder(name: &str, place: Place, merged: &Merged, log: &mut Log) {
     let (session, said) = &merged.holder;
-    if agent.agent.name.as_str() != session.as_str() {
+    if name != session.as_str() {
         return;
     }
-    let problem = Problem::new(
-        agent.name_at,
-        format_args!("agent {:?} has the name of the holder's session", session.as_str()),
-    )
-    .note("choose another name, or another `tmux.holder_session`");
+    let problem = Problem::new(place, format_args!("agent {name:?} has the name of the holder's session"))
+        .note("choose another name, or another `tmux.holder_session`");
     log.add(match said {
         Some(place) => problem.also(*place, "the holder's session is named here"),
         None => problem,

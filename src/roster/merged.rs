@@ -8,7 +8,8 @@ use super::env::{self, Env};
 use super::valid::{self, Agent, Lifecycle, OnStale, Persona, Runtime, State, Transport};
 use super::written;
 use crate::names::{
-    DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, RuntimeName, SessionName, SocketName, TenantId,
+    AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, RuntimeName, SessionName, SocketName,
+    TenantId,
 };
 use crate::yaml::{At, Field, Log, Place, Problem};
 
@@ -28,7 +29,7 @@ pub struct Merged {
     pub holder: (SessionName, Option<Place>),
     /// The built-in runtimes, then the roster's own.
     pub runtimes: Vec<MergedRuntime>,
-    /// The agents that have a name.
+    /// The agents.
     pub agents: Vec<MergedAgent>,
 }
 
@@ -46,10 +47,10 @@ pub struct MergedRuntime {
 /// An agent with its defaults.
 #[derive(Debug)]
 pub struct MergedAgent {
-    /// What it will be.
+    /// What it will be; it has a name of no meaning where its own was refused.
     pub agent: Agent,
-    /// Where its name stands.
-    pub name_at: Place,
+    /// Where its name stands; nowhere where it has no good one.
+    pub name_at: Option<Place>,
     /// Where its runtime is chosen; nowhere where nobody chose.
     pub runtime_at: Option<Place>,
     /// Where its template is named.
@@ -71,7 +72,7 @@ pub fn merge(roster: written::Roster, user: &str, log: &mut Log) -> Result<Merge
             Some(at) => (at.value, Some(at.place)),
             None => (SessionName::parse(DEFAULT_HOLDER_SESSION)?, None),
         },
-        agents: agents.into_iter().filter_map(|at| base.agent(at.value, &runtimes)).collect(),
+        agents: agents.into_iter().map(|at| base.agent(at.value, &runtimes)).collect::<Result<_, _>>()?,
         runtimes,
     })
 }
@@ -188,9 +189,8 @@ impl Base {
         Ok(base)
     }
 
-    /// The agent; `None` where it has no good name, which has been said.
-    fn agent(&self, said: written::Agent, runtimes: &[MergedRuntime]) -> Option<MergedAgent> {
-        let name = said.name.given()?;
+    fn agent(&self, said: written::Agent, runtimes: &[MergedRuntime]) -> Result<MergedAgent, NameError> {
+        let name_at = said.name.place();
         let (runtime, runtime_at) = match said.runtime.given() {
             Some(at) => (at.value, Some(at.place)),
             None => self.runtime.clone(),
@@ -198,12 +198,12 @@ impl Base {
         let of_runtime = runtimes.iter().find(|r| r.runtime.name == runtime).map(|r| &r.runtime.env);
         let own = said.env.value().unwrap_or_default();
         let template = said.kickstart_template.given();
-        Some(MergedAgent {
-            name_at: name.place,
+        Ok(MergedAgent {
+            name_at,
             runtime_at,
             template_at: template.as_ref().map(|at| at.place),
             agent: Agent {
-                name: name.value,
+                name: said.name.value().map_or_else(|| AgentName::parse("_"), Ok)?,
                 env: env::merge([&self.env.0, of_runtime.unwrap_or(&Vec::new()), &own.0]),
                 runtime,
                 class: said.class.value().map(|line| line.0),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Serialize, Serializer};
+
 use crate::names::{AgentName, EnvName, RuntimeName, SessionName, SocketName, TenantId};
 use crate::yaml::keyword;
 
@@ -123,6 +125,17 @@ pub enum Persona {
     Semi,
 }
 
+impl Serialize for Persona {
+    /// As the roster says it: `true`, `false` or `"semi"`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Yes => serializer.serialize_bool(true),
+            Self::No => serializer.serialize_bool(false),
+            Self::Semi => serializer.serialize_str("semi"),
+        }
+    }
+}
+
 /// Whether an agent is always on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifecycle {
@@ -152,7 +165,7 @@ pub enum OnStale {
 
 /// Limits: those of the cgroup stand in a drop-in of the unit, those of the process are set in the
 /// pane, where a unit's settings do not reach.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Limits {
     /// systemd's `MemoryMax=`, as written, checked.
     pub memory_max: Option<String>,
@@ -167,9 +180,15 @@ pub struct Limits {
     /// Niceness, -20 to 19.
     pub nice: Option<i32>,
     /// File mode creation mask.
+    #[serde(serialize_with = "octal")]
     pub umask: Option<u32>,
     /// Whether privileges can no longer be gained, by sudo for one.
     pub no_new_privs: Option<bool>,
+}
+
+/// A mask as people write it: `"027"`.
+fn octal<S: Serializer>(mask: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+    mask.map(|mask| format!("{mask:03o}")).serialize(serializer)
 }
 
 /// What an agent's pane runs.

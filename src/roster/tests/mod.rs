@@ -6,6 +6,7 @@ mod errors_of_keys;
 mod errors_of_references;
 mod errors_of_values;
 mod good;
+mod property;
 mod schema;
 
 use super::*;

@@ -88,3 +88,21 @@ fn the_schema_and_the_reader_judge_alike() {
         assert_eq!(read(text, Path::new("r"), "usc").is_ok(), *good, "the reader on:\n{text}");
     }
 }
+
+#[test]
+fn the_guide_names_every_key_and_its_examples_are_accepted() {
+    let guide = include_str!("../../../docs/usage/roster.md");
+    let schema = schema::generate();
+    let definitions = schema["definitions"].as_object().expect("definitions").values();
+    for object in definitions.chain([&schema]) {
+        for key in object["properties"].as_object().into_iter().flatten().map(|(key, _)| key) {
+            assert!(guide.contains(&format!("\n| `{key}` | ")), "the guide has no row for {key}");
+        }
+    }
+    let examples: Vec<&str> =
+        guide.split("```yaml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        super::accepted(example);
+    }
+}

@@ -1,0 +1,20 @@
+//! `mosaic agent`, also reached as `fleet agent`: the verbs of one agent.
+
+mod roster;
+
+use super::{Answer, Context};
+use crate::error::Result;
+
+/// The verbs of one agent.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Show the agents that the roster defines
+    Roster(roster::Args),
+}
+
+/// Runs one of them.
+pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
+    match verb {
+        Verb::Roster(args) => roster::run(args, context),
+    }
+}
