@@ -1,5 +1,7 @@
 //! Variables in a roster: any name and any scalar, but none that the fleet sets itself.
 
+use std::collections::HashMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::valid::EnvVar;
@@ -97,10 +99,14 @@ impl JsonSchema for Env {
 /// Lays later variables over earlier ones: a name keeps its first place and takes its last value.
 pub fn merge<'a>(layers: impl IntoIterator<Item = &'a Vec<EnvVar>>) -> Vec<EnvVar> {
     let mut merged: Vec<EnvVar> = Vec::new();
+    let mut place: HashMap<&EnvName, usize> = HashMap::new();
     for var in layers.into_iter().flatten() {
-        match merged.iter_mut().find(|m| m.name == var.name) {
+        match place.get(&var.name).and_then(|at| merged.get_mut(*at)) {
             Some(earlier) => earlier.value.clone_from(&var.value),
-            None => merged.push(var.clone()),
+            None => {
+                place.insert(&var.name, merged.len());
+                merged.push(var.clone());
+            }
         }
     }
     merged

@@ -59,20 +59,19 @@ impl Problem {
 pub struct Log(Vec<Problem>);
 
 impl Log {
-    /// Adds one; the same problem at the same place is said once, however often an alias or a
-    /// default leads there.
+    /// Adds one.
     pub fn add(&mut self, problem: Problem) {
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
-        }
+        self.0.push(problem);
     }
 
-    /// `value` where nothing was wrong, else everything that was, in the file's order.
+    /// `value` where nothing was wrong, else everything that was, in the file's order. The same
+    /// problem at the same place is said once, however often an alias or a default leads there.
     pub fn finish<T>(mut self, file: &Path, value: Option<T>) -> Result<T, Problems> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => {
-                self.0.sort_by_key(|p| p.place);
+                self.0.sort_by(|a, b| (a.place, &a.message).cmp(&(b.place, &b.message)));
+                self.0.dedup();
                 Err(Problems { file: file.to_path_buf(), list: self.0 })
             }
         }

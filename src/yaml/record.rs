@@ -1,6 +1,8 @@
 //! Mappings with known keys, lists, and maps from names: what a tree is read into.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -181,18 +183,22 @@ pub fn pairs<'n>(node: &'n Node, what: &str, log: &mut Log) -> Option<Vec<(&'n K
             return None;
         }
     };
-    let mut once: Vec<(&Key, &Node)> = Vec::with_capacity(entries.len());
+    let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
+    let mut once = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         if let Some(odd) = &key.odd {
             log.add(odd_key(key, odd));
             continue;
         }
-        match once.iter().find(|(earlier, _)| earlier.text == key.text) {
-            Some((earlier, _)) => log.add(
+        match first.entry(&key.text) {
+            Entry::Occupied(earlier) => log.add(
                 Problem::new(key.place, format_args!("{:?} stands twice in the same mapping", key.text))
-                    .also(earlier.place, "it stands here first"),
+                    .also(*earlier.get(), "it stands here first"),
             ),
-            None => once.push((key, value)),
+            Entry::Vacant(free) => {
+                free.insert(key.place);
+                once.push((key, value));
+            }
         }
     }
     Some(once)

@@ -71,3 +71,10 @@ fn a_user_whose_name_cannot_be_a_tenant_is_asked_for_one() {
     "#);
     assert!(said("version: 1\ntenant_id: usc\n").is_ok());
 }
+
+#[test]
+fn a_file_of_mistakes_alone_does_not_fill_the_screen() {
+    let keys: String = (0..45_000).map(|n| format!("k{n}: x\n")).collect();
+    let said = problems(&keys);
+    assert!(said.ends_with("and 44981 more"), "{said}");
+}
