@@ -41,6 +41,8 @@ pub enum Event<'a> {
     Done(&'a Step),
     /// A job ended.
     Job(&'a JobEnd),
+    /// A phase that had steps is over.
+    End(Phase),
 }
 
 /// How it went.
@@ -75,11 +77,17 @@ pub fn apply(
 ) -> Result<Report> {
     let mut walk = Walk { plan, books: Books::open(ledger), machine, tell, report: Report::default() };
     walk.stop_unwanted();
+    walk.end(Phase::BeforeFiles);
     walk.files(occasion)?;
+    walk.end(Phase::Files);
     walk.linger()?;
+    walk.end(Phase::Linger);
     walk.links()?;
+    walk.end(Phase::BeforeReload);
     walk.reload();
+    walk.end(Phase::Reload);
     walk.jobs()?;
+    walk.end(Phase::AfterReload);
     walk.finish(occasion)?;
     Ok(walk.report)
 }
@@ -99,6 +107,12 @@ impl<'a> Walk<'a> {
             (self.tell)(Event::Begin(phase, steps.len()));
         }
         steps
+    }
+
+    fn end(&mut self, phase: Phase) {
+        if self.plan.steps.iter().any(|s| s.action.phase() == phase) {
+            (self.tell)(Event::End(phase));
+        }
     }
 
     fn done(&mut self, steps: &[&Step]) {

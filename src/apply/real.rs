@@ -31,12 +31,19 @@ pub struct Real<'a> {
     layout: &'a Layout,
     uid: u32,
     manager: Option<UserManager>,
+    limit: Option<Duration>,
 }
 
 impl<'a> Real<'a> {
     /// The machine of the user `uid`. Its manager may not run yet.
     pub fn new(layout: &'a Layout, uid: u32) -> Self {
-        Self { layout, uid, manager: None }
+        Self { layout, uid, manager: None, limit: None }
+    }
+
+    /// The same, with another limit for a batch of jobs.
+    pub fn within(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The user's manager, connected at the first need.
@@ -49,14 +56,16 @@ impl<'a> Real<'a> {
     }
 }
 
-/// Carries out jobs in one batch, bounded, and adds the last lines of what failed.
+/// Carries out jobs in one batch, bounded by `limit` or else by their number, and adds the last lines of what failed.
 pub fn batch(
     manager: &UserManager,
     layout: &Layout,
     jobs: &[JobRequest],
+    limit: Option<Duration>,
     tell: &mut dyn FnMut(&JobEnd),
 ) -> Result<Vec<JobEnd>> {
-    let bound = BATCH + PER_JOB * u32::try_from(jobs.len()).unwrap_or(u32::MAX / 4);
+    let usual = || BATCH + PER_JOB * u32::try_from(jobs.len()).unwrap_or(u32::MAX / 4);
+    let bound = limit.unwrap_or_else(usual);
     let end = |outcome: &JobOutcome| {
         let lines = if outcome.result.is_good() { Vec::new() } else { last_lines(layout, &outcome.unit) };
         JobEnd { outcome: outcome.clone(), lines }
@@ -179,7 +188,7 @@ impl Machine for Real<'_> {
     }
 
     fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
-        let layout = self.layout;
-        batch(self.manager()?, layout, jobs, tell)
+        let (layout, limit) = (self.layout, self.limit);
+        batch(self.manager()?, layout, jobs, limit, tell)
     }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, Output};
 use crate::error::{Error, Kind, Result};
-use crate::host::input;
 use crate::host::users::{self, Caller};
+use crate::host::{input, site};
 use crate::layout::Layout;
 use crate::names::{HostName, TenantId};
+use crate::render::Site;
 use crate::roster::{self, Roster};
 use crate::yaml::MAX_BYTES;
 
@@ -62,6 +63,11 @@ impl Context {
                 .while_("ask the kernel for the machine's name")
                 .hint("hostnamectl hostname NAME")
         })
+    }
+
+    /// This machine, for a render.
+    pub fn site(&self) -> Result<Site> {
+        site::site(&self.layout)
     }
 
     /// The roster: the one that the caller named, else the installed one, else the one that a

@@ -3,11 +3,23 @@
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
 mod agent;
+mod answers;
+mod apply;
+mod carry;
 mod completions;
 mod context;
+mod diff;
+mod ground;
 mod heartbeat;
+mod init;
+mod jobs;
 mod man;
+mod npm;
 mod output;
+mod plan;
+mod restart;
+mod start;
+mod stop;
 pub mod table;
 mod yolo;
 
@@ -73,6 +85,19 @@ enum FleetVerb {
     /// One agent's verbs
     #[command(subcommand)]
     Agent(agent::Verb),
+    /// Begin a fleet from a shipped roster; only shows how without --write
+    Init(init::Args),
+    /// Print what apply would do, with reasons; changes nothing
+    Plan(plan::Args),
+    /// Make this machine what the roster says
+    #[command(visible_aliases = ["install-systemd", "install"])]
+    Apply(apply::Args),
+    /// Start agents; who was stopped by hand is wanted again
+    Start(start::Args),
+    /// Stop agents until they are started again, or until the next boot
+    Stop(stop::Args),
+    /// Restart agents
+    Restart(restart::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -158,6 +183,12 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
     let context = || Context::new(globals, out);
     match verb {
         Verb::Fleet(FleetVerb::Agent(verb)) => agent::run(verb, &context()?),
+        Verb::Fleet(FleetVerb::Init(args)) => init::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Plan(args)) => plan::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Apply(args)) => apply::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Start(args)) => start::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Stop(args)) => stop::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -50,6 +50,17 @@ impl Output {
         to(&mut io::stdout().lock(), format_args!("{text}\n"));
     }
 
+    /// A line of a unified diff.
+    pub fn diff_line(&self, line: &str) {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => Style::new().green(),
+            Some(b'-') => Style::new().red(),
+            Some(b'@') => Style::new().cyan(),
+            _ => Style::new(),
+        };
+        if self.colour { self.line(line.style(style)) } else { self.line(line) }
+    }
+
     /// Text of the result as it stands, without a line end of its own.
     pub fn raw(&self, bytes: &[u8]) {
         let mut stdout = io::stdout().lock();

@@ -35,6 +35,10 @@ pub struct Ask<'a> {
 pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> Snapshot {
     let seen = match manager {
         Ok(manager) => (Fact::from(manager.manager()), Fact::from(manager.units_with(&OURS, &DETAILS))),
+        // Without a manager none of its units runs.
+        Err(error @ (SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })) => {
+            (Fact::Unknown(error.to_string()), Fact::Known(BTreeMap::new()))
+        }
         Err(error) => (Fact::Unknown(error.to_string()), Fact::Unknown(error.to_string())),
     };
     let files = ask.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));

@@ -4,6 +4,7 @@
 
 pub mod ancestry;
 pub mod cgroup;
+pub mod changes;
 pub mod clock;
 pub mod command;
 pub mod files;
@@ -16,6 +17,7 @@ pub mod look;
 pub mod process;
 pub mod programs;
 pub mod runfiles;
+pub mod site;
 pub mod skills;
 pub mod systemd;
 pub mod terminal;

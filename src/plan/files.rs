@@ -61,8 +61,14 @@ pub fn plan(
 ) -> Changed {
     let mut changed = Changed::default();
     for file in &desired.files {
-        let verdict = judge(file, seen.files.get(&file.path), ledger.files.get(&file.path));
-        carry(verdict, file, options, plan, &mut changed);
+        let record = ledger.files.get(&file.path);
+        let verdict = judge(file, seen.files.get(&file.path), record);
+        // What is put back as it was changes nothing for who runs with it.
+        let same = record.and_then(|r| r.written) == Some(Sha::of(file.content.as_bytes()));
+        let restored = same && matches!(verdict, Verdict::Write { before: Before::Nothing, .. });
+        let mut unused = Changed::default();
+        carry(verdict, file, options, plan, if restored { &mut unused } else { &mut changed });
+        changed.unit_files |= unused.unit_files;
     }
     for (path, record) in &ledger.files {
         if desired.files.iter().all(|f| f.path != *path) {

@@ -37,6 +37,18 @@ pub struct Options {
     pub conflicts: Conflicts,
     /// Whether agents that are wanted and not running are started.
     pub starting: Starting,
+    /// Whether the roster names another socket than the one that was installed.
+    pub server: Server,
+}
+
+/// Whether the fleet's tmux server stays where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// It does.
+    Stays,
+    /// Its socket has another place: then nothing that runs fits the new files, and nothing is
+    /// done by halves.
+    Moves,
 }
 
 /// How far to go.
@@ -93,6 +105,7 @@ impl Default for Options {
             holder: HolderRestart::Hold,
             conflicts: Conflicts::Keep,
             starting: Starting::Now,
+            server: Server::Stays,
         }
     }
 }
@@ -279,6 +292,9 @@ pub enum ConflictKind {
     /// Something stands there that is no file.
     #[error("{0}, not a file")]
     NotAFile(String),
+    /// The roster names another socket: every pane would have to move at once.
+    #[error("the roster moves the fleet to another tmux server, which ends every pane")]
+    MovesServer,
     /// It could not be read.
     #[error("not readable: {0}")]
     Unreadable(String),
@@ -309,6 +325,18 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
     let mut plan = Plan::default();
     let changed = files::plan(desired, seen, ledger, options, &mut plan);
     let given = units::Given { desired, seen, ledger, options };
+    if let Some(pending) = given.holder_in_the_way(&changed) {
+        return Plan {
+            conflicts: vec![Conflict {
+                path: pending.0,
+                kind: ConflictKind::MovesServer,
+                resolution: Resolution::Kept,
+            }],
+            pending: vec![pending.1],
+            books: Books { due: ledger.restarts_due.clone(), ..Books::default() },
+            ..Plan::default()
+        };
+    }
     links::plan(&changed, &given, &mut plan);
     units::plan(&changed, &given, &mut plan);
     if options.reach == Reach::FilesOnly {

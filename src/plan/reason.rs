@@ -42,7 +42,7 @@ pub enum Reason {
     /// It should run and does not; systemd's word for what it is.
     NotRunning(String),
     /// It could not be seen whether it runs.
-    RunUnknown(String),
+    RunUnknown,
     /// Its own files change.
     OwnFilesChange(Vec<PathBuf>),
     /// The holder restarts, and every agent with it.
@@ -71,7 +71,7 @@ impl Reason {
             Self::ReloadWasDue => "reload-was-due",
             Self::ManagerIsBehind => "manager-is-behind",
             Self::NotRunning(_) => "not-running",
-            Self::RunUnknown(_) => "run-unknown",
+            Self::RunUnknown => "run-unknown",
             Self::OwnFilesChange(_) => "own-files-change",
             Self::HolderRestarts => "holder-restarts",
             Self::RunsWithOldFiles => "runs-with-old-files",
@@ -98,7 +98,7 @@ impl fmt::Display for Reason {
             Self::ReloadWasDue => write!(f, "an earlier run was cut off before it"),
             Self::ManagerIsBehind => write!(f, "files changed since the manager read them"),
             Self::NotRunning(state) => write!(f, "wanted, and {state}"),
-            Self::RunUnknown(why) => write!(f, "wanted, and not known whether it runs: {why}"),
+            Self::RunUnknown => write!(f, "not known whether it runs"),
             Self::OwnFilesChange(paths) => {
                 let names = paths.iter().map(|p| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy());
                 write!(f, "{} changed", names.collect::<Vec<_>>().join(", "))

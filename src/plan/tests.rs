@@ -141,6 +141,26 @@ fn a_holder_restart_names_every_pane_and_takes_every_agent_along() {
 }
 
 #[test]
+fn a_fleet_that_moves_to_another_server_moves_whole_or_not_at_all() {
+    let mut desired = fleet(&["a", "b"]);
+    let (mut machine, ledger) = installed(&desired);
+    for role in [Role::HolderUnit, Role::AgentTemplate, Role::AgentEnv(agent("a"))] {
+        change(&mut desired, &role);
+    }
+    let moves = Options { server: Server::Moves, ..Options::default() };
+    let held = plan(&desired, &machine.snapshot(), &ledger, &moves);
+    assert!(held.is_empty() && !held.changes_books(&ledger), "{held:?}");
+    assert_eq!(held.kept().map(|c| c.kind.clone()).collect::<Vec<_>>(), [ConflictKind::MovesServer]);
+    assert_eq!(held.pending[0].impact, [agent("a"), agent("b")]);
+    let allowed = Options { holder: HolderRestart::Restart, ..moves };
+    let whole = plan(&desired, &machine.snapshot(), &ledger, &allowed);
+    assert!(whole.conflicts.is_empty() && words(&whole).contains(&format!("restart {HOLDER_UNIT}")));
+    machine.running.clear();
+    let down = plan(&desired, &machine.snapshot(), &ledger, &moves);
+    assert!(words(&down).contains(&format!("start {HOLDER_UNIT}")), "nothing runs, so nothing dies");
+}
+
+#[test]
 fn a_held_restart_stays_pending_until_its_process_is_another() {
     let mut desired = fleet(&["a", "b"]);
     let (mut machine, ledger) = installed(&desired);
@@ -276,6 +296,17 @@ fn a_file_that_stands_there_already_is_adopted_and_a_wrong_mode_set_right() {
     let tightening = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
     assert_eq!(words(&tightening), ["write a.env"], "its content is the same, so nothing restarts");
     assert_eq!(tightening.steps[0].reason, Reason::Mode { seen: 0o644 });
+}
+
+#[test]
+fn a_lost_file_is_put_back_and_restarts_nobody() {
+    let desired = fleet(&["a"]);
+    let (mut machine, ledger) = installed(&desired);
+    machine.files.remove(&layout().agent_env(&agent("a")));
+    machine.files.remove(&layout().agent_template());
+    let plan = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
+    assert_eq!(words(&plan), ["write a.env".to_owned(), format!("write {AGENT_TEMPLATE}"), "reload".into()]);
+    assert_eq!(plan.steps[0].reason, Reason::Gone);
 }
 
 #[test]

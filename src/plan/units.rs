@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::files::Changed;
-use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Starting, Step};
+use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step};
 use crate::ledger::{Due, Ledger};
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::render::{Desired, Unit};
+use crate::render::{Desired, Role, Unit};
 use crate::snapshot::{Fact, Snapshot, UnitFacts};
 
 /// What the plan is made from.
@@ -27,7 +27,7 @@ pub struct Given<'a> {
 enum Run {
     Up { main_pid: i32 },
     Down(String),
-    Unknown(String),
+    Unknown,
 }
 
 /// What the roster wants of an agent's unit.
@@ -61,6 +61,9 @@ enum Holder {
 
 /// Plans every job.
 pub fn plan(changed: &Changed, given: &Given<'_>, plan: &mut Plan) {
+    if let Some(why) = given.seen.units.why().filter(|_| given.jobs()) {
+        plan.notes.push(format!("what runs could not be seen: {why}"));
+    }
     given.removed(plan);
     let holder = given.holder(changed, plan);
     for unit in &given.desired.units {
@@ -84,8 +87,8 @@ impl Given<'_> {
             match self.run(unit) {
                 Run::Down(_) => {}
                 Run::Up { .. } => plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, impact),
-                Run::Unknown(why) => {
-                    plan.push(Action::Stop { unit: unit.clone() }, Reason::RunUnknown(why), impact);
+                Run::Unknown => {
+                    plan.push(Action::Stop { unit: unit.clone() }, Reason::RunUnknown, impact);
                 }
             }
         }
@@ -100,6 +103,21 @@ impl Given<'_> {
                 plan.notes.push(format!("{unit} runs, and neither roster nor ledger knows it: left alone"));
             }
         }
+    }
+
+    /// The holder's file, and its restart, where the fleet moves to another server and the caller
+    /// has not allowed that restart: agents on the new files would look for a server that is not
+    /// there.
+    pub fn holder_in_the_way(&self, changed: &Changed) -> Option<(PathBuf, Pending)> {
+        let restart = self.options.holder == HolderRestart::Restart && self.jobs();
+        let down = matches!(self.run(HOLDER_UNIT), Run::Down(_));
+        if self.options.server == Server::Stays || restart || down {
+            return None;
+        }
+        let reason = Reason::OwnFilesChange(changed.holder.clone());
+        let pending = Pending { unit: HOLDER_UNIT.to_owned(), reason, impact: self.running_agents() };
+        let file = self.desired.files.iter().find(|f| f.role == Role::HolderUnit)?;
+        Some((file.path.clone(), pending))
     }
 
     fn holder(&self, changed: &Changed, plan: &mut Plan) -> Holder {
@@ -119,9 +137,9 @@ impl Given<'_> {
                 plan.pending.push(Pending { unit: HOLDER_UNIT.to_owned(), reason, impact });
             }
             Run::Down(state) => self.start(HOLDER_UNIT, Reason::NotRunning(state), plan),
-            Run::Unknown(why) => {
+            Run::Unknown => {
                 self.due(HOLDER_UNIT, 0, &changed.holder, plan);
-                self.start(HOLDER_UNIT, Reason::RunUnknown(why), plan);
+                self.start(HOLDER_UNIT, Reason::RunUnknown, plan);
             }
         }
         Holder::Stays
@@ -154,7 +172,7 @@ impl Given<'_> {
                 }
             }
             (Wanted::Running, run) => {
-                if matches!(run, Run::Unknown(_)) {
+                if matches!(run, Run::Unknown) {
                     self.due(name, 0, &files, plan);
                 }
                 match (self.parked(agent), run) {
@@ -165,11 +183,11 @@ impl Given<'_> {
                         plan.notes.push(format!("{agent} may be parked, so it is not started: {why}"))
                     }
                     (Parked::No, Run::Down(state)) => self.start(name, Reason::NotRunning(state), plan),
-                    (Parked::No, Run::Unknown(why)) => self.start(name, Reason::RunUnknown(why), plan),
+                    (Parked::No, Run::Unknown) => self.start(name, Reason::RunUnknown, plan),
                     (Parked::No, Run::Up { .. }) => {}
                 }
             }
-            (Wanted::Stopped | Wanted::PerTask, Run::Down(_) | Run::Unknown(_)) => {}
+            (Wanted::Stopped | Wanted::PerTask, Run::Down(_) | Run::Unknown) => {}
         }
     }
 
@@ -213,7 +231,7 @@ impl Given<'_> {
     fn run(&self, unit: &str) -> Run {
         let units = match &self.seen.units {
             Fact::Known(units) => units,
-            Fact::Unknown(why) => return Run::Unknown(why.clone()),
+            Fact::Unknown(_) => return Run::Unknown,
         };
         let Some(facts) = units.get(unit) else { return Run::Down("not running".to_owned()) };
         match facts.active.as_str() {

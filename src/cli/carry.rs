@@ -1,0 +1,221 @@
+//! Carries a plan out for `apply` and `init`: under the tenant's lock, told step by step, with the
+//! exit code that its end means.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ground::{self, Ground};
+use super::{Answer, Context};
+use crate::apply::{self, Event, JobEnd, Occasion, Real, Report};
+use crate::error::{Error, Kind, Result};
+use crate::host::systemd::JobVerb;
+use crate::host::{clock, files, lock, runfiles};
+use crate::ledger::Applied;
+use crate::names::AgentName;
+use crate::plan::{Action, Options, Phase, Plan, Reach, Step};
+use crate::snapshot::Snapshot;
+
+/// How long another apply of the same tenant may take.
+const LOCK: Duration = Duration::from_secs(120);
+/// No honest boot record is longer.
+const LONGEST_RECORD: usize = 4096;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Carried {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// How it went.
+    pub report: Report,
+}
+
+/// How a plan is made and carried out.
+#[derive(Clone, Copy)]
+pub struct Manner<'a> {
+    /// What the caller allows.
+    pub options: Options,
+    /// Another limit for the batch of jobs than the usual one.
+    pub limit: Option<Duration>,
+    /// Has the last word on a plan.
+    pub prepare: &'a dyn Fn(&mut Plan, &Snapshot) -> Result<()>,
+}
+
+/// Plans, and carries the plan out under the lock.
+pub fn carry(context: &Context, ground: &mut Ground, manner: Manner<'_>) -> Result<Carried> {
+    let options = manner.options;
+    // A look without the lock is enough where there is nothing to do: then nothing is written.
+    let plan = look(context, ground, manner)?;
+    if plan.is_empty() && !ground.books_change(&plan) {
+        remember_boot(context, ground, options)?;
+        return Ok(Carried { plan, report: Report::default() });
+    }
+    let _lock = lock::take(&context.layout.apply_lock(), LOCK, |holder| {
+        let who =
+            holder.map_or_else(|| "another apply".to_owned(), |pid| format!("another apply (pid {pid})"));
+        context.out.note(format_args!("waiting for {who} of this tenant to end"));
+    })?;
+    if let Some(ledger) = ground::ledger(context)? {
+        ground.ledger = ledger;
+    }
+    let plan = look(context, ground, manner)?;
+    let occasion =
+        Occasion { identity: ground.identity.clone(), now: (options.reach == Reach::Everything).then(now) };
+    let mut machine = Real::new(&context.layout, context.caller.uid).within(manner.limit);
+    let mut teller = Teller { context, counted: 0 };
+    let ledger = ground.ledger.clone();
+    let report = apply::apply(&plan, ledger, &occasion, &mut machine, &mut |event| teller.hear(event))?;
+    if report.complete() {
+        remember_boot(context, ground, options)?;
+    }
+    Ok(Carried { plan, report })
+}
+
+fn look(context: &Context, ground: &Ground, manner: Manner<'_>) -> Result<Plan> {
+    let manager = ground::manager(context);
+    let seen = ground.look(context, manager.as_ref());
+    let mut plan = ground.plan(&seen, manner.options);
+    (manner.prepare)(&mut plan, &seen)?;
+    Ok(plan)
+}
+
+impl Carried {
+    /// Tells what went wrong and how it ended; the exit code.
+    pub fn conclude(&self, context: &Context, ground: &Ground) -> Answer {
+        let out = &context.out;
+        for note in &self.plan.notes {
+            out.note(format_args!("note: {note}"));
+        }
+        for pending in &self.plan.pending {
+            out.note(super::plan::describe_pending(pending));
+        }
+        for conflict in self.plan.kept() {
+            out.warn(super::plan::describe_conflict(conflict, &context.layout));
+        }
+        let mut said: Vec<&str> = Vec::new();
+        for error in &self.report.refused {
+            // The same cure is told once, with the first that asks for it.
+            let hints = error.hints.iter().filter(|h| !said.contains(&h.as_str())).cloned().collect();
+            out.error(&Error { hints, ..error.clone() });
+            said.extend(error.hints.iter().map(String::as_str));
+        }
+        let failed = self.report.failed().count();
+        if !self.report.refused.is_empty() {
+            return Answer::Code(u8::try_from(Kind::Machine.code()).unwrap_or(4));
+        }
+        if failed > 0 || self.plan.kept().next().is_some() {
+            return Answer::No;
+        }
+        if self.plan.is_empty() && self.plan.pending.is_empty() {
+            let (files, units) = (ground.desired.files.len(), ground.desired.units.len());
+            out.line(format_args!("Nothing to do: {files} files and {units} units are as the roster says."));
+        }
+        Answer::Yes
+    }
+}
+
+/// Tells of each step as it is done: units one by one, files by their number, or each with -v.
+struct Teller<'a> {
+    context: &'a Context,
+    counted: usize,
+}
+
+impl Teller<'_> {
+    fn hear(&mut self, event: Event<'_>) {
+        let out = &self.context.out;
+        match event {
+            Event::Begin(phase, steps) => {
+                self.counted = 0;
+                if phase == Phase::AfterReload && steps > 1 && out.is_terminal() {
+                    out.note(format_args!("waiting for {steps} units"));
+                }
+            }
+            Event::Done(step) => self.counted += usize::from(self.step(step)),
+            Event::End(phase) => self.end(phase),
+            Event::Job(end) => tell_job(end, self.context),
+        }
+    }
+
+    /// Whether the step is only counted.
+    fn step(&self, step: &Step) -> bool {
+        let out = &self.context.out;
+        let path = |path| super::plan::short(path, &self.context.layout);
+        match &step.action {
+            Action::KeepCopy { to, .. } => out.line(format_args!("kept what was there as {}", path(to))),
+            Action::EnableLinger => out.line("lingering is on: the fleet starts at boot without a login"),
+            Action::Reload => {}
+            _ if self.context.verbose > 0 => out.line(super::plan::describe(step, &self.context.layout)),
+            _ => return true,
+        }
+        false
+    }
+
+    fn end(&self, phase: Phase) {
+        let count = self.counted;
+        let files = if count == 1 { "file" } else { "files" };
+        let units = if count == 1 { "unit" } else { "units" };
+        match phase {
+            _ if count == 0 => {}
+            Phase::Files => self.context.out.line(format_args!("{count} {files} written or removed")),
+            Phase::BeforeReload => {
+                self.context.out.line(format_args!("{count} {units} enabled or disabled"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells how one job ended.
+pub fn tell_job(end: &JobEnd, context: &Context) {
+    let outcome = &end.outcome;
+    let name = name(&outcome.unit);
+    if end.is_good() {
+        let done = match outcome.verb {
+            JobVerb::Start => "started",
+            JobVerb::Stop => "stopped",
+            JobVerb::Restart => "restarted",
+        };
+        context.out.line(format_args!("{name}: {done}"));
+        return;
+    }
+    context.out.note(format_args!("{name}: {} failed: {}", outcome.verb, outcome.result));
+    for line in &end.lines {
+        context.out.note(format_args!("    {line}"));
+    }
+}
+
+/// What people call a unit of ours: the agent's name, or the unit's.
+pub fn name(unit: &str) -> String {
+    match AgentName::from_unit(unit) {
+        Some(agent) => agent.to_string(),
+        None => unit.trim_end_matches(".service").to_owned(),
+    }
+}
+
+fn now() -> Applied {
+    let clock = clock::now();
+    Applied { time: clock::rfc3339(clock.unix), boot_id: clock.boot_id }
+}
+
+/// Keeps the boot in which everything was as the roster says, so that a later `verify` can tell
+/// which boots the fleet survived.
+fn remember_boot(context: &Context, ground: &Ground, options: Options) -> Result<()> {
+    if options.reach == Reach::FilesOnly {
+        return Ok(());
+    }
+    let path = context.layout.boot_record();
+    let now = now();
+    let known = runfiles::read_text(&path, LONGEST_RECORD)
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    if known.is_some_and(|known| known["boot_id"] == now.boot_id.as_str()) {
+        return Ok(());
+    }
+    let record = json!({
+        "schema_version": 1,
+        "tenant_id": ground.identity.tenant,
+        "host": ground.identity.host,
+        "boot_id": now.boot_id,
+        "time": now.time,
+    });
+    Ok(files::replace(&path, format!("{record:#}\n").as_bytes(), 0o600)?)
+}

@@ -1,0 +1,102 @@
+//! What plan and apply stand on: the roster as it should be on this machine, and what we installed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::host::look::{self, Ask};
+use crate::host::runfiles;
+use crate::host::systemd::{SystemdError, UserManager};
+use crate::layout::{TMUX_FOLDER, tmux_socket};
+use crate::ledger::{Identity, Ledger};
+use crate::names::AgentName;
+use crate::plan::{Options, Plan, Server, plan};
+use crate::render::{Desired, render};
+use crate::roster::Roster;
+use crate::snapshot::{FileFacts, Snapshot};
+
+/// No honest ledger is longer: ten thousand files need two of these.
+const LONGEST_LEDGER: usize = 1024 * 1024;
+
+/// A fleet as it should be on this machine, and what of it we installed.
+#[derive(Debug)]
+pub struct Ground {
+    /// What should be there.
+    pub desired: Desired,
+    /// For whom, where and with what.
+    pub identity: Identity,
+    /// What we installed.
+    pub ledger: Ledger,
+    /// Further paths to look at.
+    pub also: Vec<PathBuf>,
+}
+
+impl Ground {
+    /// Renders `roster` for this machine and reads the ledger. Changes nothing.
+    pub fn of(context: &Context, roster: &Roster) -> Result<Self> {
+        let site = context.site()?;
+        let desired = render(roster, &site)?;
+        let identity = Identity {
+            tenant: roster.tenant.clone(),
+            host: site.host.clone(),
+            socket: tmux_socket(Path::new(TMUX_FOLDER), context.caller.uid, &roster.socket),
+            program: site.program.clone(),
+        };
+        let ledger = ledger(context)?.unwrap_or_else(|| Ledger::new(identity.clone()));
+        Ok(Self { desired, identity, ledger, also: Vec::new() })
+    }
+
+    /// Looks at the machine.
+    pub fn look(&self, context: &Context, manager: Result<&UserManager, &SystemdError>) -> Snapshot {
+        let mut files: BTreeSet<PathBuf> = self.ledger.files.keys().cloned().collect();
+        files.extend(self.desired.files.iter().map(|f| f.path.clone()));
+        files.extend(self.also.iter().cloned());
+        let agents: Vec<AgentName> = self.desired.units.iter().filter_map(|u| u.agent.clone()).collect();
+        let ask = Ask { layout: &context.layout, uid: context.caller.uid, files: &files, agents: &agents };
+        look::for_plan(ask, manager)
+    }
+
+    /// What has to be done.
+    pub fn plan(&self, seen: &Snapshot, options: Options) -> Plan {
+        let moves = !self.ledger.units.is_empty() && self.ledger.identity.socket != self.identity.socket;
+        let server = if moves { Server::Moves } else { Server::Stays };
+        plan(&self.desired, seen, &self.ledger, &Options { server, ..options })
+    }
+
+    /// Whether the ledger would be written by a plan that has no steps.
+    pub fn books_change(&self, plan: &Plan) -> bool {
+        plan.changes_books(&self.ledger) || self.ledger.identity != self.identity
+    }
+}
+
+/// The ledger; `None` where nothing was installed yet. One that can't be read stops everything:
+/// it decides what is ours.
+pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
+    let path = context.layout.ledger();
+    let refuse = |why: &dyn std::fmt::Display| {
+        let shown = path.display();
+        Error::input(format!("{shown}: {why}"))
+            .hint("it says which files are ours, so nothing is changed while it can't be read")
+            .hint(format!("put it right, or go on without it: mv {shown} {shown}.unreadable"))
+            .hint("without it, files that are as they should be are taken over; the others are kept")
+    };
+    let text = match runfiles::read(&path, LONGEST_LEDGER) {
+        Ok(None) => return Ok(None),
+        Ok(Some(FileFacts::File { content, .. })) if content.len() > LONGEST_LEDGER => {
+            return Err(refuse(&"it is too long to be a ledger"));
+        }
+        Ok(Some(FileFacts::File { content, .. })) => {
+            String::from_utf8(content).map_err(|_| refuse(&"it is not text"))?
+        }
+        Ok(Some(FileFacts::Link(_))) => return Err(refuse(&"a link stands in its place")),
+        Ok(Some(FileFacts::Other(what))) => return Err(refuse(&format!("{what} stands in its place"))),
+        Err(error) => return Err(refuse(&error)),
+    };
+    Ledger::from_text(&text, &context.layout).map(Some).map_err(|error| refuse(&error))
+}
+
+/// The user's manager, or why it can't be had.
+pub fn manager(context: &Context) -> Result<UserManager, SystemdError> {
+    UserManager::connect_for(context.caller.uid, context.layout.home())
+}

@@ -1,0 +1,133 @@
+//! `fleet init`: a shipped roster becomes a tenant's fleet. Without `--write` it only shows how.
+
+use std::path::PathBuf;
+
+use super::answers;
+use super::carry::{Manner, carry};
+use super::ground::{self, Ground};
+use super::{Answer, Context, npm, plan};
+use crate::error::{Error, Kind, Result};
+use crate::host::clock;
+use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
+use crate::render::{File, Role};
+use crate::roster::{self, profiles::Profile};
+use crate::snapshot::Snapshot;
+
+/// Arguments of `fleet init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Shipped roster to begin with
+    #[arg(long, value_name = "PROFILE", value_parser = Profile::names())]
+    profile: String,
+    /// Write, install, enable and linger; without it nothing is changed
+    #[arg(long)]
+    write: bool,
+    /// Also start everything and wait until every agent has answered, 60 s at most
+    #[arg(long, requires = "write")]
+    start: bool,
+    /// Overwrite a different roster, keeping a copy of it, and files that are not as we left them
+    #[arg(long)]
+    force: bool,
+}
+
+/// Shows the plan, or carries it out.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    if context.roster_file.is_some() {
+        return Err(Error::new(Kind::Usage, "init writes a shipped roster; --roster names another to read")
+            .hint("to apply a roster of your own: fleet apply --roster FILE"));
+    }
+    let Some(profile) = Profile::by_name(&args.profile) else {
+        return Err(Error::new(Kind::Usage, format!("there is no profile {}", args.profile)));
+    };
+    let init = Init::new(profile, &args, context)?;
+    let roster = roster::read(&init.file.content, &init.file.path, &context.caller.name)?;
+    let mut ground = Ground::of(context, &roster)?;
+    ground.also.push(init.file.path.clone());
+    let options = Options {
+        conflicts: init.conflicts,
+        starting: if args.start { Starting::Now } else { Starting::Later },
+        ..Options::default()
+    };
+    if !args.write {
+        return init.show(context, &ground, options);
+    }
+    let begun = clock::boottime();
+    init.refuse_early(context, &ground)?;
+    npm::ask_once(context)?;
+    let manner = Manner {
+        options,
+        limit: args.start.then_some(answers::LIMIT),
+        prepare: &|plan, seen| init.prepare(plan, seen),
+    };
+    let carried = carry(context, &mut ground, manner)?;
+    let answer = carried.conclude(context, &ground);
+    if !args.start {
+        if answer == Answer::Yes && !carried.plan.is_empty() {
+            context.out.line("The fleet starts at the next boot, or now with: fleet start");
+        }
+        return Ok(answer);
+    }
+    answers::wait(context, &roster, &carried.report, begun, answer)
+}
+
+struct Init {
+    file: File,
+    conflicts: Conflicts,
+    backup: PathBuf,
+}
+
+impl Init {
+    fn new(profile: Profile, args: &Args, context: &Context) -> Result<Self> {
+        let path = context.layout.roster();
+        let time = clock::rfc3339(clock::unix()).replace(['-', ':'], "");
+        Ok(Self {
+            backup: path.with_file_name(format!("roster.yaml.bak-{time}")),
+            file: File::new(path, profile.roster_text(), Role::Roster),
+            conflicts: if args.force { Conflicts::Overwrite } else { Conflicts::Keep },
+        })
+    }
+
+    /// Puts the roster's own file into the plan; refuses the whole plan where it may not.
+    fn prepare(&self, plan: &mut Plan, seen: &Snapshot) -> Result<()> {
+        match self.roster_file(plan, seen) {
+            RosterFile::Refused => Err(self.refused()),
+            RosterFile::Same | RosterFile::Written => Ok(()),
+        }
+    }
+
+    fn roster_file(&self, plan: &mut Plan, seen: &Snapshot) -> RosterFile {
+        let there = seen.files.get(&self.file.path);
+        roster_file(&self.file, there, self.conflicts, self.backup.clone(), plan)
+    }
+
+    /// Refuses before anything at all is done.
+    fn refuse_early(&self, context: &Context, ground: &Ground) -> Result<()> {
+        let manager = ground::manager(context);
+        self.prepare(&mut Plan::default(), &ground.look(context, manager.as_ref()))
+    }
+
+    fn refused(&self) -> Error {
+        let path = self.file.path.display();
+        Error::no(format!("{path} holds a different roster: nothing was changed"))
+            .hint("to apply the roster that is there: fleet apply")
+            .hint("to overwrite it, keeping a copy: add --force")
+    }
+
+    fn show(&self, context: &Context, ground: &Ground, options: Options) -> Result<Answer> {
+        let manager = ground::manager(context);
+        let seen = ground.look(context, manager.as_ref());
+        let mut plan = ground.plan(&seen, options);
+        let roster = self.roster_file(&mut plan, &seen);
+        plan::print(&plan, context, ground);
+        match roster {
+            RosterFile::Refused => context.out.warn(self.refused()),
+            RosterFile::Written | RosterFile::Same if plan.is_empty() => {}
+            RosterFile::Written | RosterFile::Same => {
+                context
+                    .out
+                    .note("Nothing was changed. Add --write to carry it out, --start to start it, too.");
+            }
+        }
+        Ok(Answer::Yes)
+    }
+}

@@ -1,0 +1,150 @@
+//! What `fleet start`, `stop` and `restart` share: which agents are meant, and one batch of jobs
+//! told as it goes.
+
+use std::collections::BTreeMap;
+
+use super::carry::{name, tell_job};
+use super::{Answer, Context, ground};
+use crate::apply;
+use crate::error::{Error, Result};
+use crate::host::look;
+use crate::host::systemd::{JobRequest, JobVerb, UserManager};
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::roster::{Agent, Lifecycle, Roster, State};
+use crate::snapshot::{Clock, Fact, UnitFacts};
+use crate::yaml::nearest;
+
+/// Which agents are meant.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// Agents; all of the roster where none is named
+    #[arg(value_name = "AGENT")]
+    agents: Vec<String>,
+    /// The holder, too: the server of every pane
+    #[arg(long)]
+    pub holder: bool,
+}
+
+/// What the verbs work on.
+pub struct Fleet<'a> {
+    pub context: &'a Context,
+    pub manager: UserManager,
+    /// The agents that are meant.
+    pub agents: Vec<Agent>,
+    /// Whether the caller named them.
+    pub named: bool,
+    pub holder: bool,
+    units: BTreeMap<String, UnitFacts>,
+}
+
+impl<'a> Fleet<'a> {
+    /// Reads the roster, checks the names and looks at the units.
+    pub fn of(which: Which, context: &'a Context) -> Result<Self> {
+        let roster = context.roster()?;
+        let agents = meant(&which.agents, &roster)?;
+        let manager = ground::manager(context)?;
+        let units = manager.units(&[HOLDER_UNIT, "mosaic-agent@*.service"])?;
+        let named = !which.agents.is_empty();
+        Ok(Self { context, manager, agents, named, holder: which.holder, units })
+    }
+
+    /// Whether a unit runs, or is on its way.
+    pub fn is_up(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|u| {
+            matches!(u.active.as_str(), "active" | "activating" | "reloading") || !u.job.is_empty()
+        })
+    }
+
+    /// Whether a unit has come up.
+    pub fn is_active(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|u| u.active == "active" && u.job.is_empty())
+    }
+
+    /// Whether a unit has failed and been given up.
+    pub fn has_failed(&self, unit: &str) -> bool {
+        self.units.get(unit).is_some_and(|u| u.active == "failed")
+    }
+
+    /// Whether a person stopped the agent in this boot.
+    pub fn is_parked(&self, agent: &AgentName, clock: &Clock) -> bool {
+        let parked = look::parked(&self.context.layout, std::slice::from_ref(agent));
+        matches!(parked.get(agent), Some(Fact::Known(boot)) if *boot == clock.boot_id)
+    }
+
+    /// Agents that the roster wants running; one that it stops is refused where it was named, and
+    /// left out otherwise. One per task is meant only where it is named.
+    pub fn wanted(&self) -> Result<Vec<&Agent>> {
+        if let Some(stopped) = self.agents.iter().find(|a| self.named && a.state == State::Stopped) {
+            return Err(Error::no(format!("{}: the roster says state: stopped", stopped.name))
+                .hint("change that in the roster, then: fleet apply"));
+        }
+        let meant = |a: &&Agent| {
+            a.state == State::Running
+                && (self.named || a.lifecycle == Lifecycle::Core || self.is_up(&a.name.unit()))
+        };
+        Ok(self.agents.iter().filter(meant).collect())
+    }
+
+    /// Carries out the jobs in one batch, tells each one's end, and counts.
+    pub fn carry_out(&self, jobs: &[JobRequest], verb: JobVerb, idle: usize) -> Result<Answer> {
+        let out = &self.context.out;
+        if jobs.len() > 1 && out.is_terminal() {
+            out.note(format_args!("waiting for {} units", jobs.len()));
+        }
+        let mut tell = |end: &apply::JobEnd| tell_job(end, self.context);
+        let ends = match jobs {
+            [] => Vec::new(),
+            jobs => apply::batch(&self.manager, &self.context.layout, jobs, None, &mut tell)?,
+        };
+        let failed = ends.iter().filter(|end| !end.is_good()).count();
+        let done = ends.len() - failed;
+        let word = match verb {
+            JobVerb::Start => "started",
+            JobVerb::Stop => "stopped",
+            JobVerb::Restart => "restarted",
+        };
+        let mut parts = vec![format!("{done} {word}")];
+        if idle > 0 {
+            parts.push(format!("{idle} left as they were"));
+        }
+        if failed > 0 {
+            parts.push(format!("{failed} failed"));
+        }
+        out.line(parts.join(", "));
+        Ok(if failed == 0 { Answer::Yes } else { Answer::No })
+    }
+
+    /// Says why nothing is done about a unit.
+    pub fn tell(&self, unit: &str, what: &str) {
+        self.context.out.line(format_args!("{}: {what}", name(unit)));
+    }
+}
+
+/// The agents of these names, each once; all where none is named.
+fn meant(names: &[String], roster: &Roster) -> Result<Vec<Agent>> {
+    if names.is_empty() {
+        return Ok(roster.agents.clone());
+    }
+    let mut agents: Vec<Agent> = Vec::new();
+    for text in names {
+        let Some(agent) = roster.agents.iter().find(|a| a.name.as_str() == text) else {
+            return Err(unknown(text, roster));
+        };
+        if agents.iter().all(|a| a.name != agent.name) {
+            agents.push(agent.clone());
+        }
+    }
+    Ok(agents)
+}
+
+fn unknown(text: &str, roster: &Roster) -> Error {
+    let error = Error::input(format!("there is no agent {text} in the roster"));
+    let names = || roster.agents.iter().map(|a| a.name.as_str());
+    if let Some(near) = nearest(text, names()) {
+        return error.hint(format!("did you mean {near}?"));
+    }
+    match names().collect::<Vec<_>>().join(", ").as_str() {
+        "" => error.hint("the roster has no agents"),
+        all => error.hint(format!("its agents are {all}")),
+    }
+}

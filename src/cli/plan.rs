@@ -1,0 +1,231 @@
+//! `fleet plan`: what apply would do, file by file and unit by unit, with reasons. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::ground::{self, Ground};
+use super::{Answer, Context, Output, diff};
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::ledger::Identity;
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::plan::{Action, Conflict, ConflictKind, Options, Pending, Plan, Resolution, Step};
+
+/// Arguments of `fleet plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the plan.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let roster = context.roster()?;
+    let ground = Ground::of(context, &roster)?;
+    let manager = ground::manager(context);
+    let seen = ground.look(context, manager.as_ref());
+    let plan = ground.plan(&seen, Options::default());
+    if args.json {
+        context.out.json(&as_json(&plan, &ground.identity))?;
+    } else {
+        print(&plan, context, &ground);
+    }
+    Ok(Answer::Yes)
+}
+
+/// Prints a plan for people: diffs first, so that what matters most ends up beside the prompt.
+pub fn print(plan: &Plan, context: &Context, ground: &Ground) {
+    let out = &context.out;
+    let layout = &context.layout;
+    for step in &plan.steps {
+        print_diff(step, out);
+    }
+    if plan.is_empty() && plan.pending.is_empty() && plan.conflicts.is_empty() {
+        print_notes(plan, out);
+        let (files, units) = (ground.desired.files.len(), ground.desired.units.len());
+        out.line(format_args!("Nothing to do: {files} files and {units} units are as the roster says."));
+        return;
+    }
+    let Identity { tenant, host, .. } = &ground.identity;
+    out.line(format_args!("Plan for tenant {tenant} on {host}:"));
+    for step in &plan.steps {
+        out.line(format_args!("  {}", describe(step, layout)));
+    }
+    for pending in &plan.pending {
+        out.line(format_args!("  {}", describe_pending(pending)));
+    }
+    for conflict in &plan.conflicts {
+        out.line(format_args!("  {}", describe_conflict(conflict, layout)));
+    }
+    print_notes(plan, out);
+    out.line(summary(plan));
+}
+
+fn print_notes(plan: &Plan, out: &Output) {
+    for note in &plan.notes {
+        out.line(format_args!("  note      {note}"));
+    }
+}
+
+fn print_diff(step: &Step, out: &Output) {
+    let Action::WriteFile { file, before } = &step.action else { return };
+    match diff::of(file, before, &step.reason) {
+        Some(text) => text.lines().for_each(|line| out.diff_line(line)),
+        None => {
+            out.line(format_args!("{}: changes; not shown, since it can hold values", file.path.display()))
+        }
+    }
+}
+
+pub fn describe(step: &Step, layout: &Layout) -> String {
+    let what = match &step.action {
+        Action::WriteFile { file, .. } => short(&file.path, layout),
+        Action::KeepCopy { to, .. } => short(to, layout),
+        Action::RemoveFile { path, .. } | Action::RemoveLink { path } => short(path, layout),
+        Action::EnableLinger => "starting at boot without a login".to_owned(),
+        Action::Reload => "the user manager's unit files".to_owned(),
+        Action::Stop { unit }
+        | Action::Enable { unit, .. }
+        | Action::Disable { unit, .. }
+        | Action::Restart { unit }
+        | Action::Start { unit } => unit.clone(),
+    };
+    format!("{:<9} {what}: {}{}", verb(&step.action), step.reason, dies(&step.impact))
+}
+
+pub fn describe_pending(pending: &Pending) -> String {
+    let flag = if pending.unit == HOLDER_UNIT {
+        "fleet apply --restart-holder".to_owned()
+    } else {
+        match AgentName::from_unit(&pending.unit) {
+            Some(agent) => format!("fleet restart {agent}"),
+            None => "fleet apply".to_owned(),
+        }
+    };
+    let Pending { unit, reason, impact } = pending;
+    format!("{:<9} restart of {unit}: {reason}{}; when you want it: {flag}", "PENDING", dies(impact))
+}
+
+pub fn describe_conflict(conflict: &Conflict, layout: &Layout) -> String {
+    let path = short(&conflict.path, layout);
+    let fate = match (&conflict.resolution, &conflict.kind) {
+        (Resolution::Overwritten, _) => "overwritten",
+        (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it",
+        (_, ConflictKind::NotAFile(_) | ConflictKind::Unreadable(_)) => "kept; move it away yourself",
+        (_, _) => "kept; --force overwrites it",
+    };
+    format!("{:<9} {path}: {}; {fate}", "CONFLICT", conflict.kind)
+}
+
+fn dies(agents: &[AgentName]) -> String {
+    let names: Vec<&str> = agents.iter().map(AgentName::as_str).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (ends the pane of {one})"),
+        several => format!(" (ends {} panes: {})", several.len(), several.join(", ")),
+    }
+}
+
+/// A path as people write it.
+pub fn short(path: &Path, layout: &Layout) -> String {
+    match path.strip_prefix(layout.home()) {
+        Ok(rest) => format!("~/{}", rest.display()),
+        Err(_) => path.display().to_string(),
+    }
+}
+
+fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Stop { .. } => "stop",
+        Action::KeepCopy { .. } => "keep",
+        Action::WriteFile { .. } => "write",
+        Action::RemoveFile { .. } => "remove",
+        Action::EnableLinger => "linger",
+        Action::Enable { .. } => "enable",
+        Action::Disable { .. } => "disable",
+        Action::RemoveLink { .. } => "unlink",
+        Action::Reload => "reload",
+        Action::Restart { .. } => "restart",
+        Action::Start { .. } => "start",
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let count = |verbs: &[&str]| plan.steps.iter().filter(|s| verbs.contains(&verb(&s.action))).count();
+    let dying: BTreeSet<&AgentName> = plan.steps.iter().flat_map(|s| &s.impact).collect();
+    let mut parts = vec![
+        format!("{} to write", count(&["write", "keep"])),
+        format!("{} to remove", count(&["remove", "unlink"])),
+        format!("{} to enable", count(&["enable"])),
+        format!("{} to disable", count(&["disable"])),
+        format!("{} to start", count(&["start"])),
+        format!("{} to restart", count(&["restart"])),
+        format!("{} to stop", count(&["stop"])),
+        format!("{} panes end", dying.len()),
+    ];
+    parts.retain(|p| !p.starts_with("0 "));
+    if !plan.pending.is_empty() {
+        parts.push(format!("{} pending", plan.pending.len()));
+    }
+    let kept = plan.kept().count();
+    if kept > 0 {
+        parts.push(format!("{kept} kept as found"));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to write".to_owned());
+    }
+    format!("Summary: {}.", parts.join(", "))
+}
+
+/// A plan as JSON, with the same masking as for people.
+pub fn as_json(plan: &Plan, identity: &Identity) -> Value {
+    json!({
+        "schema_version": 1,
+        "tenant_id": identity.tenant,
+        "host": identity.host,
+        "steps": plan.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "conflicts": plan.conflicts.iter().map(|c| json!({
+            "path": c.path,
+            "reason": c.kind.to_string(),
+            "resolution": match c.resolution {
+                Resolution::Kept => "kept",
+                Resolution::Overwritten => "overwritten",
+            },
+        })).collect::<Vec<_>>(),
+        "pending": plan.pending.iter().map(|p| json!({
+            "action": "restart",
+            "unit": p.unit,
+            "reason": p.reason.to_string(),
+            "reason_id": p.reason.id(),
+            "impact": p.impact,
+        })).collect::<Vec<_>>(),
+        "notes": plan.notes,
+    })
+}
+
+fn step_json(step: &Step) -> Value {
+    let mut value = json!({
+        "action": verb(&step.action),
+        "reason": step.reason.to_string(),
+        "reason_id": step.reason.id(),
+        "impact": step.impact,
+    });
+    if let Some(path) = step.action.path() {
+        value["path"] = json!(path);
+    }
+    if let Some(unit) = step.action.unit() {
+        value["unit"] = json!(unit);
+    }
+    match &step.action {
+        Action::WriteFile { file, before } => {
+            value["mode"] = json!(format!("{:04o}", file.mode));
+            value["diff"] = json!(diff::of(file, before, &step.reason));
+        }
+        Action::KeepCopy { to, .. } => value["to"] = json!(to),
+        _ => {}
+    }
+    value
+}

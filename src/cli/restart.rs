@@ -1,0 +1,39 @@
+//! `fleet restart`: restarts agents in one batch of jobs. Who is parked stays parked.
+
+use super::jobs::{Fleet, Which};
+use super::{Answer, Context};
+use crate::error::Result;
+use crate::host::clock;
+use crate::host::systemd::{JobRequest, JobVerb};
+use crate::names::HOLDER_UNIT;
+
+/// Arguments of `fleet restart`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Restarts them.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let fleet = Fleet::of(args.which, context)?;
+    let clock = clock::now();
+    let mut jobs = Vec::new();
+    // First, so that it takes the agents along in one go.
+    if fleet.holder {
+        jobs.push(JobRequest::restart(HOLDER_UNIT));
+    }
+    let mut parked = 0;
+    for agent in fleet.wanted()? {
+        if fleet.is_parked(&agent.name, &clock) {
+            let cure = format!("is parked; to end that: fleet start {}", agent.name);
+            fleet.tell(&agent.name.unit(), &cure);
+            parked += 1;
+        } else {
+            jobs.push(JobRequest::restart(agent.name.unit()));
+        }
+    }
+    let answer = fleet.carry_out(&jobs, JobVerb::Restart, parked)?;
+    // A person who names a parked agent did not get what was asked for.
+    Ok(if fleet.named && parked > 0 { Answer::No } else { answer })
+}

@@ -1,0 +1,45 @@
+//! `fleet stop`: stops agents in one batch of jobs and parks them: nothing but a start or the next
+//! boot wakes them.
+
+use super::jobs::{Fleet, Which};
+use super::{Answer, Context};
+use crate::error::Result;
+use crate::host::systemd::{JobRequest, JobVerb};
+use crate::host::{clock, files};
+use crate::names::HOLDER_UNIT;
+use crate::roster::{Lifecycle, State};
+
+/// Arguments of `fleet stop`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Stops them.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let fleet = Fleet::of(args.which, context)?;
+    let boot_id = format!("{}\n", clock::boot_id());
+    let mut units = Vec::new();
+    for agent in &fleet.agents {
+        let unit = agent.name.unit();
+        let always_on = agent.lifecycle == Lifecycle::Core && agent.state == State::Running;
+        if !fleet.named && !always_on && !fleet.is_up(&unit) {
+            continue;
+        }
+        // Parked before it is stopped: a holder that restarts in between must not wake it.
+        if agent.state == State::Running {
+            files::replace(&context.layout.parked(&agent.name), boot_id.as_bytes(), 0o600)?;
+        }
+        units.push(unit);
+    }
+    if fleet.holder {
+        units.push(HOLDER_UNIT.to_owned());
+    }
+    let (up, down): (Vec<String>, Vec<String>) = units.into_iter().partition(|u| fleet.is_up(u));
+    for unit in &down {
+        fleet.tell(unit, "was not running");
+    }
+    let jobs: Vec<JobRequest> = up.into_iter().map(JobRequest::stop).collect();
+    fleet.carry_out(&jobs, JobVerb::Stop, down.len())
+}
