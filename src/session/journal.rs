@@ -61,7 +61,7 @@ impl Journal {
     /// The runtime runs in the unit's cgroup: the unit is up.
     pub fn running(&mut self, pid: i32) {
         self.record.runtime_pid = Some(pid);
-        self.record.started = Some(clock::boottime());
+        self.record.started.get_or_insert_with(clock::boottime);
         let status = format!("running, pid {pid}");
         self.write(State::Running, &status);
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
@@ -81,8 +81,7 @@ impl Journal {
             let age = std::fs::metadata(layout.heartbeat(agent)).ok()?.modified().ok()?.elapsed().ok()?;
             Some(clock::boottime() - age.as_secs_f64())
         });
-        // One clock tick of tolerance: the beat's clock was read by another process.
-        match beat.filter(|b| of_this_boot && *b >= started - 0.05) {
+        match beat.filter(|b| of_this_boot && *b >= started) {
             Some(beat) => {
                 self.record.first_beat = Some(beat);
                 let (state, status) = (self.record.state, self.record.status.clone());

@@ -177,6 +177,8 @@ fn enter(
     let pid = pane.pid;
     let runtime = Runtime::new(pid, pane_id, own, slot)?;
     cgroup::move_into(own, pid)?;
+    // From here on whatever it says is this run's: its first heartbeat may come before systemd knows.
+    journal.record.started = Some(clock::boottime());
     pane.let_in()?;
     loop {
         match signals.wait(&[pane.as_fd()], Some(until))? {
