@@ -2,9 +2,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::programs::{self, NotFound};
 use super::users;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -30,31 +30,23 @@ fn program() -> Result<PathBuf> {
     let failed = |why: &dyn std::fmt::Display| Error::machine(format!("find the fleet program: {why}"));
     let own = env::current_exe().map_err(|error| failed(&error))?;
     let fleet = own.with_file_name("fleet");
-    if is_program(&fleet) {
-        return Ok(fleet);
-    }
-    Err(failed(&format!("{} is not there", fleet.display())).hint("install fleet and mosaic into one folder"))
+    programs::check(&fleet).map_err(|flaw| {
+        failed(&format!("{}: {flaw}", fleet.display())).hint("install fleet and mosaic into one folder")
+    })?;
+    Ok(fleet)
 }
 
 fn tmux() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    on_path("tmux", &path).ok_or_else(|| {
-        Error::machine("find tmux: it is not on PATH").hint("install it: sudo apt install tmux")
-    })
+    on_path("tmux", &path)
+        .map_err(|_| Error::machine("find tmux: it is not on PATH").hint("install it: sudo apt install tmux"))
 }
 
-/// A program on a search path, or where distributions have it.
-fn on_path(name: &str, path: &OsStr) -> Option<PathBuf> {
+/// A program on a search path, or where distributions have it: cron's path is short.
+fn on_path(name: &str, path: &OsStr) -> Result<PathBuf, NotFound> {
     let usual = ["/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
-    env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .chain(usual.iter().map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|file| is_program(file))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    let folders = env::split_paths(path).filter(|folder| folder.is_absolute());
+    programs::find(OsStr::new(name), folders.chain(usual.iter().map(PathBuf::from)))
 }
 
 #[cfg(test)]
@@ -63,12 +55,13 @@ mod tests {
 
     #[test]
     fn a_program_is_taken_from_the_path_before_the_usual_places() {
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let own = folder.path().join("sh");
-        std::fs::write(&own, "").expect("written");
-        assert_ne!(on_path("sh", folder.path().as_os_str()), Some(own.clone()), "not executable");
-        std::fs::set_permissions(&own, PermissionsExt::from_mode(0o755)).expect("set");
-        assert_eq!(on_path("sh", folder.path().as_os_str()), Some(own));
-        assert!(on_path("sh", OsStr::new("")).is_some());
+        std::fs::write(&own, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).expect("set");
+        assert_eq!(on_path("sh", folder.path().as_os_str()), Ok(own));
+        assert!(on_path("sh", OsStr::new("")).is_ok());
+        assert!(on_path("no-such-program-here", OsStr::new("")).is_err());
     }
 }

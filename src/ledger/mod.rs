@@ -147,9 +147,9 @@ impl Ledger {
         }
     }
 
-    /// Whether a run was cut off: then even a plan without steps has to be looked at under the lock.
+    /// Whether a run was cut off while it wrote files.
     pub fn unfinished(&self) -> bool {
-        self.reload_due || self.files.values().any(|f| f.writing.is_some())
+        self.files.values().any(|f| f.writing.is_some())
     }
 
     /// Every place at which we have something.
