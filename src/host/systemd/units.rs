@@ -1,7 +1,7 @@
 //! Facts of units: states by one call for all, single properties in one round trip for as many units
 //! as are asked for. Nothing here asks for all properties of a unit, which costs ten times as much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zbus::{Message, OwnedObjectPath, Variant};
 
@@ -35,7 +35,7 @@ pub enum Detail {
     /// [`UnitDetail::drop_ins`]
     DropIns,
     /// [`UnitDetail::needs_reload`]: by far the dearest. systemd looks through its unit folders for each
-    /// answer (257 takes 1.5 ms a unit, 252 a twentieth of it), so ask it of a few, not of all.
+    /// answer (257 takes 1.5 ms a unit, 252 a twentieth of it). [`UserManager::behind`] asks it of few.
     NeedsReload,
     /// [`UnitDetail::file_state`]
     FileState,
@@ -200,6 +200,39 @@ impl UserManager {
         Ok(details)
     }
 
+    /// Those of `units` whose files changed since the manager read them.
+    ///
+    /// Instances of a template share its files, so the first of them answers for all, but for those
+    /// that have files of their own as well: that is what makes [`Detail::NeedsReload`] affordable.
+    pub fn behind<'u>(
+        &self,
+        units: &[&'u str],
+        has_own_files: impl Fn(&str) -> bool,
+    ) -> Result<BTreeSet<&'u str>, SystemdError> {
+        let mut speakers: BTreeMap<String, &str> = BTreeMap::new();
+        let speaker_of: BTreeMap<&'u str, &'u str> = units
+            .iter()
+            .map(|unit| match template(unit).filter(|_| !has_own_files(unit)) {
+                Some(template) => (*unit, *speakers.entry(template).or_insert(unit)),
+                None => (*unit, *unit),
+            })
+            .collect();
+        let asked: BTreeSet<&str> = speaker_of.values().copied().collect();
+        let asked: Vec<&str> = asked.into_iter().collect();
+        let mut behind = BTreeSet::new();
+        for (unit, fact) in self.details(&asked, &[Detail::NeedsReload])? {
+            match fact {
+                Fact::Known(detail) if detail.needs_reload => drop(behind.insert(unit)),
+                Fact::Known(_) => {}
+                Fact::Unknown(seen) => {
+                    let what = format!("ask whether the files of {unit} changed");
+                    return Err(SystemdError::Garbled { what, seen });
+                }
+            }
+        }
+        Ok(units.iter().copied().filter(|unit| behind.contains(speaker_of[unit])).collect())
+    }
+
     /// Sends a signal to a unit's processes.
     pub fn kill(&self, unit: &str, whom: Whom, signal: i32) -> Result<(), SystemdError> {
         let whom = match whom {
@@ -258,6 +291,13 @@ impl UserManager {
         // A thread that died in between has left at worst a place less in it.
         self.places.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The template that a unit is an instance of.
+fn template(unit: &str) -> Option<String> {
+    let (prefix, instance) = unit.split_once('@')?;
+    let (_, kind) = instance.rsplit_once('.')?;
+    Some(format!("{prefix}@.{kind}"))
 }
 
 /// systemd counts in microseconds.

@@ -145,3 +145,22 @@ fn the_manager_says_its_version_and_when_it_started() {
     let seen = manager.manager().expect("it answers");
     assert_eq!(seen, Manager { version: "252.39-1~deb12u2".to_owned(), started: 2.5 });
 }
+
+#[test]
+fn whether_files_changed_is_asked_of_one_instance_and_of_those_with_files_of_their_own() {
+    let (manager, fake) = Fake::manager(|turn| match turn.method().as_str() {
+        "LoadUnit" => {
+            let place: String = turn.args::<String>().chars().filter(char::is_ascii_alphanumeric).collect();
+            turn.reply(&OwnedObjectPath::try_from(format!("/{place}")).expect("a path"));
+        }
+        _ => {
+            let is_behind = turn.path() == "/aonex";
+            turn.reply(&Variant::from(is_behind));
+        }
+    });
+    let units = ["a@one.x", "a@own.x", "a@three.x", "a@four.x", "hub.x"];
+    let behind = manager.behind(&units, |unit| unit == "a@own.x").expect("asked");
+    assert_eq!(behind.into_iter().collect::<Vec<_>>(), ["a@four.x", "a@one.x", "a@three.x"]);
+    drop(manager);
+    assert_eq!(fake.calls().iter().filter(|call| *call == "Get").count(), 3);
+}
