@@ -107,7 +107,11 @@ mod tests {
         let seen = for_plan(ask, Err(&error));
         assert_eq!(seen.parked[&agent], Fact::Known("boot-1".to_owned()));
         assert_eq!(seen.files.len(), 1, "what is absent is absent");
-        assert!(seen.manager.why().is_some_and(|why| why.contains("/run/user/4000000")), "{:?}", seen.manager);
+        assert!(
+            seen.manager.why().is_some_and(|why| why.contains("/run/user/4000000")),
+            "{:?}",
+            seen.manager
+        );
         assert_eq!(seen.units, Fact::Known(BTreeMap::new()), "without a manager none of its units runs");
         assert!(seen.wants.known().is_some(), "{:?}", seen.wants);
     }

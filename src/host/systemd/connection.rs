@@ -110,7 +110,11 @@ impl UserManager {
             let seen = format!("{}: {error}", socket.display());
             match error.kind() {
                 io::ErrorKind::PermissionDenied => SystemdError::Refused { user: name_of(uid), seen },
-                _ => SystemdError::NoManager { uid, user: name_of(uid), seen },
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    SystemdError::NoManager { uid, user: name_of(uid), seen }
+                }
+                // Somebody may well be there: that is not for us to deny.
+                _ => SystemdError::Gone { what: what.clone(), seen },
             }
         })?;
         let connection = bounded(&what, READ_LIMIT, async {
@@ -256,6 +260,19 @@ mod tests {
         let other = users::get_effective_uid() + 1;
         let error = UserManager::connect(other).expect_err("not ours");
         assert!(matches!(error, SystemdError::Refused { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn only_a_socket_that_is_absent_or_forsaken_means_that_there_is_no_manager() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bus = folder.path().join("bus");
+        drop(UnixListener::bind(&bus).expect("a socket that nobody listens on"));
+        let error = UserManager::connect_in(folder.path(), 4321).expect_err("forsaken");
+        assert!(matches!(error, SystemdError::NoManager { .. }), "{error:?}");
+        std::fs::remove_file(&bus).expect("removed");
+        std::os::unix::fs::symlink("bus", &bus).expect("a link to itself");
+        let error = UserManager::connect_in(folder.path(), 4321).expect_err("no way through");
+        assert!(matches!(error, SystemdError::Gone { .. }), "{error:?}");
     }
 
     #[test]
