@@ -44,10 +44,13 @@ pub fn check(name: &SocketName) -> Result<(), String> {
     let Some(pid) = listener(&socket).map_err(|e| format!("look at {}: {e}", socket.display()))? else {
         return Ok(());
     };
+    // Said before the wait: the journal finds the unit of a line while its process is alive.
+    let whose = foreign(&socket, pid, name);
+    super::say(&whose);
     let gone = rustix::process::Pid::from_raw(pid)
         .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
         .is_none_or(|fd| super::signals::Signals::finish(std::os::fd::AsFd::as_fd(&fd), FOREIGN_PATIENCE));
-    if gone { Ok(()) } else { Err(foreign(&socket, pid, name)) }
+    if gone { Ok(()) } else { Err(format!("it is still there after {} s", FOREIGN_PATIENCE.as_secs())) }
 }
 
 /// After the server has been started: waits until it listens, proves that it is the unit's main
