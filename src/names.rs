@@ -147,6 +147,16 @@ pub const DEFAULT_SOCKET: &str = "mosaic-factory";
 /// The roster's default for `tmux.holder_session`.
 pub const DEFAULT_HOLDER_SESSION: &str = "_holder";
 
+/// Variables that AGENT.local.env may not change.
+pub const PROTECTED: [&str; 6] = [
+    "MOSAIC_HOME",
+    "MOSAIC_TMUX_SOCKET",
+    "MOSAIC_TMUX_HOLDER",
+    "MOSAIC_AGENT_NAME",
+    "MOSAIC_TENANT_ID",
+    "MOSAIC_HOST",
+];
+
 impl AgentName {
     /// The agent's unit, `mosaic-agent@NAME.service`; the name never needs systemd's escaping.
     pub fn unit(&self) -> String {

@@ -65,6 +65,8 @@ pub struct Record {
     pub started: Option<f64>,
     /// Its first heartbeat, CLOCK_BOOTTIME in seconds.
     pub first_beat: Option<f64>,
+    /// The first heartbeat since the boot, whichever run's it was: how long the boot took.
+    pub first_beat_of_boot: Option<f64>,
     /// How the one before it ended.
     pub last_end: Option<End>,
     /// When that was, RFC 3339.
@@ -145,6 +147,7 @@ impl Record {
         };
         time("started", self.started);
         time("first_beat", self.first_beat);
+        time("first_beat_of_boot", self.first_beat_of_boot);
         time("last_end_boottime", self.last_end_boottime);
         time("next_try", self.next_try);
         time("last_oom", self.last_oom);
@@ -188,6 +191,7 @@ impl Record {
             runtime_pid: value("runtime_pid").and_then(|v| v.parse().ok()),
             started: number("started"),
             first_beat: number("first_beat"),
+            first_beat_of_boot: number("first_beat_of_boot"),
             last_end: value("last_exit").and_then(End::parse),
             last_end_at: value("last_exit_at").map(str::to_owned),
             last_end_boottime: number("last_end_boottime"),
@@ -233,6 +237,7 @@ mod tests {
             runtime_pid: Some(41),
             started: Some(9.25),
             first_beat: Some(9.5),
+            first_beat_of_boot: Some(1.5),
             last_end: Some(End::Signal(9)),
             last_end_at: Some("2026-01-02T03:04:05Z".into()),
             last_end_boottime: Some(9.0),
@@ -264,7 +269,9 @@ mod tests {
     fn a_new_boot_forgets_and_the_same_boot_counts_on() {
         let same = Record::next(Some(full()), "b", 20.0);
         assert_eq!((same.starts, same.quick_ends, same.runtime_pid), (4, 2, None));
+        assert_eq!((same.first_beat, same.first_beat_of_boot), (None, Some(1.5)));
         let other = Record::next(Some(full()), "c", 20.0);
         assert_eq!((other.starts, other.quick_ends, other.start_times), (1, 0, vec![20.0]));
+        assert_eq!(other.first_beat_of_boot, None);
     }
 }

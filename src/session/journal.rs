@@ -84,6 +84,7 @@ impl Journal {
         match beat.filter(|b| of_this_boot && *b >= started) {
             Some(beat) => {
                 self.record.first_beat = Some(beat);
+                self.record.first_beat_of_boot.get_or_insert(beat);
                 let (state, status) = (self.record.state, self.record.status.clone());
                 self.write(state, &status);
                 true

@@ -9,18 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::envfile;
 use crate::layout::Layout;
-use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, SocketName};
+use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, PROTECTED, SocketName};
 use crate::render::pane;
-
-/// Variables that AGENT.local.env may not change.
-pub const PROTECTED: [&str; 6] = [
-    "MOSAIC_HOME",
-    "MOSAIC_TMUX_SOCKET",
-    "MOSAIC_TMUX_HOLDER",
-    "MOSAIC_AGENT_NAME",
-    "MOSAIC_TENANT_ID",
-    "MOSAIC_HOST",
-];
 
 /// One agent's variables: every one of them reaches the runtime.
 #[derive(Clone, Default)]
