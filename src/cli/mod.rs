@@ -15,10 +15,13 @@ mod init;
 mod jobs;
 mod man;
 mod npm;
+mod observed;
 mod output;
 mod plan;
+mod ps;
 mod restart;
 mod start;
+mod status;
 mod stop;
 pub mod table;
 mod yolo;
@@ -98,6 +101,10 @@ enum FleetVerb {
     Stop(stop::Args),
     /// Restart agents
     Restart(restart::Args),
+    /// Show the short state and what is wrong
+    Status(status::Args),
+    /// Show one row an agent: unit, pane, heartbeat, and every disagreement
+    Ps(ps::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -189,6 +196,8 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Start(args)) => start::run(args, &context()?),
         Verb::Fleet(FleetVerb::Stop(args)) => stop::run(args, &context()?),
         Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -150,6 +150,7 @@ impl Case {
             start_times: vec![500.0],
             started: Some(500.0),
             first_beat: Some(501.0),
+            first_beat_of_boot: Some(3.25),
             ..Record::default()
         };
         record.runtime_pid =

@@ -3,6 +3,7 @@
 pub mod flag;
 pub mod row;
 mod rows;
+pub mod status;
 
 #[cfg(test)]
 mod case;

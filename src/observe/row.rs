@@ -132,6 +132,9 @@ pub struct Heartbeat {
     pub state: Option<&'static str>,
     /// Until when, RFC 3339.
     pub resume_at: Option<String>,
+    /// Why it is called healthy or not.
+    #[serde(skip)]
+    pub reason: String,
 }
 
 fn health<S: serde::Serializer>(health: &Health, serializer: S) -> Result<S::Ok, S::Error> {

@@ -81,6 +81,7 @@ impl Heartbeat {
             source: None,
             state: None,
             resume_at: None,
+            reason: String::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the user manager is asked: one list of units, then single properties in one round trip.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::host::systemd::{Detail, SystemdError, UserManager};
 use crate::names::HOLDER_UNIT;
@@ -30,9 +31,9 @@ pub struct Answer {
     pub units: Fact<BTreeMap<String, UnitFacts>>,
 }
 
-/// Asks the manager of `uid`.
-pub fn ask(uid: u32, depth: Depth) -> Answer {
-    match UserManager::connect(uid) {
+/// Asks the manager of `uid`, which reads its units below `home`.
+pub fn ask(uid: u32, home: &Path, depth: Depth) -> Answer {
+    match UserManager::connect_for(uid, home) {
         Ok(manager) => {
             Answer { units: Fact::from(units(&manager, depth)), manager: Fact::from(manager.manager()) }
         }

@@ -223,6 +223,10 @@ impl<'a> Judge<'a> {
         match flag {
             Some(flag) => self.flag(flag, reason),
             None if verdict.health == Health::Unknown => self.not_known("heartbeat", reason),
+            // Healthy by more than one word: the reason says how.
+            None if verdict.beat.as_ref().is_some_and(|b| b.source == heartbeat::Source::Sidecar) => {
+                self.not_known("heartbeat", reason);
+            }
             None => {}
         }
         verdict
@@ -324,7 +328,7 @@ impl<'a> Judge<'a> {
     fn restarts(&mut self) -> Option<u32> {
         match &self.record {
             Some(record) => Some(record.starts.saturating_sub(1)),
-            None if self.active() => {
+            None if self.active() || self.found.state == PaneState::Alive => {
                 self.not_known("restarts", "its supervisor left no record in this boot");
                 None
             }
@@ -352,6 +356,7 @@ fn shown(verdict: &Verdict) -> Heartbeat {
         source: beat.map(|b| b.source.word()),
         state: beat.and_then(|b| b.state).map(heartbeat::State::word),
         resume_at: beat.and_then(|b| b.resume_at).map(|t| format!("{t:.0}")),
+        reason: verdict.reason.clone(),
     }
 }
 

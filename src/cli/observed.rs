@@ -1,0 +1,101 @@
+//! The look that `ps`, `status` and `verify` share: the roster, the machine, one snapshot.
+
+use std::path::PathBuf;
+
+use super::{Context, Output};
+use crate::error::{Error, Result};
+use crate::host::gather::{Depth, Look, gather};
+use crate::host::tmux::Server;
+use crate::layout::Layout;
+use crate::names::{AgentName, HostName};
+use crate::observe::{Given, Row, rows};
+use crate::roster::{Roster, Transport};
+use crate::snapshot::{Fact, Snapshot};
+
+/// What a look gave.
+#[derive(Debug)]
+pub struct Observed {
+    /// What should be.
+    pub roster: Roster,
+    /// The tenant's places.
+    pub layout: Layout,
+    /// The machine.
+    pub host: HostName,
+    /// What is.
+    pub seen: Snapshot,
+}
+
+impl Observed {
+    /// Reads the roster and looks at the machine.
+    pub fn look(context: &Context, depth: Depth, files: &[PathBuf]) -> Result<Self> {
+        let roster = context.roster()?;
+        let host = context.host()?;
+        let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
+        let seen = gather(&Look {
+            layout: &context.layout,
+            caller: &context.caller,
+            agents: &agents,
+            server: server(&roster),
+            depth,
+            files,
+        });
+        Ok(Self { roster, layout: context.layout.clone(), host, seen })
+    }
+
+    /// For judgement.
+    pub fn given(&self) -> Given<'_> {
+        Given { roster: &self.roster, layout: &self.layout, host: &self.host, seen: &self.seen }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> Vec<Row> {
+        rows(&self.given())
+    }
+
+    /// Fails where nothing of what runs could be seen: neither panes nor units.
+    pub fn could_look(&self) -> Result<()> {
+        match (&self.seen.tmux, &self.seen.units) {
+            (Fact::Unknown(tmux), Fact::Unknown(units)) => {
+                let mut lines = vec![tmux.as_str()];
+                if units != tmux {
+                    lines.push(units);
+                }
+                Err(Error::machine(format!("nothing could be looked at: {}", lines.join("; ")))
+                    .hint("fleet plan says what of the installation is missing"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The fleet's tmux server, where it has one. Its socket is at tmux's default place, whatever
+/// TMUX_TMPDIR the caller has: that is where the holder's unit puts it.
+pub fn server(roster: &Roster) -> Option<Server> {
+    (roster.transport == Transport::Tmux).then(|| Server::new("tmux", &roster.socket))
+}
+
+/// Says why rows are flagged or not known, each reason once with the rows it is about. What is
+/// only of interest at leisure is left out unless asked for.
+pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
+    let of_interest = |row: &Row, reason: &str| {
+        let word = reason.split(':').next().unwrap_or_default();
+        let flagged = row.flags.iter().any(|f| f.word() == word);
+        verbose > 0 || flagged || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record")
+    };
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        for reason in row.reasons.iter().filter(|r| of_interest(row, r)) {
+            match told.iter_mut().find(|(text, _)| text == reason) {
+                Some((_, names)) => names.push(&row.name),
+                None => told.push((reason, vec![&row.name])),
+            }
+        }
+    }
+    for (reason, names) in told {
+        match names.as_slice() {
+            all if all.len() == rows.len() && all.len() > 1 => out.note(format_args!("all: {reason}")),
+            [first, _, _, _, ..] => out.note(format_args!("{first} and {} more: {reason}", names.len() - 1)),
+            few => out.note(format_args!("{}: {reason}", few.join(", "))),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `fleet ps` and `fleet status` on a real tmux server, without any user manager.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use serde_json::Value;
+
+/// A tenant of this test's own: a home, and a tmux server of a name that nobody else uses.
+struct Tenant {
+    home: tempfile::TempDir,
+    socket: String,
+}
+
+impl Tenant {
+    fn new(agents: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let socket = format!("mosaic-test-{}-{number}", std::process::id());
+        let tenant = Self { home: tempfile::tempdir().expect("a home"), socket };
+        let fleet = tenant.fleet();
+        std::fs::create_dir_all(fleet.join("run")).expect("folders");
+        let socket = &tenant.socket;
+        let roster =
+            format!("version: 1\ntenant_id: usc\ntmux: {{socket_name: {socket}}}\nagents:\n{agents}");
+        std::fs::write(fleet.join("roster.yaml"), roster).expect("a roster");
+        tenant
+    }
+
+    fn fleet(&self) -> PathBuf {
+        self.home.path().join(".config/mosaic/fleet")
+    }
+
+    fn tmux(&self, args: &[&str]) -> Output {
+        let mut tmux = self.bare("tmux");
+        tmux.args(["-L", &self.socket, "-f", "/dev/null"]).args(args);
+        tmux.output().expect("tmux runs")
+    }
+
+    fn session(&self, name: &str, command: &str) {
+        let made = self.tmux(&["new-session", "-d", "-s", name, command]);
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    fn pid_of(&self, session: &str) -> i32 {
+        let target = format!("={session}:");
+        let said = self.tmux(&["list-panes", "-t", &target, "-F", "#{pane_pid}"]);
+        String::from_utf8_lossy(&said.stdout).trim().parse().expect("a pid")
+    }
+
+    fn server(&self) -> Option<Pid> {
+        let said = self.tmux(&["display-message", "-p", "#{pid}"]);
+        String::from_utf8_lossy(&said.stdout).trim().parse().ok().map(Pid::from_raw)
+    }
+
+    fn bare(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.home.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.bare(env!("CARGO_BIN_EXE_fleet")).args(args).output().expect("fleet runs")
+    }
+
+    fn rows(&self) -> BTreeMap<String, Value> {
+        let output = self.run(&["ps", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON alone on stdout");
+        assert_eq!((&report["schema_version"], &report["tenant_id"]), (&1.into(), &"usc".into()));
+        let rows = report["rows"].as_array().expect("rows").clone();
+        rows.into_iter().map(|row| (row["name"].as_str().expect("a name").to_owned(), row)).collect()
+    }
+
+    /// Every file below the home with its content.
+    fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        fn walk(folder: &Path, into: &mut BTreeMap<PathBuf, Vec<u8>>) {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                match entry.path() {
+                    path if path.is_dir() => walk(&path, into),
+                    path => drop(into.insert(path.clone(), std::fs::read(&path).expect("readable"))),
+                }
+            }
+        }
+        let mut tree = BTreeMap::new();
+        walk(self.home.path(), &mut tree);
+        tree
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        if let Some(server) = self.server() {
+            let _ = kill(server, Signal::SIGKILL);
+        }
+        let _ = std::fs::remove_file(format!("/tmp/tmux-{}/{}", geteuid(), self.socket));
+    }
+}
+
+const THREE: &str = "  - {name: coder, runtime: dogfood, class: implementer, model: m}\n  \
+                     - {name: coder0, runtime: dogfood}\n  - {name: gone, runtime: dogfood}\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_row_says_what_tmux_processes_and_files_say_and_what_is_not_known_is_null() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    tenant.session("coder0", "exec sleep 600");
+    tenant.session("codex", "exec sleep 600");
+    let pid = tenant.pid_of("coder");
+    let beat = format!("ts={}\npid={pid}\nstatus=busy\n", jiff::Timestamp::now());
+    std::fs::write(tenant.fleet().join("run/coder.hb"), beat).expect("a beat");
+    let before = tenant.tree();
+    let rows = tenant.rows();
+    assert_eq!(rows.keys().collect::<Vec<_>>(), ["coder", "coder0", "codex", "gone"]);
+    let coder = &rows["coder"];
+    assert_eq!(coder["pane"]["state"], "alive");
+    assert_eq!(coder["pane"]["pid"], pid);
+    assert_eq!(coder["pane"]["command"], "sleep");
+    assert_eq!(coder["heartbeat"]["health"], "healthy");
+    assert_eq!(coder["heartbeat"]["status"], "busy");
+    assert_eq!((&coder["class"], &coder["model"]), (&"implementer".into(), &"m".into()));
+    assert!(coder["idle_seconds"].as_f64().is_some_and(|s| (0.0..600.0).contains(&s)), "{coder:#}");
+    // There is no user manager here: that is a reason and no verdict.
+    assert_eq!(coder["systemd"]["active"], Value::Null);
+    let reasons = coder["reasons"].as_array().expect("reasons");
+    assert!(reasons.iter().any(|r| r.as_str().is_some_and(|r| r.starts_with("systemd: "))), "{coder:#}");
+    assert_eq!(rows["coder0"]["flags"], Value::Array(Vec::new()));
+    assert_eq!(rows["codex"]["flags"], serde_json::json!(["UNKNOWN"]));
+    assert_eq!(rows["gone"]["flags"], serde_json::json!(["DEAD"]));
+    assert!(tenant.tree() == before, "a look writes nothing");
+}
+
+#[test]
+fn a_killed_pane_is_dead_at_once() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.tmux(&["set-option", "-g", "remain-on-exit", "on"]);
+    tenant.session("coder", "exec sleep 600");
+    assert_eq!(tenant.rows()["coder"]["pane"]["state"], "alive");
+    kill(Pid::from_raw(tenant.pid_of("coder")), Signal::SIGKILL).expect("it is killed");
+    let row = &tenant.rows()["coder"];
+    assert_eq!((&row["pane"]["state"], &row["flags"]), (&"dead".into(), &serde_json::json!(["DEAD"])));
+}
+
+#[test]
+fn a_hung_server_is_not_known_within_two_seconds_and_never_dead() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    let server = tenant.server().expect("it runs");
+    kill(server, Signal::SIGSTOP).expect("it is stopped");
+    let asked = Instant::now();
+    let output = tenant.run(&["ps", "--json"]);
+    let took = asked.elapsed();
+    kill(server, Signal::SIGCONT).expect("it goes on");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("rows all the same");
+    for row in report["rows"].as_array().expect("rows") {
+        assert_eq!((&row["pane"]["state"], &row["flags"]), (&"unknown".into(), &Value::Array(Vec::new())));
+    }
+    // Neither panes nor units could be seen here.
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("did not answer within"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_table_in_a_pipe_is_whole_and_plain_and_the_reasons_stand_beside_it() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    let output = tenant.run(&["ps"]);
+    assert_eq!(output.status.code(), Some(0));
+    let table = text(&output.stdout);
+    for column in
+        ["NAME", "TENANT", "HOST", "RUNTIME", "SYSTEMD", "PANE", "PID", "IDLE", "HEARTBEAT", "FLAGS"]
+    {
+        assert!(table.lines().next().is_some_and(|l| l.contains(column)), "{column} in\n{table}");
+    }
+    assert!(!table.contains('\u{1b}'), "{table}");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(text(&output.stderr).contains("coder0, gone: DEAD: no session of its name"), "{output:?}");
+}
+
+#[test]
+fn a_callers_own_tmux_folder_leads_nowhere_else() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    let mut fleet = tenant.bare(env!("CARGO_BIN_EXE_fleet"));
+    let output =
+        fleet.env("TMUX_TMPDIR", tenant.home.path()).args(["ps", "--json"]).output().expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["rows"][0]["pane"]["state"], "alive");
+}
+
+#[test]
+fn status_counts_and_names_what_is_wrong() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    let output = tenant.run(&["status"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.contains("agents  0 of 3 healthy"), "{said}");
+    assert!(said.contains("wrong   gone: DEAD: no session of its name"), "{said}");
+    let json: Value = serde_json::from_slice(&tenant.run(&["status", "--json"]).stdout).expect("JSON");
+    assert_eq!((&json["ok"], &json["agents"]["total"]), (&false.into(), &3.into()));
+}
+
+#[test]
+fn without_a_roster_there_is_nothing_to_show() {
+    let tenant = Tenant::new(THREE);
+    std::fs::remove_file(tenant.fleet().join("roster.yaml")).expect("it goes");
+    for verb in ["ps", "status"] {
+        assert_eq!(tenant.run(&[verb]).status.code(), Some(3), "{verb}");
+    }
+}
