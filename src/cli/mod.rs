@@ -24,6 +24,7 @@ mod start;
 mod status;
 mod stop;
 pub mod table;
+mod verify;
 mod yolo;
 
 use std::path::PathBuf;
@@ -105,6 +106,8 @@ enum FleetVerb {
     Status(status::Args),
     /// Show one row an agent: unit, pane, heartbeat, and every disagreement
     Ps(ps::Args),
+    /// Prove that the fleet is what the roster says and survives a boot
+    Verify(verify::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -198,6 +201,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &context()?),
         Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &context()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lock;
 pub mod logind;
 pub mod look;
+pub mod probe;
 pub mod process;
 pub mod programs;
 pub mod runfiles;

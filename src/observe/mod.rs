@@ -4,6 +4,7 @@ pub mod flag;
 pub mod row;
 mod rows;
 pub mod status;
+pub mod verify;
 
 #[cfg(test)]
 mod case;

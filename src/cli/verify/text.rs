@@ -1,0 +1,139 @@
+//! A verdict for people: what holds in a few words, what does not in full, with the cure.
+
+use owo_colors::{OwoColorize, Style};
+
+use crate::host::clock;
+use crate::observe::verify::{Check, Recovery, Verdict, Why};
+use crate::snapshot::Clock;
+
+/// The lines.
+pub fn lines(verdict: &Verdict, colour: bool) -> Vec<String> {
+    let word = |word: &str, style: Style| {
+        let padded = format!("{word:<9}");
+        if colour { padded.style(style).to_string() } else { padded }
+    };
+    let ok = word("ok", Style::new().green());
+    let mut lines: Vec<String> =
+        groups(&verdict.checks).into_iter().map(|group| format!("{ok} {group}")).collect();
+    for check in verdict.failures() {
+        let whose = check.agent.as_ref().map_or_else(String::new, |a| format!("{a}: "));
+        let reason = check.reason.map_or("", Why::word);
+        lines.push(format!(
+            "{} {whose}{} ({reason}): {}",
+            word("FAILED", Style::new().red().bold()),
+            check.id,
+            check.seen
+        ));
+        lines.push(format!("          expected: {}", check.expected));
+        if let Some(cure) = &check.cure {
+            lines.push(format!("          cure:     {cure}"));
+        }
+    }
+    lines.extend(
+        verdict
+            .recovery
+            .iter()
+            .map(|r| format!("{} {}", word("recovered", Style::new().cyan()), recovered(r))),
+    );
+    lines
+}
+
+/// What holds, the fleet's own first, then by agent: those with the same checks on one line.
+fn groups(checks: &[Check]) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    let own: Vec<&str> = ids(checks.iter().filter(|c| c.agent.is_none() && c.ok));
+    if !own.is_empty() {
+        groups.push(own.join(", "));
+    }
+    let mut by_ids: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    let mut agents: Vec<&str> = checks.iter().filter_map(|c| Some(c.agent.as_ref()?.as_str())).collect();
+    agents.dedup();
+    for agent in agents {
+        let of_agent =
+            || checks.iter().filter(|c| c.agent.as_ref().is_some_and(|a| a.as_str() == agent) && c.ok);
+        if of_agent().any(|c| c.reason == Some(Why::Parked)) {
+            groups.push(format!("{agent}: not running on purpose"));
+            continue;
+        }
+        let ids = ids(of_agent());
+        match by_ids.iter_mut().find(|(known, _)| *known == ids) {
+            Some((_, names)) => names.push(agent),
+            None => by_ids.push((ids, vec![agent])),
+        }
+    }
+    for (ids, names) in by_ids.into_iter().filter(|(ids, _)| !ids.is_empty()) {
+        groups.push(format!("{}: {}", names.join(", "), ids.join(", ")));
+    }
+    groups
+}
+
+fn ids<'a>(checks: impl Iterator<Item = &'a Check>) -> Vec<&'a str> {
+    let mut ids: Vec<&str> = checks.map(|c| c.id).collect();
+    ids.dedup();
+    ids
+}
+
+fn recovered(recovery: &Recovery) -> String {
+    let manager = recovery
+        .since_manager
+        .map_or_else(String::new, |s| format!(", {s:.1} s after the user manager's start"));
+    format!("{} {:.1} s after the machine's boot{manager}", recovery.agent, recovery.since_boot)
+}
+
+/// That the fleet came back by itself.
+pub fn survived(now: &Clock) -> String {
+    let booted = clock::rfc3339(now.unix - now.boottime);
+    let day = |time: &str| time.split('T').next().map(str::to_owned);
+    let time = booted.split('T').nth(1).and_then(|t| t.get(..5)).unwrap_or(&booted).to_owned();
+    if day(&booted) == day(&clock::rfc3339(now.unix)) {
+        format!("survived the boot of {time} UTC")
+    } else {
+        format!("survived the boot of {time} UTC on {}", day(&booted).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::AgentName;
+
+    #[test]
+    fn what_holds_is_short_and_what_fails_has_its_cure() {
+        let [a, b] = ["a", "b"].map(|n| AgentName::parse(n).expect("a name"));
+        let checks = vec![
+            Check::holds("linger", None, "on"),
+            Check::holds("manager", None, "up"),
+            Check::holds("active", Some(&a), "active"),
+            Check::holds("pane", Some(&a), "alive"),
+            Check::holds("active", Some(&b), "active"),
+            Check::fails("pane", Some(&b), Why::PaneDead, "dead", "alive").cure("fleet restart b"),
+        ];
+        let verdict = Verdict {
+            schema_version: 1,
+            tenant_id: crate::names::TenantId::parse("usc").expect("a tenant"),
+            host: crate::names::HostName::parse("box").expect("a host"),
+            boot_id: String::new(),
+            time: String::new(),
+            ok: false,
+            checks,
+            recovery_seconds: Default::default(),
+            recovery: vec![Recovery { agent: a, since_boot: 1.25, since_manager: Some(0.61) }],
+        };
+        insta::assert_snapshot!(lines(&verdict, false).join("\n"), @r"
+        ok        linger, manager
+        ok        a: active, pane
+        ok        b: active
+        FAILED    b: pane (pane-dead): dead
+                  expected: alive
+                  cure:     fleet restart b
+        recovered a 1.2 s after the machine's boot, 0.6 s after the user manager's start
+        ");
+    }
+
+    #[test]
+    fn a_boot_is_told_by_its_time_and_an_older_one_by_its_day_too() {
+        let at = |boottime| Clock { unix: 1_795_168_800.0, boottime, boot_id: String::new() };
+        assert_eq!(survived(&at(3600.0)), "survived the boot of 09:00 UTC");
+        assert_eq!(survived(&at(86_400.0)), "survived the boot of 10:00 UTC on 2026-11-19");
+    }
+}

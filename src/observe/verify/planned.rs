@@ -1,0 +1,104 @@
+//! What an apply would do, as checks: a fleet that is as it should be has an empty plan.
+//!
+//! Starts and lingering are not among them: the agents' own checks and the tenant's tell more.
+
+use std::path::Path;
+
+use super::{Check, Why};
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::plan::{Action, ConflictKind, Plan};
+
+/// Files, links, reload and restarts; one that holds for each kind that has nothing to do.
+pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
+    let mut failing = Vec::new();
+    for step in &plan.steps {
+        let why = step.reason.to_string();
+        match &step.action {
+            Action::WriteFile { file, .. } => failing.push(file_check(layout, &file.path, &why)),
+            Action::RemoveFile { path, .. } => failing.push(file_check(layout, path, &why)),
+            Action::Enable { unit, links } => {
+                let missing: Vec<String> = links.iter().map(|l| folder(&l.path)).collect();
+                let agent = AgentName::from_unit(unit);
+                let seen = format!("{unit} is not in {}", missing.join(", "));
+                let check = Check::fails(
+                    "enabled",
+                    agent.as_ref(),
+                    Why::NotEnabled,
+                    seen,
+                    "pulled in by all of them",
+                );
+                failing.push(check.cure("fleet apply"));
+            }
+            Action::Disable { unit, links } => {
+                failing.push(unwanted_link(unit, links.first().map_or_else(String::new, |l| folder(l))));
+            }
+            Action::RemoveLink { path } => {
+                let unit = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                failing.push(unwanted_link(&unit, folder(path)));
+            }
+            Action::Reload => {
+                let check = Check::fails("reload", None, Why::ReloadPending, why, "no reload pending");
+                failing.push(check.cure("fleet apply"));
+            }
+            Action::Restart { unit } => failing.push(restart(unit, &why)),
+            Action::Stop { unit } => {
+                let agent = AgentName::from_unit(unit);
+                let seen = format!("{unit} runs");
+                let check = Check::fails("stopped", agent.as_ref(), Why::NotForBoot, seen, why);
+                failing.push(check.cure("fleet apply"));
+            }
+            Action::KeepCopy { .. } | Action::EnableLinger | Action::Start { .. } => {}
+        }
+    }
+    for conflict in plan.kept() {
+        let expected = "the content that the roster asks for";
+        let reason = match conflict.kind {
+            ConflictKind::Unreadable(_) => Why::Unknown,
+            _ => Why::Edited,
+        };
+        let seen = format!("{}: {}", conflict.path.display(), conflict.kind);
+        failing.push(Check::fails("files", None, reason, seen, expected).cure("fleet plan"));
+    }
+    failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string())));
+    let holding = [
+        ("files", "every file is as rendered"),
+        ("enabled", "every unit is pulled in as it should be"),
+        ("reload", "no reload pending"),
+        ("restarts", "no restart pending"),
+    ];
+    for (id, seen) in holding {
+        if failing.iter().all(|c| c.id != id) {
+            failing.push(Check::holds(id, None, seen));
+        }
+    }
+    failing
+}
+
+fn file_check(layout: &Layout, path: &Path, why: &str) -> Check {
+    let shown =
+        path.strip_prefix(layout.home()).map_or_else(|_| path.to_path_buf(), |p| Path::new("~").join(p));
+    let seen = format!("{}: {why}", shown.display());
+    Check::fails("files", None, Why::NotAsRendered, seen, "the content that the roster asks for")
+        .cure("fleet apply")
+}
+
+fn unwanted_link(unit: &str, folder: String) -> Check {
+    let agent = AgentName::from_unit(unit);
+    let seen = format!("{unit} is in {folder}");
+    Check::fails("enabled", agent.as_ref(), Why::NotForBoot, seen, "not pulled in").cure("fleet apply")
+}
+
+fn restart(unit: &str, why: &str) -> Check {
+    let agent = AgentName::from_unit(unit);
+    let cure = if agent.is_some() { "fleet apply" } else { "fleet apply --restart-holder" };
+    let seen = format!("{unit}: {why}");
+    Check::fails("restarts", agent.as_ref(), Why::RestartPending, seen, "runs with the files as they are")
+        .cure(cure)
+}
+
+/// The folder of a link, as people know it.
+fn folder(link: &Path) -> String {
+    let name = link.parent().and_then(Path::file_name);
+    name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
