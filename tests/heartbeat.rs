@@ -261,3 +261,36 @@ fn many_at_once_leave_one_whole_beat_and_no_word_of_a_hook_is_lost() {
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(Path::new(&home.run("coder0.hb.lock")).exists());
 }
+
+#[test]
+fn the_documented_shell_lines_are_a_runtime_that_is_alive() {
+    let page = include_str!("../docs/usage/runtimes.md");
+    let lines = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    assert_eq!(lines.lines().count(), 5);
+    let home = Home::new();
+    fs::create_dir_all(home.run("")).expect("a folder");
+    let script = home.0.path().join("runtime.sh");
+    fs::write(&script, lines).expect("written");
+    let mut runtime = Command::new("sh")
+        .arg(&script)
+        .args(["sleep", "1000"])
+        .env("MOSAIC_HOME", home.0.path().join("mosaic"))
+        .env("MOSAIC_AGENT_NAME", "coder0")
+        .env("MOSAIC_HEARTBEAT_INTERVAL", "0.1")
+        .spawn()
+        .expect("sh starts");
+    let seen = || fs::read(home.run("coder0.hb")).ok().map(|bytes| heartbeat::parse(&bytes).expect("whole"));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let wait = |what: &dyn Fn(&Beat) -> bool| {
+        while !seen().as_ref().is_some_and(what) {
+            assert!(std::time::Instant::now() < until, "{:?}", seen());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    wait(&|_| true);
+    let first = seen().expect("a beat");
+    wait(&|beat| beat.ts > first.ts);
+    runtime.kill().expect("it runs");
+    runtime.wait().expect("it ends");
+    assert_eq!((first.pid, first.source), (i32::try_from(runtime.id()).expect("a pid"), Source::Sidecar));
+}

@@ -95,8 +95,8 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes the lock that a file stands for, and holds it as long as the result lives. Waits a few
-/// milliseconds at most: whoever holds it needs microseconds, or hangs.
+/// Takes the lock that a file stands for, and holds it as long as the result lives. Waits a quarter
+/// of a second at most: whoever holds it needs microseconds on an idle machine, or hangs.
 pub fn lock_briefly(path: &Path) -> io::Result<Option<Flock<File>>> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -104,7 +104,7 @@ pub fn lock_briefly(path: &Path) -> io::Result<Option<Flock<File>>> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(path)?;
-    for _ in 0..20 {
+    for _ in 0..250 {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
             Err((back, nix::errno::Errno::EWOULDBLOCK)) => {

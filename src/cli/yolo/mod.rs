@@ -1,6 +1,7 @@
 //! `mosaic yolo`: launches a runtime the way the fleet does, and becomes it.
 
 mod program;
+mod skills;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -11,7 +12,7 @@ use program::{install_hints, program};
 
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
-use crate::host::{command, skills};
+use crate::host::command;
 use crate::layout::Layout;
 use crate::names::{AgentName, RuntimeName, TenantId};
 use crate::roster::{self, Agent, Roster, Runtime};
@@ -20,7 +21,6 @@ use crate::runtime::dogfood::{
     faults::{self, Armed, KINDS},
 };
 use crate::runtime::identity::identity;
-use crate::runtime::pi_skills::{self, Mode};
 use crate::runtime::{self, Launch, Request};
 
 /// Names the custom runtime that this process became, so that one which launches itself is noticed.
@@ -28,13 +28,14 @@ const LAUNCHED: &str = "MOSAIC_YOLO";
 
 /// Arguments of `mosaic yolo`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "mosaic yolo [--print] RUNTIME [ARGS]...")]
+#[command(after_help = "Runtimes: claude, codex, opencode, pi, dogfood, and those that the roster defines. \
+                        `mosaic yolo dogfood --help` shows how dogfood misbehaves.")]
 pub struct Args {
     /// Show the command in place of running it; stands before RUNTIME
     #[arg(long)]
     print: bool,
     /// The runtime, then arguments of its own, which it gets as they are
-    #[arg(value_name = "RUNTIME [ARGS]...", required = true, trailing_var_arg = true)]
+    #[arg(value_names = ["RUNTIME", "ARGS"], num_args = 1.., required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 
@@ -68,7 +69,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         }
     };
     let skills = match runtime::Kind::of(&runtime) {
-        runtime::Kind::Pi => skills(context),
+        runtime::Kind::Pi => skills::words(context),
         _ => Vec::new(),
     };
     let request =
@@ -112,24 +113,6 @@ fn roster(context: &Context) -> Option<Roster> {
 fn agent<'a>(roster: &'a Roster, runtime: &RuntimeName) -> Option<&'a Agent> {
     let name = std::env::var("MOSAIC_AGENT_NAME").ok()?;
     roster.agent(&AgentName::parse(&name).ok()?).filter(|agent| agent.runtime == *runtime)
-}
-
-fn skills(context: &Context) -> Vec<OsString> {
-    let word = std::env::var("MOSAIC_PI_SKILL_MODE").unwrap_or_default();
-    let mode = Mode::from_word(&word).unwrap_or_else(|| {
-        context
-            .out
-            .warn(format!("MOSAIC_PI_SKILL_MODE={word:?} is none of none, discover, all; none is used"));
-        Mode::None
-    });
-    let folder = std::env::current_dir().ok();
-    let roots = pi_skills::roots(context.layout.mosaic(), context.layout.home(), folder.as_deref());
-    let forced = std::env::var("MOSAIC_PI_FORCE_SKILLS").unwrap_or_default();
-    let (words, missing) = pi_skills::choose(mode, &forced, &skills::read(roots));
-    for name in missing {
-        context.out.warn(format!("skill {name:?} of MOSAIC_PI_FORCE_SKILLS is in none of the skill folders"));
-    }
-    words
 }
 
 fn unknown(runtime: &RuntimeName, roster: Option<&Roster>) -> Error {
