@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::Kind;
 use crate::names::RuntimeName;
+use crate::roster::{Agent, Launch, Roster};
 use crate::snapshot::Process;
 
 /// How long a pane may show a shell or our own program before it shows the runtime, in seconds.
@@ -37,6 +38,16 @@ pub enum StartedBy {
     Yolo,
     /// A shell line of the roster, which may run it as a child.
     Line,
+}
+
+/// What a roster says of one of its agents' panes.
+pub fn expected<'a>(roster: &'a Roster, agent: &'a Agent) -> Expected<'a> {
+    let names = roster.runtime(&agent.runtime).map_or(&[][..], |runtime| &runtime.process_names);
+    let started_by = match roster.launch(agent) {
+        Launch::Command(_) => StartedBy::Line,
+        Launch::Yolo(_) => StartedBy::Yolo,
+    };
+    Expected { runtime: &agent.runtime, process_names: names, started_by }
 }
 
 /// The judgement.
@@ -306,6 +317,31 @@ mod tests {
         }
         let vim = pane("vim", "vim").young().judged("claude", &["claude"], StartedBy::Yolo);
         assert_eq!(vim, Drift::Differs { seen: "vim".to_owned() });
+    }
+
+    #[test]
+    fn a_roster_says_by_which_names_and_by_whom() {
+        let text = "version: 1\nruntimes: {mine: {command: x}, codex: {process_names: [cx]}}\nagents:\n\
+                    - {name: a, runtime: claude}\n- {name: b, runtime: claude, command: y}\n\
+                    - {name: c, runtime: mine}\n- {name: d, runtime: codex}\n- {name: e, runtime: dogfood}\n";
+        let roster = crate::roster::read(text, Path::new("r"), "usc").unwrap_or_else(|e| panic!("{e}"));
+        let said: Vec<(Vec<String>, StartedBy)> = roster
+            .agents
+            .iter()
+            .map(|agent| expected(&roster, agent))
+            .map(|expected| (expected.process_names.to_vec(), expected.started_by))
+            .collect();
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<String>>();
+        assert_eq!(
+            said,
+            [
+                (names(&["claude"]), StartedBy::Yolo),
+                (names(&["claude"]), StartedBy::Line),
+                (names(&[]), StartedBy::Line),
+                (names(&["cx"]), StartedBy::Yolo),
+                (names(&["mosaic", "fleet"]), StartedBy::Yolo),
+            ]
+        );
     }
 
     #[test]
