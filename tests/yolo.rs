@@ -177,6 +177,15 @@ fn a_broken_roster_is_a_warning_and_no_obstacle() {
         .success()
         .stdout(contains("<--dangerously-skip-permissions>"))
         .stderr(contains("agnets"));
+    let named = home.yolo(&["claude"]).env("MOSAIC_AGENT_NAME", "coder0").assert().success();
+    named.stderr(contains("launched without the roster"));
+    let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin("mosaic"));
+    command.env_clear().env("HOME", home.0.path()).env("PATH", "/usr/bin:/bin");
+    command
+        .args(["--roster", "/nowhere", "yolo", "claude"])
+        .assert()
+        .code(3)
+        .stderr(contains("no such roster"));
 }
 
 #[test]

@@ -73,25 +73,31 @@ impl Context {
     /// The roster: the one that the caller named, else the installed one, else the one that a
     /// declarative host holds for this user.
     pub fn roster(&self) -> Result<Roster> {
+        self.roster_if_any()?.ok_or_else(|| {
+            let nor = self.declared().map_or_else(String::new, |file| format!(", nor {}", file.display()));
+            Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()))
+                .hint("fleet init --profile minimal --write")
+        })
+    }
+
+    /// As [`Self::roster`]; `None` where there is none and the caller named none.
+    pub fn roster_if_any(&self) -> Result<Option<Roster>> {
         if let Some(file) = &self.roster_file {
-            return self
-                .read_roster(file)?
-                .ok_or_else(|| Error::input(format_args!("{}: there is no such roster", file.display())));
+            return match self.read_roster(file)? {
+                Some(roster) => Ok(Some(roster)),
+                None => Err(Error::input(format_args!("{}: there is no such roster", file.display()))),
+            };
         }
-        let installed = self.layout.roster();
-        if let Some(roster) = self.read_roster(&installed)? {
-            return Ok(roster);
+        for file in std::iter::once(self.layout.roster()).chain(self.declared()) {
+            if let Some(roster) = self.read_roster(&file)? {
+                return Ok(Some(roster));
+            }
         }
-        let declared =
-            TenantId::parse(&self.caller.name).ok().map(|t| Layout::declared(&t).join("roster.yaml"));
-        if let Some(file) = &declared
-            && let Some(roster) = self.read_roster(file)?
-        {
-            return Ok(roster);
-        }
-        let nor = declared.map_or_else(String::new, |file| format!(", nor {}", file.display()));
-        Err(Error::input(format_args!("there is no roster: not {}{nor}", installed.display()))
-            .hint("fleet init --profile minimal --write"))
+        Ok(None)
+    }
+
+    fn declared(&self) -> Option<PathBuf> {
+        TenantId::parse(&self.caller.name).ok().map(|t| Layout::declared(&t).join("roster.yaml"))
     }
 
     /// Reads one roster; `None` where there is no such file.

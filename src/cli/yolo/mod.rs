@@ -13,9 +13,8 @@ use program::{install_hints, program};
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::command;
-use crate::layout::Layout;
-use crate::names::{AgentName, RuntimeName, TenantId};
-use crate::roster::{self, Agent, Roster, Runtime};
+use crate::names::{AgentName, RuntimeName};
+use crate::roster::{Agent, Roster, Runtime};
 use crate::runtime::dogfood::{
     self,
     faults::{self, Armed, KINDS},
@@ -57,7 +56,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if runtime::Kind::of(&runtime) == runtime::Kind::Dogfood && !args.print {
         return run_dogfood(given, context);
     }
-    let roster = roster(context);
+    let roster = roster(context)?;
     let agent = roster.as_ref().and_then(|roster| agent(roster, &runtime));
     let settings = roster.as_ref().and_then(|roster| roster.runtime(&runtime));
     let program = match program(context, &runtime, settings) {
@@ -87,24 +86,17 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     become_it(context, &runtime, &launch, if agent.is_none() { settings } else { None })
 }
 
-/// The installed roster. A launch by hand needs none, and a broken one must not stop an agent that
-/// was running before it was broken.
-fn roster(context: &Context) -> Option<Roster> {
-    let tenant = TenantId::parse(&context.caller.name).ok();
-    let declared = tenant.map(|tenant| Layout::declared(&tenant).join("roster.yaml"));
-    let named = context.roster_file.clone();
-    let places = named.or_else(|| Some(context.layout.roster())).into_iter().chain(declared);
-    let path = places.into_iter().find(|path| path.exists())?;
-    let read = std::fs::read(&path).map_err(|e| format!("read {}: {e}", path.display()));
-    let roster = read.and_then(|bytes| {
-        roster::read_bytes(&bytes, &path, &context.caller.name).map_err(|problems| problems.to_string())
-    });
-    match roster {
-        Ok(roster) => Some(roster),
-        Err(why) => {
-            context.out.warn(format!("launched without the roster, which cannot be used\n{why}"));
-            None
+/// The roster. A launch by hand needs none, and a broken one must not stop an agent that was running
+/// before it was broken.
+fn roster(context: &Context) -> Result<Option<Roster>> {
+    match context.roster_if_any() {
+        // One that the caller named is meant.
+        Err(error) if context.roster_file.is_none() => {
+            context.out.error(&error);
+            context.out.warn("launched without the roster");
+            Ok(None)
         }
+        result => result,
     }
 }
 
