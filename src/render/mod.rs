@@ -3,6 +3,7 @@
 mod env;
 mod error;
 pub mod escape;
+mod framework;
 pub mod pane;
 mod scripts;
 mod site;
@@ -26,6 +27,7 @@ pub fn render(roster: &Roster, site: &Site) -> Result<Desired, RenderError> {
     for agent in &roster.agents {
         files.push(env::file(agent, roster, site, &places)?);
     }
+    files.extend(framework::files(site));
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut links = units::links(roster, site);
     links.sort_by(|a, b| a.path.cmp(&b.path));
