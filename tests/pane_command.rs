@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mosaic_fleet::render::escape::shell;
 use mosaic_fleet::render::pane::pane_command;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -24,10 +25,6 @@ fn argument() -> impl Strategy<Value = String> {
         "'", "\"", "\\", "$X", "`", " ", "\n", "-", "/", ":", "é", "pi", "5.5",
     ]);
     proptest::collection::vec(pieces, 0..6).prop_map(|pieces| pieces.concat())
-}
-
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// What a program that this shell line runs sees: its process id beside the shell's, its PATH and
@@ -54,9 +51,9 @@ proptest! {
         folders in proptest::collection::vec(folder(), 0..4),
         arguments in proptest::collection::vec(argument(), 0..4),
     ) {
-        let words: Vec<String> = arguments.iter().map(|a| quoted(a)).collect();
+        let words: Vec<String> = arguments.iter().map(|a| shell(a)).collect();
         let show = "for a in \"$PATH\" \"$@\"; do printf '%s\\000' \"$a\"; done";
-        let command = format!("/bin/sh -c {} show {}", quoted(show), words.join(" "));
+        let command = format!("/bin/sh -c {} show {}", shell(show), words.join(" "));
         let dirs: Vec<&Path> = folders.iter().map(Path::new).collect();
         let mut path: Vec<&str> = Vec::new();
         for (dir, text) in dirs.iter().zip(&folders) {

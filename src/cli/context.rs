@@ -73,24 +73,37 @@ impl Context {
     /// The roster: the one that the caller named, else the installed one, else the one that a
     /// declarative host holds for this user.
     pub fn roster(&self) -> Result<Roster> {
-        self.roster_if_any()?.ok_or_else(|| {
+        let (file, bytes) = self.roster_bytes()?;
+        Ok(roster::read_bytes(&bytes, &file, &self.caller.name)?)
+    }
+
+    /// As [`Self::roster`]; `None` where there is none and the caller named none.
+    pub fn roster_if_any(&self) -> Result<Option<Roster>> {
+        match self.roster_bytes_if_any()? {
+            Some((file, bytes)) => Ok(Some(roster::read_bytes(&bytes, &file, &self.caller.name)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The same roster as it stands in its file.
+    pub fn roster_bytes(&self) -> Result<(PathBuf, Vec<u8>)> {
+        self.roster_bytes_if_any()?.ok_or_else(|| {
             let nor = self.declared().map_or_else(String::new, |file| format!(", nor {}", file.display()));
             Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()))
                 .hint("fleet init --profile minimal --write")
         })
     }
 
-    /// As [`Self::roster`]; `None` where there is none and the caller named none.
-    pub fn roster_if_any(&self) -> Result<Option<Roster>> {
+    fn roster_bytes_if_any(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
         if let Some(file) = &self.roster_file {
-            return match self.read_roster(file)? {
-                Some(roster) => Ok(Some(roster)),
+            return match read(file)? {
+                Some(bytes) => Ok(Some((file.clone(), bytes))),
                 None => Err(Error::input(format_args!("{}: there is no such roster", file.display()))),
             };
         }
         for file in std::iter::once(self.layout.roster()).chain(self.declared()) {
-            if let Some(roster) = self.read_roster(&file)? {
-                return Ok(Some(roster));
+            if let Some(bytes) = read(&file)? {
+                return Ok(Some((file, bytes)));
             }
         }
         Ok(None)
@@ -99,19 +112,15 @@ impl Context {
     fn declared(&self) -> Option<PathBuf> {
         TenantId::parse(&self.caller.name).ok().map(|t| Layout::declared(&t).join("roster.yaml"))
     }
+}
 
-    /// Reads one roster; `None` where there is no such file.
-    fn read_roster(&self, file: &Path) -> Result<Option<Roster>> {
-        let bytes = input::read(file, MAX_BYTES).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::PermissionDenied => Kind::Machine,
-                _ => Kind::Input,
-            };
-            Error::new(kind, format_args!("read the roster {}: {error}", file.display()))
-        })?;
-        match bytes {
-            Some(bytes) => Ok(Some(roster::read_bytes(&bytes, file, &self.caller.name)?)),
-            None => Ok(None),
-        }
-    }
+/// The bytes of one roster; `None` where there is no such file.
+fn read(file: &Path) -> Result<Option<Vec<u8>>> {
+    input::read(file, MAX_BYTES).map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::PermissionDenied => Kind::Machine,
+            _ => Kind::Input,
+        };
+        Error::new(kind, format_args!("read the roster {}: {error}", file.display()))
+    })
 }

@@ -19,6 +19,7 @@ mod observed;
 mod output;
 mod plan;
 mod ps;
+mod render;
 mod restart;
 mod start;
 mod status;
@@ -108,6 +109,10 @@ enum FleetVerb {
     Ps(ps::Args),
     /// Prove that the fleet is what the roster says and survives a boot
     Verify(verify::Args),
+    /// Write a roster's installed tree below a folder, and nothing else
+    ///
+    /// The tree is for the machine that MOSAIC_HOST names, else for this one.
+    Render(render::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -202,6 +207,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &context()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
         Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -23,5 +23,6 @@ pub mod skills;
 pub mod systemd;
 pub mod terminal;
 pub mod tmux;
+pub mod tree;
 pub mod users;
 pub mod wants;

@@ -26,7 +26,7 @@ pub fn host() -> Result<HostName> {
 
 /// The `fleet` program: this one, or the one beside `mosaic`. Not followed through links, so that an
 /// upgrade that moves a link moves units along.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let failed = |why: &dyn std::fmt::Display| Error::machine(format!("find the fleet program: {why}"));
     let own = env::current_exe().map_err(|error| failed(&error))?;
     let fleet = own.with_file_name("fleet");
@@ -36,7 +36,8 @@ fn program() -> Result<PathBuf> {
     Ok(fleet)
 }
 
-fn tmux() -> Result<PathBuf> {
+/// The tmux that units call.
+pub fn tmux() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     on_path("tmux", &path)
         .map_err(|_| Error::machine("find tmux: it is not on PATH").hint("install it: sudo apt install tmux"))
