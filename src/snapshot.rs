@@ -48,6 +48,8 @@ impl<T, E: std::fmt::Display> From<Result<T, E>> for Fact<T> {
 pub struct Snapshot {
     /// When.
     pub clock: Clock,
+    /// CLOCK_BOOTTIME of the machine's boot: 0, but in a container, which shares its host's clocks.
+    pub booted: f64,
     /// Whether logind starts the user's manager at boot.
     pub linger: Fact<bool>,
     /// The user's own service manager.

@@ -70,6 +70,7 @@ impl Fake {
         });
         Snapshot {
             clock: Clock { unix: 0.0, boottime: 0.0, boot_id: BOOT.into() },
+            booted: 0.0,
             linger: Fact::Known(self.lingers),
             manager: Fact::Known(Manager { version: "252".into(), started: 1.0 }),
             units: Fact::Known(units.collect()),

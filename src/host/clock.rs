@@ -24,6 +24,14 @@ pub fn monotonic() -> f64 {
     seconds(ClockId::CLOCK_MONOTONIC)
 }
 
+/// CLOCK_BOOTTIME of the machine's boot. A container shares the clocks of its host: there, its first
+/// process began with it.
+pub fn booted() -> f64 {
+    let in_container = std::path::Path::new("/run/systemd/container").exists();
+    let first = in_container.then(|| super::process::look(1)).flatten();
+    first.map_or(0.0, |seen| seen.process.started)
+}
+
 /// Seconds since 1970, UTC.
 pub fn unix() -> f64 {
     seconds(ClockId::CLOCK_REALTIME)

@@ -88,6 +88,7 @@ pub fn gather(look: &Look<'_>) -> Snapshot {
             .map(|(pid, seen)| (pid, seen.process))
             .collect::<BTreeMap<i32, Process>>(),
         clock,
+        booted: clock::booted(),
         units,
         tmux,
         records,

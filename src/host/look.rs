@@ -44,6 +44,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
     let files = ask.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     Snapshot {
         clock: clock::now(),
+        booted: clock::booted(),
         linger: match manager {
             Err(error @ SystemdError::OtherHome { .. }) => Fact::Unknown(error.to_string()),
             _ => logind::linger(&users::name_of(ask.uid)),

@@ -184,6 +184,7 @@ impl Case {
 fn empty() -> Snapshot {
     Snapshot {
         clock: Clock { unix: UNIX, boottime: NOW, boot_id: BOOT.to_owned() },
+        booted: 0.0,
         linger: Fact::Known(true),
         manager: Fact::Known(Manager { version: "252".to_owned(), started: 1.5 }),
         units: Fact::Known(BTreeMap::new()),

@@ -44,7 +44,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             context.out.line(line);
         }
         if before.survived(&verdict.boot_id) {
-            context.out.line(text::survived(&observed.seen.clock));
+            context.out.line(text::survived(&observed.seen.clock, observed.seen.booted));
         }
     }
     observed.could_look()?;

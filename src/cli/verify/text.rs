@@ -81,8 +81,8 @@ fn recovered(recovery: &Recovery) -> String {
 }
 
 /// That the fleet came back by itself.
-pub fn survived(now: &Clock) -> String {
-    let booted = clock::rfc3339(now.unix - now.boottime);
+pub fn survived(now: &Clock, booted: f64) -> String {
+    let booted = clock::rfc3339(now.unix - (now.boottime - booted));
     let day = |time: &str| time.split('T').next().map(str::to_owned);
     let time = booted.split('T').nth(1).and_then(|t| t.get(..5)).unwrap_or(&booted).to_owned();
     if day(&booted) == day(&clock::rfc3339(now.unix)) {
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_boot_is_told_by_its_time_and_an_older_one_by_its_day_too() {
         let at = |boottime| Clock { unix: 1_795_168_800.0, boottime, boot_id: String::new() };
-        assert_eq!(survived(&at(3600.0)), "survived the boot of 09:00 UTC");
-        assert_eq!(survived(&at(86_400.0)), "survived the boot of 10:00 UTC on 2026-11-19");
+        assert_eq!(survived(&at(4000.0), 400.0), "survived the boot of 09:00 UTC");
+        assert_eq!(survived(&at(86_400.0), 0.0), "survived the boot of 10:00 UTC on 2026-11-19");
     }
 }

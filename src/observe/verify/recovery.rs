@@ -17,20 +17,20 @@ pub struct Recovery {
 
 /// Of every agent that has answered in this boot, in the roster's order.
 ///
-/// CLOCK_BOOTTIME is zero at the boot. The manager says its start by CLOCK_MONOTONIC, which stands
-/// still while the machine sleeps; until the first sleep of a boot they are the same, and a machine
-/// does not sleep before its users' managers are up.
+/// The manager says its start by CLOCK_MONOTONIC, which stands still while the machine sleeps, and
+/// the beat its time by CLOCK_BOOTTIME: until the first sleep of a boot they are the same, and a
+/// machine does not sleep before its users' managers are up.
 pub fn of(given: &Given<'_>) -> Vec<Recovery> {
     let seen = given.seen;
     let started = seen.manager.known().map(|m| m.started);
     let answered = |agent: &AgentName| {
         let record = Record::parse(seen.records.get(agent)?.known()?)?;
         let first = record.first_beat_of_boot.filter(|_| record.boot_id == seen.clock.boot_id)?;
-        let tenths = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
         Some(Recovery {
             agent: agent.clone(),
-            since_boot: tenths(first),
-            since_manager: started.map(|s| tenths(first - s)),
+            since_boot: rounded(first - seen.booted),
+            since_manager: started.map(|s| rounded(first - s)),
         })
     };
     given.roster.agents.iter().filter_map(|a| answered(&a.name)).collect()

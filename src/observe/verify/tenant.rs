@@ -32,8 +32,8 @@ fn manager(evidence: &Evidence<'_>) -> Check {
     let seen = evidence.given.seen;
     match &seen.manager {
         Fact::Known(manager) => {
-            let seen =
-                format!("systemd {}, up since {:.1} s after the boot", manager.version, manager.started);
+            let since = manager.started - seen.booted;
+            let seen = format!("systemd {}, up since {since:.1} s after the boot", manager.version);
             Check::holds("manager", None, seen)
         }
         Fact::Unknown(why) => Check::fails("manager", None, Why::Unknown, why, "up since this boot")
@@ -114,7 +114,7 @@ fn server(evidence: &Evidence<'_>) -> Check {
         let cure = format!("tmux -L {socket} kill-server && fleet start --holder");
         return fails(Why::ForeignServer, seen).cure(cure);
     }
-    let started = process.map_or(0.0, |p| p.started);
+    let started = process.map_or(0.0, |p| p.started) - seen.booted;
     Check::holds("server", None, format!("pid {pid}, started {started:.1} s after the boot"))
 }
 
