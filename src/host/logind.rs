@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_lite::StreamExt;
 use zbus::connection::Builder;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant};
+use zruntime::SharedRuntime;
 
 use crate::error::Error;
 use crate::host::systemd::proxy::{LoginProxy, ManagerProxy, PROPERTIES, SYSTEMD, UNIT};
@@ -19,6 +20,8 @@ use crate::snapshot::Fact;
 
 /// Where logind keeps a file for each user that lingers; its own answer is read from there too.
 const LINGER_FOLDER: &str = "/var/lib/systemd/linger";
+/// How long logind may take from turning lingering on to starting the manager.
+const LOGIND_STARTS: Duration = Duration::from_secs(5);
 
 /// What lingering is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,15 +183,23 @@ async fn up(connection: &Connection, uid: u32) -> Result<(), LogindError> {
                     return Err(LogindError::NotUp { uid, user: name_of(uid), state });
                 }
                 if job == 0 {
-                    systemd.start_unit(&unit, "replace").await.map_err(
-                        |error| match SystemdError::from_call(&format!("start {unit}"), error) {
-                            SystemdError::Denied { seen, .. } => {
-                                LogindError::StartDenied { uid, user: name_of(uid), seen }
+                    let start = systemd.start_unit(&unit, "replace").await;
+                    match start.map_err(|e| SystemdError::from_call(&format!("start {unit}"), e)) {
+                        Ok(_) => started = true,
+                        // Lingering was turned on a moment ago: logind is about to start it.
+                        Err(SystemdError::Denied { seen, .. }) => {
+                            let runtime = SharedRuntime::current().map_err(|e| failed(e.into()))?;
+                            match runtime.timeout(LOGIND_STARTS, changes.next()).await {
+                                Ok(Some(change)) => change.map(drop).map_err(failed)?,
+                                Ok(None) => return Err(failed(SystemdError::ended())),
+                                Err(_) => {
+                                    return Err(LogindError::StartDenied { uid, user: name_of(uid), seen });
+                                }
                             }
-                            other => other.into(),
-                        },
-                    )?;
-                    started = true;
+                            continue;
+                        }
+                        Err(other) => return Err(other.into()),
+                    }
                 }
             }
             _ => {}
