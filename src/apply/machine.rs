@@ -15,7 +15,7 @@ pub trait Machine {
     fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file or link.
     fn remove(&mut self, path: &Path) -> Result<()>;
-    /// Removes what an interrupted write left beside a file.
+    /// Removes what an interrupted write or removal left beside a file.
     fn sweep(&mut self, path: &Path) -> Result<()>;
     /// Writes the ledger, durably.
     fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()>;

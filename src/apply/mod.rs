@@ -130,8 +130,9 @@ impl<'a> Walk<'a> {
 
     fn files(&mut self, occasion: &Occasion) -> Result<()> {
         let steps = self.begin(Phase::Files);
-        for path in self.books.unfinished() {
-            self.machine.sweep(&path)?;
+        // What a run that was killed may have left beside files that it wrote or removed.
+        for path in self.books.unfinished().iter().chain(&self.plan.books.forget) {
+            self.machine.sweep(path)?;
         }
         self.books.intend(self.plan, &occasion.identity);
         self.books.keep(self.machine)?;

@@ -99,6 +99,13 @@ pub fn last_lines(layout: &Layout, unit: &str) -> Vec<String> {
     lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
 }
 
+/// A drop-in has a folder of its own, which goes with it.
+fn tidy(path: &Path) {
+    if let Some(folder) = path.parent().filter(|f| f.extension().is_some_and(|e| e == "d")) {
+        files::remove_empty_folder(folder);
+    }
+}
+
 /// No manager runs for this home: nothing has to be told, and files speak for themselves once one starts.
 fn absent(error: &SystemdError) -> bool {
     use SystemdError::{NoManager, NoRuntimeDir, OtherHome};
@@ -120,15 +127,14 @@ impl Machine for Real<'_> {
 
     fn remove(&mut self, path: &Path) -> Result<()> {
         files::remove(path)?;
-        // A drop-in has a folder of its own.
-        if let Some(folder) = path.parent().filter(|f| f.extension().is_some_and(|e| e == "d")) {
-            files::remove_empty_folder(folder);
-        }
+        tidy(path);
         Ok(())
     }
 
     fn sweep(&mut self, path: &Path) -> Result<()> {
-        Ok(files::sweep(path)?)
+        files::sweep(path)?;
+        tidy(path);
+        Ok(())
     }
 
     fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Waits until every agent has answered, for `init --start`: a heartbeat of the run that is on now.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Answer, Context};
@@ -10,10 +11,20 @@ use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::roster::Roster;
 use crate::runfile::heartbeat::{self, Expect, Health, judge};
-use crate::runfile::record::{self, Record, State};
+use crate::runfile::record::{self, End, Record, State};
+use crate::session::backoff::INCURABLE;
 
 /// How long it may take from the beginning until every agent has answered.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// What an agent shows of itself.
+enum Seen {
+    Answered,
+    /// Not yet; what it does instead.
+    NotYet(String),
+    /// It never will in this start.
+    Never(String),
+}
 
 /// Waits, at most until [`LIMIT`] after `begun` (CLOCK_BOOTTIME), and names who did not answer.
 pub fn wait(
@@ -24,49 +35,68 @@ pub fn wait(
     answer: Answer,
 ) -> Result<Answer> {
     let out = &context.out;
+    // What the machine refused as a whole is told already; no agent can answer then.
+    if !report.refused.is_empty() {
+        return Ok(answer);
+    }
     let enabled: Vec<AgentName> =
         roster.agents.iter().filter(|a| a.enabled()).map(|a| a.name.clone()).collect();
     let parked = look::parked(&context.layout, &enabled);
-    let failed = |agent: &AgentName| report.failed().any(|end| end.outcome.unit == agent.unit());
     let wanted: Vec<&AgentName> = enabled.iter().filter(|a| !parked.contains_key(a)).collect();
-    let mut silent: Vec<&AgentName> = wanted.iter().copied().filter(|a| !failed(a)).collect();
-    // What the machine refused as a whole is told already; no agent can answer then.
-    if report.refused.is_empty() && !silent.is_empty() {
-        let left = LIMIT.as_secs_f64() - (clock::boottime() - begun);
-        let left = Duration::from_secs_f64(left.max(0.0));
-        changes::until(&context.layout.run(), left, || {
-            silent.retain(|agent| !answered(&context.layout, agent));
-            silent.is_empty()
+    let failed = |agent: &AgentName| report.failed().any(|end| end.outcome.unit == agent.unit());
+    let mut silent: BTreeMap<&AgentName, String> = BTreeMap::new();
+    let mut open = wanted.clone();
+    open.retain(|agent| {
+        if failed(agent) {
+            silent.insert(agent, "its start failed".to_owned());
+        }
+        !failed(agent)
+    });
+    let left = LIMIT.as_secs_f64() - (clock::boottime() - begun);
+    if !wanted.is_empty() {
+        changes::until(&context.layout.run(), Duration::from_secs_f64(left.max(0.0)), || {
+            open.retain(|agent| match seen(&context.layout, agent) {
+                Seen::Answered => false,
+                Seen::NotYet(_) => true,
+                Seen::Never(why) => {
+                    silent.insert(agent, why);
+                    false
+                }
+            });
+            open.is_empty()
         })?;
     }
-    let quiet: Vec<&str> =
-        wanted.iter().filter(|a| failed(a) || silent.contains(a)).map(|a| a.as_str()).collect();
-    if quiet.is_empty() && answer == Answer::Yes {
-        out.line(format_args!("{} of {} agents have answered", wanted.len(), wanted.len()));
-        return Ok(answer);
+    for agent in open {
+        if let Seen::NotYet(why) | Seen::Never(why) = seen(&context.layout, agent) {
+            silent.insert(agent, why);
+        }
     }
-    if !quiet.is_empty() {
-        out.note(format_args!(
-            "{} of {} agents have not answered within {} s: {}",
-            quiet.len(),
-            wanted.len(),
-            LIMIT.as_secs(),
-            quiet.join(", ")
-        ));
+    let answered = wanted.len() - silent.len();
+    out.line(format_args!("{answered} of {} agents have answered", wanted.len()));
+    for (agent, why) in &silent {
+        out.note(format_args!("{agent}: has not answered: {why}"));
     }
-    Ok(if answer == Answer::Yes { Answer::No } else { answer })
+    Ok(if silent.is_empty() || answer != Answer::Yes { answer } else { Answer::No })
 }
 
 /// Whether the run of the agent that is on now has answered.
-fn answered(layout: &Layout, agent: &AgentName) -> bool {
-    let record = runfiles::read_text(&layout.record(agent), record::LONGEST);
-    let Some(record) = record.as_deref().and_then(Record::parse) else { return false };
+fn seen(layout: &Layout, agent: &AgentName) -> Seen {
     let clock = clock::now();
-    if record.boot_id != clock.boot_id || record.state != State::Running {
-        return false;
+    let record = runfiles::read_text(&layout.record(agent), record::LONGEST);
+    let record = record.as_deref().and_then(Record::parse).filter(|r| r.boot_id == clock.boot_id);
+    let Some(record) = record else { return Seen::NotYet("its supervisor has not come up".to_owned()) };
+    let incurable = matches!(record.last_end, Some(End::Exit(code)) if INCURABLE.contains(&code));
+    if record.state == State::Ended && incurable {
+        return Seen::Never(record.status);
     }
-    let Some(started) = record.started else { return false };
+    if record.state != State::Running || record.started.is_none() {
+        return Seen::NotYet(record.status);
+    }
     let beat = look::at(&layout.heartbeat(agent), heartbeat::LONGEST);
-    let expect = Expect { started: Some(started), ..Expect::default() };
-    judge(beat.as_ref(), &clock, &expect, None).health == Health::Healthy
+    let expect = Expect { started: record.started, ..Expect::default() };
+    let verdict = judge(beat.as_ref(), &clock, &expect, None);
+    match verdict.health {
+        Health::Healthy => Seen::Answered,
+        _ => Seen::NotYet(verdict.reason),
+    }
 }

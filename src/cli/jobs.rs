@@ -20,7 +20,7 @@ pub struct Which {
     /// Agents; all of the roster where none is named
     #[arg(value_name = "AGENT")]
     agents: Vec<String>,
-    /// The holder, too: the server of every pane
+    /// The holder, which owns every pane: with no agent named, it alone and whoever goes along
     #[arg(long)]
     pub holder: bool,
 }
@@ -46,6 +46,11 @@ impl<'a> Fleet<'a> {
         let units = manager.units(&[HOLDER_UNIT, "mosaic-agent@*.service"])?;
         let named = !which.agents.is_empty();
         Ok(Self { context, manager, agents, named, holder: which.holder, units })
+    }
+
+    /// Whether the holder is meant and agents only go along with it.
+    pub fn holder_alone(&self) -> bool {
+        self.holder && !self.named
     }
 
     /// Whether a unit runs, or is on its way.

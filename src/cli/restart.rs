@@ -26,6 +26,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let mut parked = 0;
     for agent in fleet.wanted()? {
         if fleet.is_parked(&agent.name, &clock) {
+            if fleet.holder_alone() {
+                continue;
+            }
             let cure = format!("is parked; to end that: fleet start {}", agent.name);
             fleet.tell(&agent.name.unit(), &cure);
             parked += 1;

@@ -23,7 +23,15 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if fleet.holder {
         units.push(HOLDER_UNIT.to_owned());
     }
+    let clock = clock::now();
     for agent in fleet.wanted()? {
+        if fleet.holder_alone() {
+            // It brings back who goes along with it, and wakes nobody who was stopped by hand.
+            if !fleet.is_parked(&agent.name, &clock) {
+                units.push(agent.name.unit());
+            }
+            continue;
+        }
         files::remove(&context.layout.parked(&agent.name))?;
         try_now(&fleet, &agent.name)?;
         units.push(agent.name.unit());

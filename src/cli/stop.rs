@@ -24,6 +24,13 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     for agent in &fleet.agents {
         let unit = agent.name.unit();
         let always_on = agent.lifecycle == Lifecycle::Core && agent.state == State::Running;
+        if fleet.holder_alone() {
+            // Agents end with their holder and come back with it: nobody is parked.
+            if fleet.is_up(&unit) {
+                units.push(unit);
+            }
+            continue;
+        }
         if !fleet.named && !always_on && !fleet.is_up(&unit) {
             continue;
         }

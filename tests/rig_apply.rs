@@ -1,0 +1,264 @@
+//! Plan and apply in a booted system: only what changed restarts, and whatever cuts a run off, the
+//! next one completes it.
+
+#[path = "common/fleet.rs"]
+mod fleet;
+
+use fleet::rig::{Rig, Suite};
+use fleet::{Fleet, MOSAIC, SOON, TENANT, unit};
+use serde_json::Value;
+
+const QUIET: &str = "sleep 100000";
+const NOTHING: &str = "Nothing to do: ";
+
+/// A roster of agents that sleep, each with what stands behind its name.
+fn roster(agents: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "version: 1\nruntimes: {{quiet: {{command: {QUIET}}}}}\ndefaults: {{runtime: quiet}}\nagents:\n"
+    );
+    for (name, more) in agents {
+        text.push_str(&format!("  - {{name: {name}{more}}}\n"));
+    }
+    text
+}
+
+fn write(fleet: &Fleet, roster: &str) {
+    fleet.rig.write(&format!("{MOSAIC}/fleet/roster.yaml"), roster, TENANT);
+}
+
+fn pids(fleet: &Fleet, agents: &[&str]) -> Vec<Option<i32>> {
+    agents.iter().map(|agent| fleet.pane(agent)).collect()
+}
+
+#[test]
+fn only_what_changed_restarts_and_a_second_apply_has_nothing_to_do() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let all = ["coder", "coder0", "coder1"];
+        let fleet = Fleet::with(suite, &roster(&[("coder", ""), ("coder0", ""), ("coder1", "")]));
+        let (before, holder) = (pids(&fleet, &all), fleet.holder());
+        let changed = roster(&[
+            ("coder", ""),
+            ("coder0", ", env: {EXTRA: x}"),
+            ("coder1", ", limits: {tasks_max: 500}"),
+        ]);
+        write(&fleet, &changed);
+        let plan = fleet.run(&["fleet", "plan"]).ok();
+        assert!(
+            plan.contains(
+                "restart   mosaic-agent@coder0.service: coder0.env changed (ends the pane of coder0)"
+            ),
+            "{plan}"
+        );
+        assert!(plan.contains("restart   mosaic-agent@coder1.service: mosaic.conf changed"), "{plan}");
+
+        fleet.run(&["fleet", "apply", "--no-restart"]).ok();
+        assert_eq!(pids(&fleet, &all), before, "{suite:?}: restarts are held");
+        assert!(
+            fleet.run(&["fleet", "plan"]).ok().contains("restart   mosaic-agent@coder0"),
+            "and still due"
+        );
+        fleet.run(&["fleet", "apply"]).ok();
+        let after = pids(&fleet, &all);
+        assert_eq!(
+            (after[0], fleet.holder()),
+            (before[0], holder),
+            "{suite:?}: its neighbours are left alone"
+        );
+        assert!(after[1] != before[1] && after[2] != before[2] && after[1].is_some() && after[2].is_some());
+        assert_eq!(fleet.unit(&unit("coder1"), "TasksMax"), "500");
+        assert_eq!(fleet.unit(&unit("coder1"), "NeedDaemonReload"), "no");
+
+        let again = fleet.run(&["fleet", "apply"]).ok();
+        assert!(again.starts_with(NOTHING), "{suite:?}: {again}");
+        assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+    }
+}
+
+#[test]
+fn the_holder_restarts_only_when_asked_for() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", ""), ("coder0", "")]));
+    let (before, holder) = (pids(&fleet, &["coder", "coder0"]), fleet.holder());
+    let moved = roster(&[("coder", ""), ("coder0", "")])
+        .replace("version: 1", "version: 1\ntmux: {socket_name: other}");
+    write(&fleet, &moved);
+    let kept = fleet.run(&["fleet", "apply"]).exits(1);
+    assert!(kept.stderr.contains("--restart-holder"), "{}", kept.report());
+    assert_eq!(
+        (pids(&fleet, &["coder", "coder0"]), fleet.holder()),
+        (before, holder),
+        "nothing is done by halves"
+    );
+    fleet.run(&["fleet", "apply", "--restart-holder"]).ok();
+    let there = fleet.run(&["tmux", "-L", "other", "list-sessions", "-F", "#{session_name}"]).ok();
+    assert_eq!(there, "_holder\ncoder\ncoder0\n");
+    assert_eq!(fleet.sessions(), Vec::<String>::new(), "nothing is left on the old socket");
+    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+}
+
+#[test]
+fn an_agent_that_leaves_the_roster_leaves_the_machine() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(&[("coder", ""), ("gone", ", limits: {tasks_max: 500}")]));
+        let pane = fleet.pane("coder");
+        // What the ledger does not name is not ours to remove.
+        let own = format!("{MOSAIC}/fleet/agents/gone.local.env");
+        fleet.rig.write(&own, "MINE=1\n", TENANT);
+        fleet.apply(&roster(&[("coder", "")]));
+        assert_eq!(fleet.sessions(), ["_holder", "coder"], "{suite:?}");
+        assert_eq!(fleet.pane("coder"), pane);
+        let left = fleet.sh("find ~/.config -name '*gone*' ! -path '*/run/*'").ok();
+        assert_eq!(left.trim(), own, "{suite:?}");
+        assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+        assert_eq!(fleet.rig.read(&own), "MINE=1\n");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_completed_by_the_next() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let one =
+            roster(&[("coder", ""), ("coder0", ", env: {A: one}"), ("one", ", limits: {tasks_max: 500}")]);
+        let two =
+            roster(&[("coder", ""), ("coder0", ", env: {A: two}"), ("two", ", limits: {tasks_max: 600}")]);
+        let fleet = Fleet::with(suite, &one);
+        let coder = fleet.pane("coder");
+        for step in 1..=24 {
+            let (text, here, away) = if step % 2 == 1 { (&two, "two", "one") } else { (&one, "one", "two") };
+            write(&fleet, text);
+            // From before it has read anything to after it has asked for the last job.
+            let delay = format!("0.{:03}", step * 8);
+            let killed = fleet.run(&["timeout", "-s", "KILL", &delay, "fleet", "apply"]);
+            let next = fleet.run(&["fleet", "apply"]);
+            assert_eq!(
+                next.code,
+                0,
+                "{suite:?}: killed after {delay} s: {}\n{}",
+                killed.report(),
+                next.report()
+            );
+            let plan = fleet.run(&["fleet", "plan"]).ok();
+            assert!(plan.starts_with(NOTHING), "{suite:?}: killed after {delay} s: {plan}");
+            assert_eq!(fleet.sessions(), ["_holder", "coder", "coder0", here], "{suite:?}: after {delay} s");
+            let value = fleet
+                .sh(&format!("tr '\\0' '\\n' < /proc/{}/environ", fleet.pane("coder0").expect("a pane")));
+            assert!(value.ok().contains(&format!("\nA={here}\n")), "{suite:?}: runs with the new file");
+            let left = fleet.sh(&format!("find ~/.config -name '*@{away}.*' -o -name '.*.mosaic-new'")).ok();
+            assert_eq!(left, "", "{suite:?}: killed after {delay} s");
+        }
+        assert_eq!(fleet.pane("coder"), coder, "{suite:?}: whom no change concerned is never touched");
+    }
+}
+
+#[test]
+fn ten_applies_at_once_all_succeed_and_do_the_work_once() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", ""), ("coder0", "")]));
+    write(&fleet, &roster(&[("coder", ""), ("coder0", ", env: {A: b}"), ("more", "")]));
+    let script = "for n in 1 2 3 4 5 6 7 8 9 10; do fleet apply > $HOME/out.$n 2>&1 & pids=\"$pids $!\"; done; \
+                  for pid in $pids; do wait $pid || exit 1; done; cat $HOME/out.*";
+    let said = fleet.run(&["sh", "-c", script]).ok();
+    assert_eq!(said.matches("coder0: restarted").count(), 1, "{said}");
+    assert_eq!(said.matches("more: started").count(), 1, "{said}");
+    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+}
+
+#[test]
+fn parked_lasts_until_the_next_boot_and_stopped_in_the_roster_for_good() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet =
+            Fleet::with(suite, &roster(&[("coder", ""), ("coder0", ""), ("out", ", state: stopped")]));
+        fleet.run(&["fleet", "stop", "coder"]).ok();
+        let again = fleet.run(&["fleet", "apply"]).ok();
+        assert!(again.starts_with(NOTHING), "{suite:?}: neither drift nor failure: {again}");
+        assert!(fleet.run(&["fleet", "restart"]).ok().contains("coder: is parked"), "{suite:?}");
+        let refused = fleet.run(&["fleet", "start", "out"]).exits(1);
+        assert!(refused.stderr.contains("state: stopped"), "{}", refused.report());
+        assert_eq!(fleet.sessions(), ["_holder", "coder0"]);
+
+        fleet.rig.reboot();
+        fleet.rig.wait_until("both are back", SOON, || fleet.active() == 2);
+        assert_eq!(fleet.sessions(), ["_holder", "coder", "coder0"], "{suite:?}");
+        assert!(fleet.run(&["fleet", "apply"]).ok().starts_with(NOTHING));
+        let boot: Value =
+            serde_json::from_str(&fleet.rig.read(&format!("{MOSAIC}/fleet/run/boot.json"))).expect("JSON");
+        assert_eq!(
+            boot["boot_id"],
+            fleet.rig.boot_id().trim(),
+            "{suite:?}: an apply says in which boot it looked"
+        );
+    }
+}
+
+#[test]
+fn lingering_that_apply_turned_on_is_remembered_as_its_own() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        // Root may allow itself to linger; nobody has logged in, so no manager runs yet.
+        rig.root_ok(&[
+            "env",
+            "-i",
+            "PATH=/usr/bin",
+            "fleet",
+            "init",
+            "--profile",
+            "dogfood",
+            "--write",
+            "--start",
+        ]);
+        rig.root_ok(&["test", "-e", "/var/lib/systemd/linger/root"]);
+        let ledger: Value =
+            serde_json::from_str(&rig.read("/root/.config/mosaic/fleet/ledger.json")).expect("JSON");
+        assert_eq!(ledger["linger"]["turned_on_by_us"], true, "{suite:?}");
+        assert_eq!(ledger["socket"], "/tmp/tmux-0/mosaic-factory");
+    }
+}
+
+#[test]
+fn who_can_not_start_is_named_with_the_reason_at_once() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::tenant(Suite::Bookworm);
+    fleet.program(".local/bin/claude", "#!/bin/sh\nexec mosaic-nonesuch\n");
+    let begun = std::time::Instant::now();
+    let run = fleet.run(&["fleet", "init", "--profile", "usc", "--write", "--start"]).exits(1);
+    assert!(begun.elapsed() < SOON, "what can't be cured is not waited for: {:?}", begun.elapsed());
+    for agent in ["mos-claude", "ultron"] {
+        let line = run.stderr.lines().find(|l| l.starts_with(&format!("{agent}: has not answered: ")));
+        assert!(line.is_some_and(|l| l.contains("127")), "{}", run.report());
+    }
+    assert!(run.stdout.contains("0 of 13 agents have answered"), "{}", run.report());
+}
+
+#[test]
+fn a_masked_unit_fails_alone_and_says_so() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", "")]));
+    fleet.sh("systemctl --user mask mosaic-agent@masked.service").ok();
+    write(&fleet, &roster(&[("coder", ""), ("masked", ""), ("more", "")]));
+    let run = fleet.run(&["fleet", "apply"]);
+    assert!(run.code != 0 && run.stderr.contains("masked"), "{}", run.report());
+    assert!(fleet.pane("more").is_some(), "{}", run.report());
+}
