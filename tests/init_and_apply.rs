@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -382,6 +383,33 @@ fn ten_applies_at_once_all_succeed_and_leave_one_state() {
     let left: Vec<_> =
         home.tree().into_keys().filter(|p| p.display().to_string().contains(".mosaic-new")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_apply_that_waited_for_another_goes_by_the_roster_of_now() {
+    let home = Home::with_roster(TWO);
+    let lock = home.at(&format!("{FLEET}/run/apply.lock"));
+    home.put(&format!("{FLEET}/run/apply.lock"), "4711\n", 0o600);
+    let file = fs::File::options().write(true).open(&lock).expect("a lock file");
+    let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).map_err(|(_, e)| e);
+    let held = held.expect("free");
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_fleet"))
+        .args(["apply", "--files-only"])
+        .env_clear()
+        .env("HOME", home.0.path())
+        .env("PATH", home.at("bin"))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = String::new();
+    let mut stderr = BufReader::new(waiting.stderr.take().expect("a pipe"));
+    stderr.read_line(&mut said).expect("it says that it waits");
+    assert!(said.contains("pid 4711"), "{said}");
+    home.put(ROSTER, &TWO.replace("reviewer", "other"), 0o600);
+    drop(held);
+    assert!(waiting.wait().expect("it ends").success());
+    assert!(home.at(&format!("{FLEET}/agents/other.env")).exists());
+    assert!(!home.at(&format!("{FLEET}/agents/reviewer.env")).exists());
 }
 
 #[test]

@@ -47,12 +47,10 @@ impl Args {
 
 /// Carries the plan out.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
-    let roster = context.roster()?;
-    let mut ground = Ground::of(context, &roster)?;
+    let ground = || Ground::of(context, &context.roster()?);
     if args.refresh_npm {
         npm::refresh(context)?;
     }
-    let manner = Manner { options: args.options(), limit: None, prepare: &|_, _| Ok(()) };
-    let carried = carry(context, &mut ground, manner)?;
-    Ok(carried.conclude(context, &ground))
+    let manner = Manner { ground: &ground, options: args.options(), limit: None, prepare: &|_, _| Ok(()) };
+    Ok(carry(context, manner)?.conclude(context))
 }

@@ -24,6 +24,8 @@ const LONGEST_RECORD: usize = 4096;
 /// What came of it.
 #[derive(Debug)]
 pub struct Carried {
+    /// What it was made from.
+    pub ground: Ground,
     /// The plan that was carried out.
     pub plan: Plan,
     /// How it went.
@@ -33,6 +35,9 @@ pub struct Carried {
 /// How a plan is made and carried out.
 #[derive(Clone, Copy)]
 pub struct Manner<'a> {
+    /// Reads what should be and what we installed: again under the lock, since whoever held it
+    /// before may have changed either.
+    pub ground: &'a dyn Fn() -> Result<Ground>,
     /// What the caller allows.
     pub options: Options,
     /// Another limit for the batch of jobs than the usual one.
@@ -42,46 +47,45 @@ pub struct Manner<'a> {
 }
 
 /// Plans, and carries the plan out under the lock.
-pub fn carry(context: &Context, ground: &mut Ground, manner: Manner<'_>) -> Result<Carried> {
-    let options = manner.options;
+pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     // A look without the lock is enough where there is nothing to do: then nothing is written.
-    let plan = look(context, ground, manner)?;
+    let (ground, plan) = look(context, manner)?;
     if plan.is_empty() && !ground.books_change(&plan) {
-        remember_boot(context, ground, options)?;
-        return Ok(Carried { plan, report: Report::default() });
+        remember_boot(context, &ground, manner.options)?;
+        return Ok(Carried { ground, plan, report: Report::default() });
     }
     let _lock = lock::take(&context.layout.apply_lock(), LOCK, |holder| {
         let who =
             holder.map_or_else(|| "another apply".to_owned(), |pid| format!("another apply (pid {pid})"));
         context.out.note(format_args!("waiting for {who} of this tenant to end"));
     })?;
-    if let Some(ledger) = ground::ledger(context)? {
-        ground.ledger = ledger;
-    }
-    let plan = look(context, ground, manner)?;
-    let occasion =
-        Occasion { identity: ground.identity.clone(), now: (options.reach == Reach::Everything).then(now) };
+    let (ground, plan) = look(context, manner)?;
+    let occasion = Occasion {
+        identity: ground.identity.clone(),
+        now: (manner.options.reach == Reach::Everything).then(now),
+    };
     let mut machine = Real::new(&context.layout, context.caller.uid).within(manner.limit);
     let mut teller = Teller { context, counted: 0 };
     let ledger = ground.ledger.clone();
     let report = apply::apply(&plan, ledger, &occasion, &mut machine, &mut |event| teller.hear(event))?;
     if report.complete() {
-        remember_boot(context, ground, options)?;
+        remember_boot(context, &ground, manner.options)?;
     }
-    Ok(Carried { plan, report })
+    Ok(Carried { ground, plan, report })
 }
 
-fn look(context: &Context, ground: &Ground, manner: Manner<'_>) -> Result<Plan> {
+fn look(context: &Context, manner: Manner<'_>) -> Result<(Ground, Plan)> {
+    let ground = (manner.ground)()?;
     let manager = ground::manager(context);
     let seen = ground.look(context, manager.as_ref());
     let mut plan = ground.plan(&seen, manner.options);
     (manner.prepare)(&mut plan, &seen)?;
-    Ok(plan)
+    Ok((ground, plan))
 }
 
 impl Carried {
     /// Tells what went wrong and how it ended; the exit code.
-    pub fn conclude(&self, context: &Context, ground: &Ground) -> Answer {
+    pub fn conclude(&self, context: &Context) -> Answer {
         let out = &context.out;
         for note in &self.plan.notes {
             out.note(format_args!("note: {note}"));
@@ -107,7 +111,8 @@ impl Carried {
             return Answer::No;
         }
         if self.plan.is_empty() && self.plan.pending.is_empty() {
-            let (files, units) = (ground.desired.files.len(), ground.desired.units.len());
+            let desired = &self.ground.desired;
+            let (files, units) = (desired.files.len(), desired.units.len());
             out.line(format_args!("Nothing to do: {files} files and {units} units are as the roster says."));
         }
         Answer::Yes

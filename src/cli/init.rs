@@ -41,26 +41,29 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     };
     let init = Init::new(profile, &args, context)?;
     let roster = roster::read(&init.file.content, &init.file.path, &context.caller.name)?;
-    let mut ground = Ground::of(context, &roster)?;
-    ground.also.push(init.file.path.clone());
+    let ground = || {
+        let ground = Ground::of(context, &roster)?;
+        Ok(Ground { also: vec![init.file.path.clone()], ..ground })
+    };
     let options = Options {
         conflicts: init.conflicts,
         starting: if args.start { Starting::Now } else { Starting::Later },
         ..Options::default()
     };
     if !args.write {
-        return init.show(context, &ground, options);
+        return init.show(context, &ground()?, options);
     }
     let begun = clock::boottime();
-    init.refuse_early(context, &ground)?;
+    init.refuse_early(context, &ground()?)?;
     npm::ask_once(context)?;
     let manner = Manner {
+        ground: &ground,
         options,
         limit: args.start.then_some(answers::LIMIT),
         prepare: &|plan, seen| init.prepare(plan, seen),
     };
-    let carried = carry(context, &mut ground, manner)?;
-    let answer = carried.conclude(context, &ground);
+    let carried = carry(context, manner)?;
+    let answer = carried.conclude(context);
     if !args.start {
         if answer == Answer::Yes && !carried.plan.is_empty() {
             context.out.line("The fleet starts at the next boot, or now with: fleet start");
