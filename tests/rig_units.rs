@@ -97,3 +97,20 @@ fn a_start_that_lacks_its_variables_or_its_program_fails_at_once_and_is_not_trie
         assert_eq!(fleet.pane("b"), before, "the neighbour is as it was");
     }
 }
+
+#[test]
+fn a_start_that_is_passed_over_leaves_a_session_that_a_person_started() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["a"], QUIET));
+        fleet.run(&["fleet", "stop", "a"]).ok();
+        fleet.run(&[&format!("{MOSAIC}/tools/fleet/start-agent-session.sh"), "a"]).ok();
+        let pane = fleet.pane("a");
+        assert!(pane.is_some(), "{suite:?}");
+        fleet.sh("systemctl --user start mosaic-agent@a.service").ok();
+        assert_eq!(fleet.unit(&unit("a"), "Result"), "exec-condition", "{suite:?}");
+        assert_eq!(fleet.pane("a"), pane, "{suite:?}");
+    }
+}
