@@ -48,6 +48,9 @@ pub struct Manner<'a> {
 
 /// Plans, and carries the plan out under the lock.
 pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
+    if manner.options.reach == Reach::Everything {
+        ground::await_manager(context);
+    }
     // A look without the lock is enough where there is nothing to do: then nothing is written.
     let (ground, plan) = look(context, manner)?;
     if plan.is_empty() && !ground.books_change(&plan) {

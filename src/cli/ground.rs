@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Context;
 use crate::error::{Error, Result};
+use crate::host::logind::{self, Logind};
 use crate::host::look::{self, Ask};
 use crate::host::runfiles;
 use crate::host::systemd::{SystemdError, UserManager};
@@ -14,7 +16,7 @@ use crate::names::AgentName;
 use crate::plan::{Options, Plan, Server, plan};
 use crate::render::{Desired, render};
 use crate::roster::Roster;
-use crate::snapshot::{FileFacts, Snapshot};
+use crate::snapshot::{Fact, FileFacts, Snapshot};
 
 /// No honest ledger is longer: ten thousand files need two of these.
 const LONGEST_LEDGER: usize = 1024 * 1024;
@@ -99,4 +101,18 @@ pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
 /// The user's manager, or why it can't be had.
 pub fn manager(context: &Context) -> Result<UserManager, SystemdError> {
     UserManager::connect_for(context.caller.uid, context.layout.home())
+}
+
+/// How long a lingering user's manager may take to come up.
+const MANAGER_COMES: Duration = Duration::from_secs(30);
+
+/// Waits for the manager of a user who lingers: soon after a boot, or after an admin has turned
+/// lingering on, it is only on its way. Where none comes, what follows says so.
+pub fn await_manager(context: &Context) {
+    let on_its_way =
+        matches!(manager(context), Err(SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. }))
+            && logind::linger(&context.caller.name) == Fact::Known(true);
+    if on_its_way && let Ok(logind) = Logind::connect() {
+        let _ = logind.wait_for_manager(context.caller.uid, MANAGER_COMES);
+    }
 }

@@ -42,6 +42,7 @@ impl<'a> Fleet<'a> {
     pub fn of(which: Which, context: &'a Context) -> Result<Self> {
         let roster = context.roster()?;
         let agents = meant(&which.agents, &roster)?;
+        ground::await_manager(context);
         let manager = ground::manager(context)?;
         let units = manager.units(&[HOLDER_UNIT, "mosaic-agent@*.service"])?;
         let named = !which.agents.is_empty();
