@@ -90,6 +90,11 @@ impl Rig {
         rig
     }
 
+    /// Other programs in the place of those under test.
+    pub fn install(&self, programs: &Path) {
+        Run::of(self.verb("install").arg(programs), b"").ok();
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
