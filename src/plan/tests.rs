@@ -1,12 +1,14 @@
 //! What each state of a machine means, one table a rule.
 
+use std::path::Path;
+
 use super::case::{agent, change, fleet, layout, ledger};
 use super::*;
 use crate::apply::fake::{BOOT, Fake};
 use crate::apply::{self, Occasion};
 use crate::ledger::{Applied, UnitRecord};
 use crate::names::{AGENT_TEMPLATE, HOLDER_UNIT};
-use crate::render::Role;
+use crate::render::{File, Role};
 use crate::snapshot::{Fact, FileFacts};
 
 /// A machine on which this fleet is installed and runs.
