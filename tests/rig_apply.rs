@@ -262,3 +262,43 @@ fn a_masked_unit_fails_alone_and_says_so() {
     assert!(run.code != 0 && run.stderr.contains("masked"), "{}", run.report());
     assert!(fleet.pane("more").is_some(), "{}", run.report());
 }
+
+#[test]
+fn a_full_disk_or_a_read_only_home_is_named_and_leaves_what_was_there() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", "")]));
+    let (pane, env) = (fleet.pane("coder"), format!("{MOSAIC}/fleet/agents/coder.env"));
+    let stands = || fleet.run(&["cat", &env]).ok();
+    let before = stands();
+    // The roster is changed first, the disk is full or read-only when it is applied.
+    write(&fleet, &roster(&[("coder", ", env: {A: b}"), ("more", "")]));
+    let agents = format!("{MOSAIC}/fleet/agents");
+    let small = format!(
+        "cp -a {agents} /tmp/agents && mount -t tmpfs -o size=12k,mode=700,uid={uid} tmpfs {agents} && \
+         cp -a /tmp/agents/. {agents}/ && dd if=/dev/zero of={agents}/filler bs=1k 2>/dev/null; true",
+        uid = fleet.uid
+    );
+    let cases: [(&str, &str, &str, &str); 2] = [
+        (&small, "the disk is full", "rm", &format!("{agents}/filler")),
+        (
+            &format!("mount --bind {agents} {agents} && mount -o remount,bind,ro {agents}"),
+            "the file system is read-only",
+            "umount",
+            &agents,
+        ),
+    ];
+    for (breaks, cure, mends, what) in cases {
+        fleet.rig.root_ok(&["sh", "-c", breaks]);
+        let refused = fleet.run(&["fleet", "apply"]).exits(4);
+        assert!(refused.stderr.contains(cure), "{}", refused.report());
+        assert!(refused.stderr.contains(&format!("{agents}/")), "{}", refused.report());
+        assert_eq!(stands(), before, "{cure}");
+        assert_eq!(fleet.pane("coder"), pane, "{cure}: nobody is restarted with half of the files");
+        fleet.rig.root_ok(&[mends, what]);
+    }
+    fleet.run(&["fleet", "apply"]).ok();
+    assert!(fleet.pane("more").is_some() && fleet.pane("coder") != pane);
+    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+}
