@@ -48,8 +48,9 @@ pub struct Look<'a> {
 /// Takes the look.
 pub fn gather(look: &Look<'_>) -> Snapshot {
     let deadline = Instant::now() + PATIENCE;
-    let (uid, depth, home) = (look.caller.uid, look.depth, look.layout.home().to_path_buf());
-    let bus = beside(move || bus::ask(uid, &home, depth));
+    let (uid, depth) = (look.caller.uid, look.depth);
+    let (home, folders) = (look.layout.home().to_path_buf(), wants::unit_folders(look.layout, uid));
+    let bus = beside(move || bus::ask(uid, &home, &folders, depth));
     let tmux = look.server.clone().map(|server| beside(move || Fact::from(server.look())));
     let wants = wants::wants(&wants::unit_folders(look.layout, uid));
     let linger = logind::linger(&look.caller.name);

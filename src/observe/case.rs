@@ -80,6 +80,8 @@ impl Case {
         self.panes().push(pane(name.as_str(), pid));
         self.seen.processes.insert(pid, process(SERVER, &unit, 500.0));
         self.seen.processes.insert(pid + 1, process(pid, &unit, 501.0));
+        let runtime = self.roster.agent(name).map_or_else(String::new, |a| a.runtime.to_string());
+        self.runs(name.as_str(), &runtime);
         self.seen.memory.insert(unit, 4096);
         self.record(name, |_| ());
         self.beat(name, &format!("pid={pid}\nboot_id={BOOT}\nboottime={}\n", NOW - 5.0));
@@ -130,6 +132,16 @@ impl Case {
         (pane.dead, pane.dead_signal) = (true, Some(9));
         let pid = pane.pid;
         self.seen.processes.retain(|p, process| *p != pid && process.parent != pid);
+    }
+
+    /// Has an agent's pane run something else.
+    pub fn runs(&mut self, agent: &str, program: &str) {
+        let pid = self.pane(agent).pid;
+        for (at, process) in &mut self.seen.processes {
+            if *at == pid || process.parent == pid {
+                (process.comm, process.argv) = (program.to_owned(), vec![program.to_owned()]);
+            }
+        }
     }
 
     /// Writes an agent's beat; `ts`, `status` and a boot and time of this look stand before `lines`.

@@ -35,6 +35,8 @@ flags!(
     NoBeat = "NO-BEAT",
     /// What stands there is no beat of this agent.
     BadBeat = "BAD-BEAT",
+    /// What the pane runs is not the roster's runtime.
+    Drift = "DRIFT",
     /// The runtime is not in its unit's cgroup.
     Outside = "OUTSIDE",
     /// Runs now, and would not come back after a boot.

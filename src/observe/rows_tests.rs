@@ -162,6 +162,21 @@ fn a_runtime_in_another_unit_is_outside() {
 }
 
 #[test]
+fn another_program_than_the_rosters_is_drift_and_only_its_name_is_told() {
+    let case = flags_b(&[Flag::Drift], |case| {
+        case.runs("b", "vim");
+        case.seen.processes.get_mut(&200).expect("it runs").argv.push("secret".into());
+    });
+    assert_eq!(reason(&case, "b", "DRIFT"), "DRIFT: runs vim, not claude");
+    // A shell that was started a moment ago has not become the runtime yet.
+    no_flags(|case| {
+        case.runs("b", "sh");
+        case.seen.processes.get_mut(&200).expect("it runs").started = NOW - 5.0;
+        case.beat(&name("b"), &ago(1.0));
+    });
+}
+
+#[test]
 fn what_runs_and_would_not_come_back_has_a_boot_enable_gap() {
     flags_b(&[Flag::BootEnable], |case| {
         case.wants().remove(&("default.target".to_owned(), name("b").unit()));

@@ -1,17 +1,30 @@
 //! What the user manager is asked: one list of units, then single properties in one round trip.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::host::systemd::{Detail, SystemdError, UserManager};
-use crate::names::HOLDER_UNIT;
+use crate::names::{AGENT_TEMPLATE, HOLDER_UNIT};
 use crate::snapshot::{Fact, Manager, UnitFacts};
 
 /// Our units.
 const PATTERNS: [&str; 2] = ["mosaic-agent@*.service", HOLDER_UNIT];
-/// What a row shows or judges of a unit that is up: two properties, since with hundreds of units
-/// each costs.
-const OF_A_ROW: &[Detail] = &[Detail::NeedsReload, Detail::Fragment];
+/// What a row shows or judges of an agent's unit that is up: with hundreds of units each costs.
+const OF_A_ROW: &[Detail] = &[Detail::Fragment];
+/// What else is judged; whether a reload is pending is asked in a cheaper way.
+const OF_ANY: &[Detail] = &[
+    Detail::MainPid,
+    Detail::Cgroup,
+    Detail::StatusText,
+    Detail::Restarts,
+    Detail::Result,
+    Detail::ExitStatus,
+    Detail::ExitCode,
+    Detail::ActiveSince,
+    Detail::Fragment,
+    Detail::DropIns,
+    Detail::FileState,
+];
 
 /// How much is asked of each unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +44,17 @@ pub struct Answer {
     pub units: Fact<BTreeMap<String, UnitFacts>>,
 }
 
-/// Asks the manager of `uid`, which reads its units below `home`.
-pub fn ask(uid: u32, home: &Path, depth: Depth) -> Answer {
+/// Asks the manager of `uid`, which reads its units below `home`, in `folders` and in places where
+/// none of ours are.
+pub fn ask(uid: u32, home: &Path, folders: &[PathBuf], depth: Depth) -> Answer {
     match UserManager::connect_for(uid, home) {
-        Ok(manager) => {
-            Answer { units: Fact::from(units(&manager, depth)), manager: Fact::from(manager.manager()) }
+        Ok(manager) => Answer {
+            units: Fact::from(units(&manager, folders, depth)),
+            manager: Fact::from(manager.manager()),
+        },
+        // Without a manager none of its units runs.
+        Err(error @ (SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })) => {
+            Answer { manager: Fact::Unknown(error.to_string()), units: Fact::Known(BTreeMap::new()) }
         }
         Err(error) => {
             let why = error.to_string();
@@ -44,16 +63,18 @@ pub fn ask(uid: u32, home: &Path, depth: Depth) -> Answer {
     }
 }
 
-fn units(manager: &UserManager, depth: Depth) -> Result<BTreeMap<String, UnitFacts>, SystemdError> {
-    if depth == Depth::Everything {
-        return manager.units_with(&PATTERNS, Detail::ALL);
-    }
+fn units(
+    manager: &UserManager,
+    folders: &[PathBuf],
+    depth: Depth,
+) -> Result<BTreeMap<String, UnitFacts>, SystemdError> {
     let mut units = manager.units(&PATTERNS)?;
-    let plain = |name: &str, unit: &UnitFacts| name != HOLDER_UNIT && unit.active == "active";
-    let (up, others): (Vec<_>, Vec<_>) =
-        units.iter().map(|(name, unit)| (name.clone(), plain(name, unit))).partition(|(_, plain)| *plain);
-    for (names, wanted) in [(up, OF_A_ROW), (others, Detail::ALL)] {
-        let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<String> = units.keys().cloned().collect();
+    let plain = |name: &&str| {
+        depth == Depth::Rows && *name != HOLDER_UNIT && units.get(*name).is_some_and(|u| u.active == "active")
+    };
+    let (plain, others): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(plain);
+    for (names, wanted) in [(plain, OF_A_ROW), (others, OF_ANY)] {
         if names.is_empty() {
             continue;
         }
@@ -63,5 +84,45 @@ fn units(manager: &UserManager, depth: Depth) -> Result<BTreeMap<String, UnitFac
             }
         }
     }
+    let own = own_files(folders);
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in manager.behind(&all, |unit| own.contains(unit))? {
+        if let Some(detail) = units.get_mut(name).and_then(|u| u.detail.as_mut()) {
+            detail.needs_reload = true;
+        }
+    }
     Ok(units)
+}
+
+/// Agents' units that have a file or drop-ins beside the template. A folder that can't be read has
+/// none: the template's answer then stands for them, too.
+fn own_files(folders: &[PathBuf]) -> BTreeSet<String> {
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let unit = |name: String| {
+        let unit = name.strip_suffix(".d").unwrap_or(&name);
+        (unit.starts_with("mosaic-agent@") && unit != AGENT_TEMPLATE).then(|| unit.to_owned())
+    };
+    names.filter_map(unit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_one_agent_are_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [
+            "mosaic-agent@.service",
+            "mosaic-agent@a.service",
+            "mosaic-agent@b.service.d",
+            "mosaic-agent@.service.d",
+            "default.target.wants",
+        ] {
+            std::fs::create_dir(folder.path().join(name)).expect("an entry");
+        }
+        let own = own_files(&[folder.path().to_owned(), "/no/such/folder".into()]);
+        assert_eq!(own.into_iter().collect::<Vec<_>>(), ["mosaic-agent@a.service", "mosaic-agent@b.service"]);
+    }
 }

@@ -7,8 +7,10 @@ use crate::observe::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle};
 use crate::runfile;
-use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Timer, Verdict};
+use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict};
 use crate::runfile::record::{End, Record, State};
+use crate::runtime::Kind;
+use crate::runtime::drift::{self, Drift};
 use crate::snapshot::{Fact, UnitFacts};
 
 /// So many starts within [`FLAPPING_WITHIN`] are flapping.
@@ -65,6 +67,7 @@ impl<'a> Judge<'a> {
         }
         self.running();
         let verdict = self.heartbeat();
+        self.drift();
         self.boot();
         self.supervisor();
         self.told(&verdict);
@@ -247,7 +250,7 @@ impl<'a> Judge<'a> {
             // A beat says its own; this one counts where there is none.
             interval: DEFAULT_INTERVAL,
             started: process.map(|p| p.started),
-            timer: if self.agent.runtime.as_str() == "codex" { Timer::SidecarWhileIdle } else { Timer::Own },
+            timer: Kind::of(&self.agent.runtime).timer(),
         };
         let verdict = heartbeat::judge(seen.beats.get(&self.agent.name), &seen.clock, &expect, in_tree);
         match verdict.health {
@@ -271,6 +274,20 @@ impl<'a> Judge<'a> {
             if !gaps.is_empty() {
                 self.flag(Flag::BootEnable, gaps.join("; "));
             }
+        }
+    }
+
+    /// Whether what runs is what the roster says.
+    fn drift(&mut self) {
+        let Some(pid) = self.found.pid else { return };
+        let expected = drift::expected(self.given.roster, self.agent);
+        let seen = self.given.seen;
+        match drift::judge(&expected, pid, &seen.processes, seen.clock.boottime) {
+            Drift::Match => {}
+            Drift::Differs { seen } => {
+                self.flag(Flag::Drift, format!("runs {seen}, not {}", self.agent.runtime));
+            }
+            Drift::Unknown { why } => self.not_known("drift", why),
         }
     }
 

@@ -24,7 +24,7 @@ pub fn checks(evidence: &Evidence<'_>, agent: &Agent) -> Vec<Check> {
     let up = active.ok && active.reason.is_none();
     checks.push(active);
     if up {
-        checks.extend([one.pane(), one.cgroup(), one.heartbeat()]);
+        checks.extend([one.pane(), one.cgroup(), one.runtime(), one.heartbeat()]);
         checks.extend(one.path());
     }
     checks
@@ -234,6 +234,20 @@ impl One<'_> {
             }
             Some(process) if process.unit == self.name.unit() => self.holds("cgroup", EXPECTED),
             _ => self.fails("cgroup", Why::Unknown, "its process could not be looked at", EXPECTED),
+        }
+    }
+
+    /// What its pane runs; where that can't be said, nothing speaks against it.
+    fn runtime(&self) -> Check {
+        let expected = format!("its pane runs {}", self.agent.runtime);
+        if self.row.flags.contains(&Flag::Drift) {
+            return self
+                .fails("runtime", Why::Drift, self.reason(Flag::Drift), &expected)
+                .cure(self.restart());
+        }
+        match self.reason_of("drift") {
+            why if why.is_empty() => self.holds("runtime", expected),
+            why => self.holds("runtime", format!("not known: {why}")),
         }
     }
 

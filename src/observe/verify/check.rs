@@ -86,6 +86,8 @@ reasons!(
     PaneDead = "pane-dead",
     /// It runs outside its unit's cgroup.
     Outside = "outside",
+    /// Its pane runs something else than the roster says.
+    Drift = "drift",
     /// Its last beat is too old.
     Stale = "stale",
     /// Only a sidecar answers.

@@ -91,7 +91,7 @@ fn a_sound_fleet_is_proven_by_checks_of_every_kind() {
             "restarts"
         ]
     );
-    assert_eq!(ids(Some("b")), ["unit-file", "active", "pane", "cgroup", "heartbeat", "path"]);
+    assert_eq!(ids(Some("b")), ["unit-file", "active", "pane", "cgroup", "runtime", "heartbeat", "path"]);
     assert!(verdict.recovery_seconds.is_empty(), "no boot was survived yet");
 }
 
@@ -248,6 +248,11 @@ fn a_pane_a_cgroup_and_a_heartbeat_are_checks_of_their_own() {
     fails_b("cgroup", Why::Outside, |p| {
         p.case.seen.processes.get_mut(&200).expect("it runs").unit = "tmux-spawn-1.scope".into();
     });
+    let check = fails_b("runtime", Why::Drift, |p| p.case.runs("b", "vim"));
+    assert_eq!(
+        (check.seen.as_str(), check.expected.as_str()),
+        ("runs vim, not claude", "its pane runs claude")
+    );
     let b = name("b");
     let beat = |age: f64, more: &str| format!("pid=200\nboot_id={BOOT}\nboottime={}\n{more}", NOW - age);
     let check = fails_b("heartbeat", Why::Stale, |p| p.case.beat(&b, &beat(60.0, "")));
