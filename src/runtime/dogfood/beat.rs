@@ -23,7 +23,8 @@ pub struct Beats {
     boot_id: String,
     last: Option<Beat>,
     due: Instant,
-    inotify: Inotify,
+    /// A user has 128 of these by default; the agent that gets none is probed at its next beat.
+    inotify: Option<Inotify>,
     watch: Option<WatchDescriptor>,
 }
 
@@ -43,7 +44,7 @@ impl Beats {
             boot_id: clock::boot_id(),
             last: None,
             due: Instant::now(),
-            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?,
+            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok(),
             watch: None,
         };
         beats.watch_probe();
@@ -55,9 +56,9 @@ impl Beats {
         self.due
     }
 
-    /// Becomes readable when somebody probes.
-    pub fn probed(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    /// Becomes readable when somebody probes; `None` where that can't be noticed.
+    pub fn probed(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
     }
 
     /// Writes one now; the next is due an interval later, whether or not it could be written.
@@ -86,8 +87,8 @@ impl Beats {
 
     /// Takes what made [`Self::probed`] readable.
     pub fn take_probe(&mut self) {
-        loop {
-            match self.inotify.read_events() {
+        while let Some(inotify) = &self.inotify {
+            match inotify.read_events() {
                 Ok(events) => {
                     // The watch is on the file, not on its folder: there every beat of every agent
                     // would wake us. So when the file is replaced, the new one has to be watched.
@@ -105,10 +106,10 @@ impl Beats {
     }
 
     fn forget_probe(&mut self) {
-        if let Some(watch) = self.watch.take() {
+        if let (Some(inotify), Some(watch)) = (&self.inotify, self.watch.take()) {
             // It may be gone already, with its file.
-            let _ = self.inotify.rm_watch(watch);
-            while self.inotify.read_events().is_ok() {}
+            let _ = inotify.rm_watch(watch);
+            while inotify.read_events().is_ok() {}
         }
     }
 
@@ -123,6 +124,6 @@ impl Beats {
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_DONT_FOLLOW;
-        self.watch = self.inotify.add_watch(&self.probe, changes).ok();
+        self.watch = self.inotify.as_ref().and_then(|i| i.add_watch(&self.probe, changes).ok());
     }
 }

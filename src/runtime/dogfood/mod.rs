@@ -169,8 +169,8 @@ impl Dogfood {
         if !self.hung_up {
             fds.push(PollFd::new(self.terminal.input(), PollFlags::POLLIN));
         }
-        if let Some(beats) = &self.beats {
-            fds.push(PollFd::new(beats.probed(), PollFlags::POLLIN));
+        if let Some(probed) = self.beats.as_ref().and_then(Beats::probed) {
+            fds.push(PollFd::new(probed, PollFlags::POLLIN));
         }
         let due = self.beats.as_ref().map(Beats::due);
         let armed = self.armed.iter().map(|(_, at)| *at);
