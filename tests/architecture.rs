@@ -162,3 +162,20 @@ fn no_source_is_longer_than_a_person_reads_at_once() {
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
+
+/// What stands behind every agent for days must stay small: it reaches no bus, no argument parser
+/// and no reader of anything but lines.
+#[test]
+fn the_supervisor_reaches_nothing_heavy() {
+    let heavy = ["zbus", "clap", "serde", "host::systemd", "host::logind", "yaml", "minijinja", "crate::cli"];
+    let mut wrong = Vec::new();
+    for (module, path, code) in modules() {
+        let by_hand = path.ends_with("found.rs");
+        if module == "session" && !by_hand {
+            wrong.extend(
+                heavy.iter().filter(|w| code.contains(**w)).map(|w| format!("{}: names {w}", path.display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -66,23 +66,30 @@ fn table(rows: &[Row]) -> Table {
             Cell::from(&row.name),
             Cell::from(&row.tenant_id),
             Cell::from(&row.host),
-            known(row.runtime.as_ref()),
-            known(row.class.as_ref()),
+            given(row.runtime.as_ref()),
+            given(row.class.as_ref()),
             systemd(row),
             pane(row),
-            known(row.pane.pid),
-            known(row.idle_seconds.map(span)),
+            seen(row.pane.pid, row),
+            seen(row.idle_seconds.map(span), row),
             heartbeat(row),
-            known(row.restarts),
-            known(row.memory_bytes.map(size)),
+            given(row.restarts),
+            seen(row.memory_bytes.map(size), row),
             flags(row),
         ]);
     }
     table
 }
 
-fn known(value: Option<impl ToString>) -> Cell {
-    value.map_or_else(Cell::default, Cell::from)
+/// What the roster or the record gives, or does not.
+fn given(value: Option<impl ToString>) -> Cell {
+    value.map_or_else(|| Cell::from("-"), Cell::from)
+}
+
+/// What was looked for: there is none of it where nothing runs; elsewhere it is not known.
+fn seen(value: Option<impl ToString>, row: &Row) -> Cell {
+    let none = if row.pane.state == PaneState::Dead { "-" } else { "?" };
+    value.map_or_else(|| Cell::from(none), Cell::from)
 }
 
 fn is_unknown(row: &Row) -> bool {

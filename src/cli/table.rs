@@ -71,8 +71,9 @@ impl Table {
     /// The table as lines. On a terminal of that width columns are dropped and the longest cells
     /// cut until a row is one line; without a width, everything.
     pub fn lines(&self, width: Option<u16>, colour: bool) -> Vec<String> {
-        let mut shown: Vec<usize> = (0..self.columns.len()).filter(|at| !self.is_empty(*at)).collect();
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         if let Some(width) = width {
+            shown.retain(|at| !self.is_empty(*at));
             while self.drawn(&shown, colour).1 > width {
                 let rank = |at: &usize| self.columns.get(*at).map_or(0, |c| c.rank);
                 match shown.iter().copied().max_by_key(rank).filter(|at| rank(at) > 0) {
@@ -148,9 +149,9 @@ mod tests {
     #[test]
     fn a_pipe_gets_everything_and_no_colour() {
         insta::assert_snapshot!(table().lines(None, false).join("\n"), @r"
-        NAME    NOTE                      STATE
-        coder0  a long remark for people  running
-        a                                 dead
+        NAME    NOTE                      NONE  STATE
+        coder0  a long remark for people        running
+        a                                       dead
         ");
     }
 

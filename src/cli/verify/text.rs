@@ -46,8 +46,12 @@ fn groups(checks: &[Check]) -> Vec<String> {
         groups.push(own.join(", "));
     }
     let mut by_ids: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
-    let mut agents: Vec<&str> = checks.iter().filter_map(|c| Some(c.agent.as_ref()?.as_str())).collect();
-    agents.dedup();
+    let mut agents: Vec<&str> = Vec::new();
+    for agent in checks.iter().filter_map(|c| c.agent.as_ref()) {
+        if !agents.contains(&agent.as_str()) {
+            agents.push(agent.as_str());
+        }
+    }
     for agent in agents {
         let of_agent =
             || checks.iter().filter(|c| c.agent.as_ref().is_some_and(|a| a.as_str() == agent) && c.ok);
@@ -107,6 +111,7 @@ mod tests {
             Check::holds("pane", Some(&a), "alive"),
             Check::holds("active", Some(&b), "active"),
             Check::fails("pane", Some(&b), Why::PaneDead, "dead", "alive").cure("fleet restart b"),
+            Check::holds("heartbeat", Some(&a), "fresh"),
         ];
         let verdict = Verdict {
             schema_version: 1,
@@ -121,7 +126,7 @@ mod tests {
         };
         insta::assert_snapshot!(lines(&verdict, false).join("\n"), @r"
         ok        linger, manager
-        ok        a: active, pane
+        ok        a: active, pane, heartbeat
         ok        b: active
         FAILED    b: pane (pane-dead): dead
                   expected: alive
