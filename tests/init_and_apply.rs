@@ -291,6 +291,17 @@ fn an_unreadable_roster_stops_before_the_first_step() {
 }
 
 #[test]
+fn a_transport_that_nothing_carries_is_refused_before_the_first_step() {
+    let home = Home::with_roster("version: 1\ntransport: none\nagents: [{name: coder}]\n");
+    let before = home.tree();
+    for verb in ["plan", "apply"] {
+        let ran = home.run(&[verb], 3);
+        assert!(ran.err.contains("transport: tmux"), "{}", ran.err);
+    }
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn no_value_of_a_variable_is_ever_shown_or_kept_anywhere_but_in_its_file() {
     const SECRET: &str = "planted-secret-4711";
     let roster = |n: u32| {

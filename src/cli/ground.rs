@@ -15,7 +15,7 @@ use crate::ledger::{Identity, Ledger};
 use crate::names::AgentName;
 use crate::plan::{Options, Plan, Server, plan};
 use crate::render::{Desired, render};
-use crate::roster::Roster;
+use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, FileFacts, Snapshot};
 
 /// No honest ledger is longer: ten thousand files need two of these.
@@ -37,6 +37,12 @@ pub struct Ground {
 impl Ground {
     /// Renders `roster` for this machine and reads the ledger. Changes nothing.
     pub fn of(context: &Context, roster: &Roster) -> Result<Self> {
+        if roster.transport == Transport::None {
+            return Err(Error::input(
+                "transport: none: the supervisor runs agents in tmux panes only, so nothing was done",
+            )
+            .hint("leave the key out, or write: transport: tmux"));
+        }
         let site = context.site()?;
         let desired = render(roster, &site)?;
         let identity = Identity {
