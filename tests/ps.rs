@@ -25,8 +25,9 @@ impl Tenant {
         let fleet = tenant.fleet();
         std::fs::create_dir_all(fleet.join("run")).expect("folders");
         let socket = &tenant.socket;
-        let roster =
-            format!("version: 1\ntenant_id: usc\ntmux: {{socket_name: {socket}}}\nagents:\n{agents}");
+        let head =
+            "version: 1\ntenant_id: usc\nruntimes: {rest: {command: sleep 600, process_names: [sleep]}}\n";
+        let roster = format!("{head}tmux: {{socket_name: {socket}}}\nagents:\n{agents}");
         std::fs::write(fleet.join("roster.yaml"), roster).expect("a roster");
         tenant
     }
@@ -101,8 +102,8 @@ impl Drop for Tenant {
     }
 }
 
-const THREE: &str = "  - {name: coder, runtime: dogfood, class: implementer, model: m}\n  \
-                     - {name: coder0, runtime: dogfood}\n  - {name: gone, runtime: dogfood}\n";
+const THREE: &str = "  - {name: coder, runtime: rest, class: implementer, model: m}\n  \
+                     - {name: coder0, runtime: rest}\n  - {name: gone, runtime: rest}\n";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

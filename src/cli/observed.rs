@@ -8,7 +8,7 @@ use crate::host::gather::{Depth, Look, gather};
 use crate::host::tmux::Server;
 use crate::layout::Layout;
 use crate::names::{AgentName, HostName};
-use crate::observe::{Given, Row, rows};
+use crate::observe::{Given, Row, rows, says_enough};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, Snapshot};
 
@@ -38,6 +38,7 @@ impl Observed {
             server: server(&roster),
             depth,
             files,
+            says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
         });
         Ok(Self { roster, layout: context.layout.clone(), host, seen })
     }

@@ -7,6 +7,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::kernel;
+
 /// Where cgroup file systems are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
 
@@ -31,7 +33,7 @@ pub fn unit_of(path: &str) -> &str {
 /// The cgroup that a process is in, below its hierarchy's root.
 pub fn of(pid: i32) -> io::Result<String> {
     let file = format!("/proc/{pid}/cgroup");
-    let text = std::fs::read_to_string(&file)?;
+    let text = kernel::text(&file)?;
     path_in(&text).map(str::to_owned).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{file} names no cgroup of systemd's"))
     })
@@ -72,10 +74,38 @@ pub fn oom_kills(path: &str) -> Option<u64> {
     oom_kills_in(&std::fs::read_to_string(file).ok()?)
 }
 
-/// Memory in use of the cgroup at `path` in bytes; `None` where the kernel does not account for it.
-pub fn memory(path: &str) -> Option<u64> {
-    let file = folders(Path::new(ROOT), path).first()?.join("memory.current");
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+/// What the kernel accounts for of many cgroups.
+#[derive(Debug)]
+pub struct Accounts {
+    root: Option<PathBuf>,
+}
+
+/// What the kernel accounts for of one cgroup; nothing where no controller does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account {
+    /// Memory in use in bytes.
+    pub memory: Option<u64>,
+    /// Processes that the OOM killer has ended.
+    pub oom_kills: Option<u64>,
+}
+
+impl Accounts {
+    /// Of this machine. Memory is accounted for in the unified hierarchy, wherever that is mounted.
+    pub fn open() -> Self {
+        let root = folders(Path::new(ROOT), "").into_iter().next();
+        Self { root: root.filter(|root| root.join("cgroup.controllers").exists()) }
+    }
+
+    /// Of the cgroup at `path`.
+    pub fn of(&self, path: &str) -> Account {
+        let Some(root) = &self.root else { return Account::default() };
+        let folder = root.join(path.trim_start_matches('/'));
+        let Ok(memory) = kernel::text(folder.join("memory.current")) else { return Account::default() };
+        Account {
+            memory: memory.trim().parse().ok(),
+            oom_kills: kernel::text(folder.join("memory.events")).ok().and_then(|text| oom_kills_in(&text)),
+        }
+    }
 }
 
 fn oom_kills_in(text: &str) -> Option<u64> {

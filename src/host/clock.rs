@@ -44,7 +44,7 @@ pub fn rfc3339(unix: f64) -> String {
 
 /// This boot's id; empty where the kernel does not say.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+    super::kernel::text("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 

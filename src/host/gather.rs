@@ -11,13 +11,14 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use super::cgroup::{Account, Accounts};
 use super::look::{LONGEST_FILE, at, parked};
 use super::process::{self, Seen};
 use super::tmux::Server;
 use super::users::Caller;
-use super::{cgroup, clock, logind, wants};
+use super::{clock, logind, wants};
 use crate::layout::Layout;
-use crate::names::AgentName;
+use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::{heartbeat, record};
 use crate::snapshot::{Fact, FileFacts, Process, Snapshot, Tmux, UnitFacts};
 
@@ -29,7 +30,6 @@ const PATIENCE: Duration = Duration::from_millis(1700);
 const LONGEST_CHAIN: usize = 64;
 
 /// What to look at.
-#[derive(Debug)]
 pub struct Look<'a> {
     /// Whose places.
     pub layout: &'a Layout,
@@ -43,6 +43,8 @@ pub struct Look<'a> {
     pub depth: Depth,
     /// Which further files and links.
     pub files: &'a [PathBuf],
+    /// Whether an agent's process says enough, so that those below it need no look.
+    pub says_enough: &'a dyn Fn(&AgentName, i32, &Process) -> bool,
 }
 
 /// Takes the look.
@@ -52,28 +54,31 @@ pub fn gather(look: &Look<'_>) -> Snapshot {
     let (home, folders) = (look.layout.home().to_path_buf(), wants::unit_folders(look.layout, uid));
     let bus = beside(move || bus::ask(uid, &home, &folders, depth));
     let tmux = look.server.clone().map(|server| beside(move || Fact::from(server.look())));
+    // While both think about it, everything that is read from files.
+    let records = each(look, |agent| Some(text(at(&look.layout.record(agent), record::LONGEST)?)));
+    let beats = each(look, |agent| at(&look.layout.heartbeat(agent), heartbeat::LONGEST));
+    let clock = clock::now();
+    let mut processes = Processes::new(look);
+    processes.recorded(&records, &clock.boot_id);
     let wants = wants::wants(&wants::unit_folders(look.layout, uid));
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
-    let parked = parked(look.layout, look.agents);
-    let records = each(look, |agent| Some(text(at(&look.layout.record(agent), record::LONGEST)?)));
-    let beats = each(look, |agent| at(&look.layout.heartbeat(agent), heartbeat::LONGEST));
-    let clock = clock::now();
+    let parked = parked(look.layout, &noted_as_parked(look));
     let tmux = match tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
         Some(tmux) => answer(&tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
     };
-    let mut seen = panes(look, &tmux, &records, &clock.boot_id);
+    processes.shown(&tmux);
+    processes.writers(&beats);
     let bus::Answer { manager, units } = answer(&bus, deadline).unwrap_or_else(|| {
         let why = late("the user manager");
         bus::Answer { manager: Fact::Unknown(why.clone()), units: Fact::Unknown(why) }
     });
-    servers(&tmux, &units, &mut seen);
-    ancestors_of_writers(&beats, &mut seen);
-    let cgroups = cgroups(look, &units, &seen);
-    let of_each = |read: fn(&str) -> Option<u64>| {
-        cgroups.iter().filter_map(|(unit, path)| Some((unit.clone(), read(path)?))).collect()
+    processes.holder(&units);
+    let accounts = processes.accounts(&units);
+    let of_each = |read: fn(&Account) -> Option<u64>| {
+        accounts.iter().filter_map(|(unit, account)| Some((unit.clone(), read(account)?))).collect()
     };
     Snapshot {
         linger,
@@ -82,12 +87,9 @@ pub fn gather(look: &Look<'_>) -> Snapshot {
         files,
         beats,
         parked,
-        memory: of_each(cgroup::memory),
-        oom_kills: of_each(cgroup::oom_kills),
-        processes: seen
-            .into_iter()
-            .map(|(pid, seen)| (pid, seen.process))
-            .collect::<BTreeMap<i32, Process>>(),
+        memory: of_each(|account| account.memory),
+        oom_kills: of_each(|account| account.oom_kills),
+        processes: processes.seen.into_iter().map(|(pid, seen)| (pid, seen.process)).collect(),
         clock,
         booted: clock::booted(),
         units,
@@ -129,70 +131,110 @@ fn text(fact: Fact<FileFacts>) -> Fact<String> {
     }
 }
 
-/// The agents' processes: what their panes run, and what their supervisors say they run, which is
-/// all there is to see where tmux says nothing.
-fn panes(
-    look: &Look<'_>,
-    tmux: &Fact<Tmux>,
-    records: &BTreeMap<AgentName, Fact<String>>,
-    boot_id: &str,
-) -> BTreeMap<i32, Seen> {
-    let panes = match tmux {
-        Fact::Known(Tmux::Running { panes, .. }) => panes.as_slice(),
-        Fact::Known(Tmux::Absent) | Fact::Unknown(_) => &[],
-    };
-    let names: BTreeSet<&str> = look.agents.iter().map(AgentName::as_str).collect();
-    let shown = panes.iter().filter(|p| !p.dead && names.contains(p.session.as_str())).map(|p| p.pid);
-    let recorded = records.values().filter_map(|r| record::Record::parse(r.known()?));
-    let recorded = recorded.filter(|r| r.boot_id == boot_id).filter_map(|r| r.runtime_pid);
-    process::trees(shown.chain(recorded).collect::<BTreeSet<i32>>())
+/// Agents of which something says that they are parked: most never are, so the folder is looked at
+/// rather than a file for each.
+fn noted_as_parked(look: &Look<'_>) -> Vec<AgentName> {
+    let Ok(entries) = std::fs::read_dir(look.layout.run()) else { return look.agents.to_vec() };
+    let names: BTreeSet<String> =
+        entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let file = |agent: &AgentName| look.layout.parked(agent).file_name()?.to_str().map(str::to_owned);
+    look.agents
+        .iter()
+        .filter(|agent| file(agent).is_some_and(|name| names.contains(&name)))
+        .cloned()
+        .collect()
 }
 
-/// The server, as it says itself and as systemd says.
-fn servers(tmux: &Fact<Tmux>, units: &Fact<BTreeMap<String, UnitFacts>>, seen: &mut BTreeMap<i32, Seen>) {
-    let itself = match tmux {
-        Fact::Known(Tmux::Running { pid, .. }) => Some(*pid),
-        Fact::Known(Tmux::Absent) | Fact::Unknown(_) => None,
-    };
-    let holder = units.known().and_then(|u| u.get(crate::names::HOLDER_UNIT)?.detail.as_ref());
-    for pid in itself.into_iter().chain(holder.map(|d| d.main_pid)).filter(|pid| *pid > 0) {
-        if let Some(server) = process::look(pid) {
-            seen.insert(pid, server);
+/// The processes concerned, each looked at once.
+struct Processes<'a> {
+    look: &'a Look<'a>,
+    seen: BTreeMap<i32, Seen>,
+}
+
+impl<'a> Processes<'a> {
+    fn new(look: &'a Look<'a>) -> Self {
+        Self { look, seen: BTreeMap::new() }
+    }
+
+    fn one(&mut self, pid: i32) {
+        if pid > 0 && !self.seen.contains_key(&pid) {
+            self.seen.extend(process::look(pid).map(|seen| (pid, seen)));
         }
     }
-}
 
-/// Who wrote the beats, with all parents up to a process that is known: it may be far below the
-/// pane's.
-fn ancestors_of_writers(beats: &BTreeMap<AgentName, Fact<FileFacts>>, seen: &mut BTreeMap<i32, Seen>) {
-    for beat in beats.values() {
-        let Some(FileFacts::File { content, .. }) = beat.known() else { continue };
-        let Ok(beat) = heartbeat::parse(content) else { continue };
-        let mut at = beat.pid;
-        for _ in 0..LONGEST_CHAIN {
-            if at <= 1 || seen.contains_key(&at) {
-                break;
+    fn agent(&mut self, agent: &AgentName, pid: i32) {
+        if self.seen.contains_key(&pid) {
+            return;
+        }
+        self.one(pid);
+        let enough = |seen: &Seen| (self.look.says_enough)(agent, pid, &seen.process);
+        if self.seen.get(&pid).is_some_and(|seen| !enough(seen)) {
+            process::look_below(pid, &mut self.seen);
+        }
+    }
+
+    /// What supervisors say they run: mostly the same as what their panes show, and all there is to
+    /// see where tmux says nothing.
+    fn recorded(&mut self, records: &BTreeMap<AgentName, Fact<String>>, boot_id: &str) {
+        for (agent, record) in records {
+            let record = record.known().and_then(|text| record::Record::parse(text));
+            if let Some(pid) = record.filter(|r| r.boot_id == boot_id).and_then(|r| r.runtime_pid) {
+                self.agent(agent, pid);
             }
-            let Some(writer) = process::look(at) else { break };
-            let parent = writer.process.parent;
-            seen.insert(at, writer);
-            at = parent;
         }
     }
-}
 
-/// Where each agent's unit has its cgroup: as systemd says, else where a process of it is.
-fn cgroups(
-    look: &Look<'_>,
-    units: &Fact<BTreeMap<String, UnitFacts>>,
-    seen: &BTreeMap<i32, Seen>,
-) -> BTreeMap<String, String> {
-    let of_processes: BTreeMap<&str, &str> =
-        seen.values().map(|s| (s.process.unit.as_str(), s.cgroup.as_str())).collect();
-    let place = |unit: &String| {
-        let told = units.known().and_then(|u| u.get(unit)?.detail.as_ref()).map(|d| d.cgroup.as_str());
-        told.filter(|path| !path.is_empty()).or_else(|| of_processes.get(unit.as_str()).copied())
-    };
-    let units = look.agents.iter().map(AgentName::unit);
-    units.filter_map(|unit| place(&unit).map(str::to_owned).map(|path| (unit, path))).collect()
+    /// What panes show, and the server itself.
+    fn shown(&mut self, tmux: &Fact<Tmux>) {
+        let Fact::Known(Tmux::Running { pid, panes, .. }) = tmux else { return };
+        self.one(*pid);
+        let agents: BTreeMap<&str, &AgentName> = self.look.agents.iter().map(|a| (a.as_str(), a)).collect();
+        for pane in panes.iter().filter(|p| !p.dead) {
+            if let Some(agent) = agents.get(pane.session.as_str()) {
+                self.agent(agent, pane.pid);
+            }
+        }
+    }
+
+    /// Who wrote the beats, with all parents up to a process that is known: it may be far below the
+    /// pane's.
+    fn writers(&mut self, beats: &BTreeMap<AgentName, Fact<FileFacts>>) {
+        for beat in beats.values() {
+            let Some(FileFacts::File { content, .. }) = beat.known() else { continue };
+            let Ok(beat) = heartbeat::parse(content) else { continue };
+            let mut at = beat.pid;
+            for _ in 0..LONGEST_CHAIN {
+                if at <= 1 || self.seen.contains_key(&at) {
+                    break;
+                }
+                let Some(writer) = process::look(at) else { break };
+                let parent = writer.process.parent;
+                self.seen.insert(at, writer);
+                at = parent;
+            }
+        }
+    }
+
+    /// The holder's main process, as systemd has it.
+    fn holder(&mut self, units: &Fact<BTreeMap<String, UnitFacts>>) {
+        let holder = units.known().and_then(|u| u.get(HOLDER_UNIT)?.detail.as_ref());
+        if let Some(pid) = holder.map(|d| d.main_pid) {
+            self.one(pid);
+        }
+    }
+
+    /// What the kernel accounts for of each agent's unit: where systemd has its cgroup, else where a
+    /// process of it is.
+    fn accounts(&self, units: &Fact<BTreeMap<String, UnitFacts>>) -> BTreeMap<String, Account> {
+        let of_processes: BTreeMap<&str, &str> =
+            self.seen.values().map(|s| (s.process.unit.as_str(), s.cgroup.as_str())).collect();
+        let accounts = Accounts::open();
+        let account = |unit: &String| {
+            let told = units.known().and_then(|u| u.get(unit)?.detail.as_ref()).map(|d| d.cgroup.as_str());
+            let path = told.filter(|p| !p.is_empty()).or_else(|| of_processes.get(unit.as_str()).copied())?;
+            Some(accounts.of(path))
+        };
+        let names = self.look.agents.iter().map(AgentName::unit);
+        names.filter_map(|unit| Some((unit.clone(), account(&unit)?))).collect()
+    }
 }

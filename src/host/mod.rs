@@ -11,6 +11,7 @@ pub mod files;
 pub mod gather;
 pub mod input;
 pub mod journal;
+pub mod kernel;
 pub mod lock;
 pub mod logind;
 pub mod look;

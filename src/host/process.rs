@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::cgroup;
+use super::{cgroup, kernel};
 use crate::snapshot::Process;
 
 /// The unit of times in `/proc/PID/stat`: USER_HZ, which is 100 on every machine systemd runs on.
@@ -22,31 +22,22 @@ pub struct Seen {
 
 /// One process; `None` once it is gone, or has ended and only waits for its parent to notice.
 pub fn look(pid: i32) -> Option<Seen> {
-    let process = process_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    let argv = argv_in(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    let process = process_in(&kernel::text(format!("/proc/{pid}/stat")).ok()?)?;
+    let argv = argv_in(&kernel::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
     let cgroup = cgroup::of(pid).unwrap_or_default();
     let unit = cgroup::unit_of(&cgroup).to_owned();
     Some(Seen { process: Process { argv, unit, ..process }, cgroup })
 }
 
-/// Each of `roots` with its descendants.
-pub fn trees(roots: impl IntoIterator<Item = i32>) -> BTreeMap<i32, Seen> {
-    let mut found = BTreeMap::new();
-    for root in roots {
-        let Some(seen) = look(root) else { continue };
-        found.insert(root, seen);
-        for pid in descendants(root).into_iter().take(MOST_DESCENDANTS) {
-            if let Some(seen) = look(pid) {
-                found.insert(pid, seen);
-            }
-        }
-    }
-    found
+/// Adds all processes below `root`, so far as there are not too many of them.
+pub fn look_below(root: i32, into: &mut BTreeMap<i32, Seen>) {
+    let below = descendants(root).into_iter().take(MOST_DESCENDANTS);
+    into.extend(below.filter_map(|pid| Some((pid, look(pid)?))));
 }
 
 /// The value of a variable in the environment that a process was executed with.
 pub fn variable(pid: i32, name: &str) -> std::io::Result<Option<String>> {
-    Ok(variable_in(&fs::read(format!("/proc/{pid}/environ"))?, name))
+    Ok(variable_in(&kernel::read(format!("/proc/{pid}/environ"))?, name))
 }
 
 fn variable_in(environ: &[u8], name: &str) -> Option<String> {
@@ -88,7 +79,7 @@ pub struct Usage {
 
 /// What a process has computed so far; `None` once it is gone.
 pub fn usage(pid: i32) -> Option<Usage> {
-    usage_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    usage_in(&kernel::text(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Reads `/proc/PID/stat` (proc(5)); the name in parentheses may hold anything.
@@ -153,11 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_holds_a_process_with_its_child_when_it_started_and_what_it_runs() {
+    fn below_a_process_is_its_child_with_when_it_started_and_what_it_runs() {
         let mut child = std::process::Command::new("sleep").arg("61").spawn().expect("sleep runs");
         let own = i32::try_from(std::process::id()).expect("a pid");
         let pid = i32::try_from(child.id()).expect("a pid");
-        let running = || trees([own]).remove(&pid).filter(|s| s.process.comm == "sleep");
+        let running = || {
+            let mut below = BTreeMap::new();
+            look_below(own, &mut below);
+            below.remove(&pid).filter(|s| s.process.comm == "sleep")
+        };
         let seen = std::iter::repeat_with(running).take(10_000).flatten().next().expect("the child");
         assert_eq!((seen.process.parent, &*seen.process.argv), (own, &["sleep".into(), "61".into()][..]));
         let age = super::super::clock::boottime() - seen.process.started;

@@ -43,7 +43,9 @@ pub fn read(path: &Path, longest: usize) -> io::Result<Option<FileFacts>> {
     if !facts.is_file() {
         return Ok(Some(FileFacts::Other(kind(facts.file_type()).to_owned())));
     }
-    let mut content = Vec::new();
+    // As much as it has and a byte more, so that one read takes it and the next finds the end.
+    let length = usize::try_from(facts.len()).unwrap_or(longest).min(longest);
+    let mut content = Vec::with_capacity(length + 1);
     file.take(longest as u64 + 1).read_to_end(&mut content)?;
     Ok(Some(FileFacts::File { content, mode: facts.permissions().mode() & 0o7777 }))
 }

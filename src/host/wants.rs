@@ -59,9 +59,8 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
             continue;
         }
         let below = folder.join(&wants);
-        for name in names(&below)? {
-            let link = below.join(&name);
-            let leads = link.is_symlink() && link.is_file();
+        for (name, is_link) in listed(&below)? {
+            let leads = is_link && below.join(&name).is_file();
             found.push(Entry { folder: wants.clone(), name, leads });
         }
     }
@@ -70,6 +69,11 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
 
 /// The names in a folder; none where there is no such folder.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
+    Ok(listed(folder)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The names in a folder, each with whether it is a link; none where there is no such folder.
+fn listed(folder: &Path) -> io::Result<Vec<(String, bool)>> {
     let shown = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
     let list = match std::fs::read_dir(folder) {
         Ok(list) => list,
@@ -78,10 +82,15 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
         }
         Err(error) => return Err(shown(error)),
     };
-    // No unit has a name that is not text.
-    list.filter_map(|entry| entry.map(|e| e.file_name().into_string().ok()).transpose())
-        .collect::<io::Result<_>>()
-        .map_err(shown)
+    let mut found = Vec::new();
+    for entry in list {
+        let entry = entry.map_err(shown)?;
+        // No unit has a name that is not text.
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.file_type().map_err(shown)?.is_symlink()));
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

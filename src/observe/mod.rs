@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 
 pub use flag::Flag;
 pub use row::{PaneState, Row};
-pub use rows::rows;
+pub use rows::{rows, says_enough};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

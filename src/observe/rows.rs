@@ -4,11 +4,25 @@ mod agent;
 mod pane;
 mod unit;
 
+use std::collections::BTreeMap;
+
 use super::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use super::{Flag, Given};
 use crate::names::AgentName;
+use crate::roster::Roster;
 use crate::runfile::heartbeat::Health;
-use crate::snapshot::{self, Fact, Tmux};
+use crate::runtime::drift;
+use crate::snapshot::{self, Fact, Process, Tmux};
+
+/// Whether a pane's process alone tells that it is the roster's runtime. Where it does not, that may
+/// be one of the processes below it.
+pub fn says_enough(roster: &Roster, agent: &AgentName, pid: i32, process: &Process) -> bool {
+    let Some(agent) = roster.agent(agent) else { return true };
+    let expected = drift::expected(roster, agent);
+    let alone = BTreeMap::from([(pid, process.clone())]);
+    expected.process_names.is_empty()
+        || drift::judge(&expected, pid, &alone, process.started) == drift::Drift::Match
+}
 
 /// The rows, agents first in the roster's order.
 pub fn rows(given: &Given<'_>) -> Vec<Row> {

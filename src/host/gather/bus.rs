@@ -9,7 +9,7 @@ use crate::snapshot::{Fact, Manager, UnitFacts};
 
 /// Our units.
 const PATTERNS: [&str; 2] = ["mosaic-agent@*.service", HOLDER_UNIT];
-/// What a row shows or judges of an agent's unit that is up: with hundreds of units each costs.
+/// What a row judges of an agent's unit that is up: with hundreds of units each question costs.
 const OF_A_ROW: &[Detail] = &[Detail::Fragment];
 /// What else is judged; whether a reload is pending is asked in a cheaper way.
 const OF_ANY: &[Detail] = &[
@@ -74,7 +74,12 @@ fn units(
         depth == Depth::Rows && *name != HOLDER_UNIT && units.get(*name).is_some_and(|u| u.active == "active")
     };
     let (plain, others): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(plain);
-    for (names, wanted) in [(plain, OF_A_ROW), (others, OF_ANY)] {
+    let own = own_files(folders);
+    // Instances without files of their own are all read from the one template: the first answers
+    // for all.
+    let (own_file, shared): (Vec<&str>, Vec<&str>) = plain.iter().partition(|name| own.contains(**name));
+    let asked: Vec<&str> = own_file.into_iter().chain(shared.first().copied()).collect();
+    for (names, wanted) in [(asked, OF_A_ROW), (others, OF_ANY)] {
         if names.is_empty() {
             continue;
         }
@@ -84,7 +89,12 @@ fn units(
             }
         }
     }
-    let own = own_files(folders);
+    let of_all = shared.first().and_then(|first| units.get(*first)?.detail.clone());
+    for name in shared.iter().skip(1) {
+        if let Some(unit) = units.get_mut(*name) {
+            unit.detail.clone_from(&of_all);
+        }
+    }
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     for name in manager.behind(&all, |unit| own.contains(unit))? {
         if let Some(detail) = units.get_mut(name).and_then(|u| u.detail.as_mut()) {
