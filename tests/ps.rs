@@ -45,6 +45,13 @@ impl Tenant {
     fn session(&self, name: &str, command: &str) {
         let made = self.tmux(&["new-session", "-d", "-s", name, command]);
         assert!(made.status.success(), "{made:?}");
+        // Between fork and exec a pane is neither the shell nor what it becomes.
+        let comm = format!("/proc/{}/comm", self.pid_of(name));
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::fs::read_to_string(&comm).is_ok_and(|now| now.trim() != "sleep") {
+            assert!(Instant::now() < until, "session {name} does not sleep");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn pid_of(&self, session: &str) -> i32 {
@@ -134,7 +141,7 @@ fn a_row_says_what_tmux_processes_and_files_say_and_what_is_not_known_is_null() 
     assert_eq!(coder["systemd"]["active"], Value::Null);
     let reasons = coder["reasons"].as_array().expect("reasons");
     assert!(reasons.iter().any(|r| r.as_str().is_some_and(|r| r.starts_with("systemd: "))), "{coder:#}");
-    assert_eq!(rows["coder0"]["flags"], Value::Array(Vec::new()));
+    assert_eq!(rows["coder0"]["flags"], Value::Array(Vec::new()), "{:#}", rows["coder0"]);
     assert_eq!(rows["codex"]["flags"], serde_json::json!(["UNKNOWN"]));
     assert_eq!(rows["gone"]["flags"], serde_json::json!(["DEAD"]));
     assert!(tenant.tree() == before, "a look writes nothing");
