@@ -213,3 +213,33 @@ fn the_runtime_sees_hostile_values_exactly_as_the_roster_says() {
         }
     }
 }
+
+#[test]
+fn root_never_works_on_what_a_tenant_controls() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n");
+    let home = format!("MOSAIC_HOME={MOSAIC}");
+    let roster = format!("{MOSAIC}/fleet/roster.yaml");
+    let before = fleet.rig.root_ok(&["find", "/home/demo", "/root", "-printf", "%p %u %T@ %s\n"]);
+    for argv in [
+        &["env", &home, "fleet", "apply"][..],
+        &["fleet", "--mosaic-home", MOSAIC, "ps"],
+        &["fleet", "--roster", &roster, "apply"],
+        &["env", "HOME=/home/demo", "fleet", "start"],
+        &["fleet", "render", "--profile", "dogfood", "--out", "/home/demo/tree"],
+        &["env", &home, "fleet", "session", "start", "coder"],
+    ] {
+        let run = fleet.rig.root(argv);
+        assert!(run.code != 0, "{}", run.report());
+        assert!(run.stderr.contains("under the control of demo"), "{}", run.report());
+    }
+    let wrong_owner = fleet.rig.root_ok(&["find", "/home/demo", "-user", "root"]);
+    assert_eq!(wrong_owner, "");
+    let changed = |text: &str| {
+        text.lines().filter(|l| !l.contains("/fleet/run")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let after = fleet.rig.root_ok(&["find", "/home/demo", "/root", "-printf", "%p %u %T@ %s\n"]);
+    assert_eq!(changed(&after), changed(&before));
+}

@@ -29,25 +29,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// Finds out who calls and refuses to work on another user's home through sudo.
+    /// Finds out who calls, and refuses to work as root on what another user controls, as `sudo`
+    /// without `-H` or with somebody's MOSAIC_HOME would.
     pub fn new(globals: &Globals, out: &Output) -> Result<Self> {
         let caller = users::caller()?;
-        if let Some(owner) = users::foreign_home(&caller) {
-            return Err(Error::new(
-                Kind::Machine,
-                format!(
-                    "running as {} with the home of {owner}: files would end up with the wrong owner",
-                    caller.name
-                ),
-            )
-            .hint(format!("run it as that user: sudo -u {owner} -H fleet …")));
-        }
         let mosaic = match &globals.mosaic_home {
             Some(dir) => Some(std::path::absolute(dir)?),
             None => None,
         };
+        let layout = Layout::new(&caller.home, mosaic);
+        for path in [layout.home(), layout.mosaic()].into_iter().chain(globals.roster.as_deref()) {
+            own_path(&caller, path)?;
+        }
         Ok(Self {
-            layout: Layout::new(&caller.home, mosaic),
+            layout,
             caller,
             out: out.clone(),
             roster_file: globals.roster.clone(),
@@ -111,6 +106,18 @@ impl Context {
 
     fn declared(&self) -> Option<PathBuf> {
         TenantId::parse(&self.caller.name).ok().map(|t| Layout::declared(&t).join("roster.yaml"))
+    }
+}
+
+/// Refuses a path that root would follow into a tenant's hands.
+pub fn own_path(caller: &Caller, path: &Path) -> Result<()> {
+    match users::foreign_path(caller, &std::path::absolute(path)?) {
+        None => Ok(()),
+        Some(owner) => Err(Error::new(
+            Kind::Machine,
+            format!("running as {}, and {} is under the control of {owner}", caller.name, path.display()),
+        )
+        .hint(format!("run it as that user: sudo -u {owner} -H fleet …"))),
     }
 }
 

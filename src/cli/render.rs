@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::context::own_path;
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::{site, tree};
@@ -38,6 +39,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let mut desired = render(&roster, &site)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     desired.files.push(File::new(site.layout.roster(), text, Role::Roster));
+    own_path(&context.caller, &args.out)?;
     tree::write(&args.out, site.layout.home(), &desired.files, &desired.links)?;
     context.out.note(format_args!(
         "{} files and {} links of tenant {} for {} are below {}",

@@ -1,7 +1,7 @@
 //! Who calls, by the password database; the environment is only trusted for HOME.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use users::os::unix::UserExt;
 
@@ -33,13 +33,19 @@ pub fn caller() -> Result<Caller> {
     Ok(Caller { uid, name, home })
 }
 
-/// Root with another user's HOME, as `sudo` without `-H` leaves it: the owner of that home.
-pub fn foreign_home(caller: &Caller) -> Option<String> {
+/// For root: whose path this is, where a user other than root controls any part of it. Root never
+/// follows such a path, since a link or a file there would be carried out with root's rights.
+pub fn foreign_path(caller: &Caller, path: &Path) -> Option<String> {
     if caller.uid != 0 {
         return None;
     }
-    let owner = std::fs::metadata(&caller.home).ok()?.uid();
-    (owner != 0).then(|| name_of(owner))
+    let owners = path.ancestors().filter_map(|part| {
+        let link = std::fs::symlink_metadata(part).ok()?.uid();
+        let behind = std::fs::metadata(part).map_or(link, |facts| facts.uid());
+        Some(if link == 0 { behind } else { link })
+    });
+    // The one nearest to the root decides the others.
+    owners.collect::<Vec<_>>().into_iter().rev().find(|owner| *owner != 0).map(name_of)
 }
 
 /// The user's name in the password database, or the uid where it has none.
@@ -66,4 +72,30 @@ pub fn host_name() -> Option<String> {
 /// The folder of the user's runtime files, by uid: the environment of cron and `sudo -u` lacks it.
 pub fn runtime_dir(uid: u32) -> PathBuf {
     PathBuf::from(format!("/run/user/{uid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_warned_of_a_path_that_another_user_controls_and_of_a_link_to_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let theirs = dir.path().join("theirs");
+        std::fs::create_dir(&theirs).expect("made");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&theirs, &link).expect("linked");
+        let caller = |uid| Caller { uid, name: uid.to_string(), home: dir.path().to_path_buf() };
+        let own = users::get_effective_uid();
+        if own == 0 {
+            std::os::unix::fs::chown(&theirs, Some(12_345), None).expect("root may");
+            for path in [theirs.join("below/it"), link.join("x")] {
+                assert_eq!(foreign_path(&caller(0), &path).as_deref(), Some("12345"), "{}", path.display());
+            }
+            assert_eq!(foreign_path(&caller(0), &dir.path().join("own")), None);
+        } else {
+            assert!(foreign_path(&caller(0), &theirs).is_some(), "it is not root's");
+        }
+        assert_eq!(foreign_path(&caller(own.max(1)), &theirs), None, "only root is in danger");
+    }
 }

@@ -126,6 +126,8 @@ impl Journal {
     /// A stop was asked for and carried out.
     pub fn stopped(&mut self) -> Ending {
         self.record.quick_ends = 0;
+        // What somebody asked for is no flapping.
+        self.record.start_times.clear();
         self.write(State::Ended, "stopped");
         Ending::Stopped
     }

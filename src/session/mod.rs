@@ -155,9 +155,15 @@ fn around_the_holder(socket: &str, run: impl FnOnce(SocketName) -> Result<(), St
 }
 
 fn layout() -> Result<Layout, String> {
-    let home = users::caller().map_err(|e| e.to_string())?.home;
+    let caller = users::caller().map_err(|e| e.to_string())?;
     let mosaic = std::env::var_os("MOSAIC_HOME").filter(|m| !m.is_empty()).map(PathBuf::from);
-    Ok(Layout::new(home, mosaic))
+    let layout = Layout::new(&caller.home, mosaic);
+    match users::foreign_path(&caller, layout.mosaic()) {
+        Some(owner) => {
+            Err(format!("{} is under the control of {owner}: run it as {owner}", layout.mosaic().display()))
+        }
+        None => Ok(layout),
+    }
 }
 
 /// The fleet's server. Its calls get more time than a look has: at a boot everything is slow, and a

@@ -43,7 +43,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         for line in text::lines(&verdict, context.out.colour()) {
             context.out.line(line);
         }
-        if before.survived(&verdict.boot_id) {
+        if verdict.ok && before.survived(&verdict.boot_id) {
             context.out.line(text::survived(&observed.seen.clock, observed.seen.booted));
         }
     }

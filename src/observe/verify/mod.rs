@@ -91,7 +91,12 @@ pub fn verify(evidence: &Evidence<'_>, time: String) -> Verdict {
     for agent in &given.roster.agents {
         checks.extend(agent::checks(evidence, agent));
     }
-    let recovery = if evidence.survived_boot { recovery::of(given) } else { Vec::new() };
+    let mut recovery = if evidence.survived_boot { recovery::of(given) } else { Vec::new() };
+    // Who answered once and is down again has not recovered.
+    let down = |agent: &AgentName| {
+        checks.iter().any(|c| !c.ok && c.agent.as_ref() == Some(agent) && ["active", "pane"].contains(&c.id))
+    };
+    recovery.retain(|r| !down(&r.agent));
     Verdict {
         schema_version: SCHEMA_VERSION,
         tenant_id: given.roster.tenant.clone(),

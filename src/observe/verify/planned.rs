@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Check, Why};
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::plan::{Action, ConflictKind, Plan};
+use crate::plan::{Action, ConflictKind, Plan, Reason};
 
 /// Files, links, reload and restarts; one that holds for each kind that has nothing to do.
 pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
@@ -37,6 +37,8 @@ pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
                 let unit = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 failing.push(unwanted_link(&unit, folder(path)));
             }
+            // A reload that the plan's own changes ask for is their consequence, not another fault.
+            Action::Reload if step.reason == Reason::UnitFilesChange => {}
             Action::Reload => {
                 let check = Check::fails("reload", None, Why::ReloadPending, why, "no reload pending");
                 failing.push(check.cure("fleet apply"));
@@ -58,7 +60,8 @@ pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
             _ => Why::Edited,
         };
         let seen = format!("{}: {}", conflict.path.display(), conflict.kind);
-        failing.push(Check::fails("files", None, reason, seen, expected).cure("fleet plan"));
+        let cure = if reason == Why::Edited { "fleet apply --force" } else { "fleet apply" };
+        failing.push(Check::fails("files", None, reason, seen, expected).cure(cure));
     }
     failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string())));
     let holding = [

@@ -30,7 +30,8 @@ pub fn of(given: &Given<'_>) -> Vec<Recovery> {
         Some(Recovery {
             agent: agent.clone(),
             since_boot: rounded(first - seen.booted),
-            since_manager: started.map(|s| rounded(first - s)),
+            // A manager that was started again since says nothing of this boot.
+            since_manager: started.map(|s| rounded(first - s)).filter(|s| *s >= 0.0),
         })
     };
     given.roster.agents.iter().filter_map(|a| answered(&a.name)).collect()

@@ -345,6 +345,31 @@ fn after_a_boot_each_agents_recovery_is_told() {
 }
 
 #[test]
+fn a_manager_that_was_started_again_since_says_nothing_of_the_boot() {
+    let mut proof = Proof::of(&["a"]);
+    proof.survived_boot = true;
+    if let Fact::Known(manager) = &mut proof.case.seen.manager {
+        manager.started = 500.0;
+    }
+    assert_eq!(proof.verdict().recovery[0].since_manager, None);
+}
+
+#[test]
+fn who_is_down_again_has_not_recovered() {
+    let mut proof = Proof::of(&["a", "b"]);
+    proof.survived_boot = true;
+    proof.case.unit("a").active = "failed".to_owned();
+    proof.case.kill("a");
+    let verdict = proof.verdict();
+    assert_eq!(verdict.recovery.iter().map(|r| r.agent.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn a_reload_that_other_changes_bring_is_no_fault_of_its_own() {
+    fails(&[], |p| p.plan.steps.push(step(Action::Reload, Reason::UnitFilesChange)));
+}
+
+#[test]
 fn every_reason_has_a_word_of_its_own() {
     let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|w| w.word()).collect();
     assert_eq!(words.len(), Why::ALL.len());
