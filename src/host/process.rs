@@ -22,11 +22,22 @@ pub struct Seen {
 
 /// One process; `None` once it is gone, or has ended and only waits for its parent to notice.
 pub fn look(pid: i32) -> Option<Seen> {
+    let mut seen = glance(pid)?;
+    seen.process.argv = argv(pid);
+    Some(seen)
+}
+
+/// The same without its arguments.
+pub fn glance(pid: i32) -> Option<Seen> {
     let process = process_in(&kernel::text(format!("/proc/{pid}/stat")).ok()?)?;
-    let argv = argv_in(&kernel::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
     let cgroup = cgroup::of(pid).unwrap_or_default();
     let unit = cgroup::unit_of(&cgroup).to_owned();
-    Some(Seen { process: Process { argv, unit, ..process }, cgroup })
+    Some(Seen { process: Process { unit, ..process }, cgroup })
+}
+
+/// The arguments of a process.
+pub fn argv(pid: i32) -> Vec<String> {
+    argv_in(&kernel::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
 }
 
 /// Adds all processes below `root`, so far as there are not too many of them.

@@ -1,5 +1,7 @@
 //! One agent's row: everything that is known of it, and each disagreement with its condition.
 
+use std::borrow::Cow;
+
 use super::pane::{Found, find};
 use super::rounded;
 use super::unit::{self, Wanted, wanted};
@@ -36,7 +38,7 @@ struct Judge<'a> {
     given: &'a Given<'a>,
     agent: &'a Agent,
     wanted: Wanted,
-    unit: Result<UnitFacts, String>,
+    unit: Result<Cow<'a, UnitFacts>, &'a str>,
     /// What its supervisor recorded in this boot.
     record: Option<Record>,
     found: Found<'a>,
@@ -134,7 +136,7 @@ impl<'a> Judge<'a> {
         let unit = unit.ok();
         Systemd {
             active: unit.as_ref().map(|u| u.active.clone()),
-            sub: unit.map(|u| u.sub),
+            sub: unit.map(|u| u.sub.clone()),
             enabled: enabled.ok(),
         }
     }

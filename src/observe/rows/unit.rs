@@ -1,5 +1,7 @@
 //! An agent's unit: what is wanted of it, what systemd says, whether it would come back.
 
+use std::borrow::Cow;
+
 use crate::layout::Layout;
 use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle, State};
@@ -37,23 +39,23 @@ pub fn wanted(given: &Given<'_>, agent: &Agent) -> Wanted {
 }
 
 /// What systemd says of a unit that is not loaded.
-fn not_loaded() -> UnitFacts {
-    UnitFacts { active: "inactive".to_owned(), sub: "dead".to_owned(), ..UnitFacts::default() }
+fn not_loaded<'a>() -> Cow<'a, UnitFacts> {
+    Cow::Owned(UnitFacts { active: "inactive".to_owned(), sub: "dead".to_owned(), ..UnitFacts::default() })
 }
 
 /// The unit's facts; one that is not loaded is inactive.
-pub fn facts(given: &Given<'_>, unit: &str) -> Result<UnitFacts, String> {
+pub fn facts<'a>(given: &Given<'a>, unit: &str) -> Result<Cow<'a, UnitFacts>, &'a str> {
     match &given.seen.units {
-        Fact::Known(units) => Ok(units.get(unit).cloned().unwrap_or_else(not_loaded)),
-        Fact::Unknown(why) => Err(why.clone()),
+        Fact::Known(units) => Ok(units.get(unit).map_or_else(not_loaded, Cow::Borrowed)),
+        Fact::Unknown(why) => Err(why),
     }
 }
 
 /// Whether it is pulled in at boot.
-pub fn enabled(given: &Given<'_>, unit: &str) -> Result<bool, String> {
+pub fn enabled<'a>(given: &Given<'a>, unit: &str) -> Result<bool, &'a str> {
     match &given.seen.wants {
         Fact::Known(wants) => Ok(wants.contains(&(BOOT.to_owned(), unit.to_owned()))),
-        Fact::Unknown(why) => Err(why.clone()),
+        Fact::Unknown(why) => Err(why),
     }
 }
 

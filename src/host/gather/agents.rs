@@ -1,0 +1,214 @@
+//! What is read of each agent: its record, its beat, its processes. Many agents are read by several
+//! threads, since each costs some hundred microseconds of the kernel's time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ByAgent, Look};
+use crate::host::cgroup::{Account, Accounts};
+use crate::host::look::at;
+use crate::host::process::{self, Seen};
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::runfile::{self, heartbeat, record};
+use crate::snapshot::{Fact, FileFacts, Tmux, UnitFacts};
+
+/// So many agents are worth a thread of their own.
+const WORTH_A_THREAD: usize = 24;
+/// The longest chain of parents that is followed.
+const LONGEST_CHAIN: usize = 64;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Agents {
+    /// Each supervisor's record.
+    pub records: ByAgent<String>,
+    /// What stands at each heartbeat.
+    pub beats: ByAgent<FileFacts>,
+    /// The processes concerned, each looked at once.
+    pub seen: BTreeMap<i32, Seen>,
+    /// Those of them that panes run.
+    run: BTreeSet<i32>,
+}
+
+/// Reads everything that files tell of the agents.
+pub fn look_at(look: &Look<'_>, boot_id: &str) -> Agents {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = look.agents.len().div_ceil(WORTH_A_THREAD).clamp(1, cores);
+    let mut parts = look.agents.chunks(look.agents.len().div_ceil(threads).max(1));
+    let first = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(|| Agents::of(look, part, boot_id))).collect();
+        let mut all = Agents::of(look, first, boot_id);
+        for other in others {
+            all.merge(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    })
+}
+
+impl Agents {
+    fn of(look: &Look<'_>, agents: &[AgentName], boot_id: &str) -> Self {
+        let mut part = Self::default();
+        for agent in agents {
+            let record = at(&look.layout.record(agent), record::LONGEST).map(text);
+            let beat = at(&look.layout.heartbeat(agent), heartbeat::LONGEST);
+            // What its supervisor says that runs: mostly the same as what its pane shows, and all
+            // there is to see where tmux says nothing.
+            if let Some(pid) = record.as_ref().and_then(Fact::known).and_then(|r| recorded_pid(r, boot_id)) {
+                part.runs(look, agent, pid);
+            }
+            if let Some(pid) = beat.as_ref().and_then(Fact::known).and_then(writer) {
+                part.wrote(pid);
+            }
+            part.records.extend(record.map(|record| (agent.clone(), record)));
+            part.beats.extend(beat.map(|beat| (agent.clone(), beat)));
+        }
+        part
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.beats.extend(other.beats);
+        self.seen.extend(other.seen);
+        self.run.extend(other.run);
+    }
+
+    fn one(&mut self, pid: i32) {
+        if pid > 0 && !self.seen.contains_key(&pid) {
+            self.seen.extend(process::look(pid).map(|seen| (pid, seen)));
+        }
+    }
+
+    /// A process that an agent's pane runs: as much of it as tells what it is.
+    fn runs(&mut self, look: &Look<'_>, agent: &AgentName, pid: i32) {
+        if !self.run.insert(pid) {
+            return;
+        }
+        let Some(mut seen) = self.seen.remove(&pid).or_else(|| process::glance(pid)) else { return };
+        let enough = |seen: &Seen| (look.says_enough)(agent, pid, &seen.process);
+        let mut told = enough(&seen);
+        if !told && seen.process.argv.is_empty() {
+            seen.process.argv = process::argv(pid);
+            told = enough(&seen);
+        }
+        self.seen.insert(pid, seen);
+        if !told {
+            process::look_below(pid, &mut self.seen);
+        }
+    }
+
+    /// The writer of a beat, with all parents up to a process that is known: it may be far below the
+    /// pane's.
+    fn wrote(&mut self, pid: i32) {
+        let mut at = pid;
+        for _ in 0..LONGEST_CHAIN {
+            if at <= 1 || self.seen.contains_key(&at) {
+                return;
+            }
+            let Some(writer) = process::look(at) else { return };
+            let parent = writer.process.parent;
+            self.seen.insert(at, writer);
+            at = parent;
+        }
+    }
+
+    /// What panes show, and the server itself.
+    pub fn shown(&mut self, look: &Look<'_>, tmux: &Fact<Tmux>) {
+        let Fact::Known(Tmux::Running { pid, panes, .. }) = tmux else { return };
+        self.one(*pid);
+        let agents: BTreeMap<&str, &AgentName> = look.agents.iter().map(|a| (a.as_str(), a)).collect();
+        for pane in panes.iter().filter(|p| !p.dead) {
+            if let Some(agent) = agents.get(pane.session.as_str()) {
+                self.runs(look, agent, pane.pid);
+            }
+        }
+    }
+
+    /// The holder's main process, as systemd has it.
+    pub fn holder(&mut self, units: &Fact<BTreeMap<String, UnitFacts>>) {
+        let holder = units.known().and_then(|u| u.get(HOLDER_UNIT)?.detail.as_ref());
+        if let Some(pid) = holder.map(|d| d.main_pid) {
+            self.one(pid);
+        }
+    }
+
+    /// What the kernel accounts for of each agent's unit: where systemd has its cgroup, else where a
+    /// process of it is.
+    pub fn accounts(
+        &self,
+        look: &Look<'_>,
+        units: &Fact<BTreeMap<String, UnitFacts>>,
+    ) -> BTreeMap<String, Account> {
+        let of_processes: BTreeMap<&str, &str> =
+            self.seen.values().map(|s| (s.process.unit.as_str(), s.cgroup.as_str())).collect();
+        let accounts = Accounts::open();
+        let account = |unit: &String| {
+            let told = units.known().and_then(|u| u.get(unit)?.detail.as_ref()).map(|d| d.cgroup.as_str());
+            let path = told.filter(|p| !p.is_empty()).or_else(|| of_processes.get(unit.as_str()).copied())?;
+            Some(accounts.of(path))
+        };
+        let names = look.agents.iter().map(AgentName::unit);
+        names.filter_map(|unit| Some((unit.clone(), account(&unit)?))).collect()
+    }
+}
+
+/// What a record of this boot says that runs.
+fn recorded_pid(record: &str, boot_id: &str) -> Option<i32> {
+    runfile::value(record, "boot_id").filter(|boot| boot.trim() == boot_id)?;
+    runfile::value(record, "runtime_pid")?.trim().parse().ok()
+}
+
+/// Whose a beat says it is.
+fn writer(beat: &FileFacts) -> Option<i32> {
+    let FileFacts::File { content, .. } = beat else { return None };
+    runfile::value(std::str::from_utf8(content).ok()?, "pid")?.trim().parse().ok()
+}
+
+fn text(fact: Fact<FileFacts>) -> Fact<String> {
+    match fact {
+        Fact::Unknown(why) => Fact::Unknown(why),
+        Fact::Known(FileFacts::File { content, .. }) => {
+            Fact::from(String::from_utf8(content).map_err(|_| "not text"))
+        }
+        Fact::Known(FileFacts::Link(_)) => Fact::Unknown("a symbolic link in place of a file".to_owned()),
+        Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} in place of a file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::gather::Depth;
+    use crate::host::users::Caller;
+    use crate::layout::Layout;
+
+    #[test]
+    fn every_agent_is_read_however_many_threads_share_them() {
+        let home = tempfile::tempdir().expect("a home");
+        let layout = Layout::new(home.path(), None);
+        std::fs::create_dir_all(layout.run()).expect("a folder");
+        let agents: Vec<AgentName> =
+            (0..100).map(|n| AgentName::parse(&format!("a{n}")).expect("a name")).collect();
+        let own = std::process::id();
+        for agent in &agents {
+            std::fs::write(layout.heartbeat(agent), format!("pid={own}\n")).expect("a beat");
+            std::fs::write(layout.record(agent), format!("boot_id=b\nruntime_pid={own}\n"))
+                .expect("a record");
+        }
+        let caller = Caller { uid: 0, name: "x".to_owned(), home: home.path().to_owned() };
+        for some in [&agents[..], &agents[..1], &[]] {
+            let look = Look {
+                layout: &layout,
+                caller: &caller,
+                agents: some,
+                server: None,
+                depth: Depth::Rows,
+                files: &[],
+                says_enough: &|_, _, _| true,
+            };
+            let read = look_at(&look, "b");
+            assert_eq!((read.records.len(), read.beats.len()), (some.len(), some.len()));
+            assert_eq!(read.seen.len(), usize::from(!some.is_empty()));
+        }
+        assert_eq!(recorded_pid("boot_id=c\nruntime_pid=7\n", "b"), None, "of an earlier boot");
+    }
+}
