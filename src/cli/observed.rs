@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Context, Output};
 use crate::error::{Error, Result};
-use crate::host::gather::{Depth, Look, gather};
+use crate::host::gather::{self, Depth, Look, gather};
 use crate::host::tmux::Server;
 use crate::layout::Layout;
 use crate::names::{AgentName, HostName};
@@ -28,18 +28,20 @@ pub struct Observed {
 impl Observed {
     /// Reads the roster and looks at the machine.
     pub fn look(context: &Context, depth: Depth, files: &[PathBuf]) -> Result<Self> {
+        // Asked first: the answer comes while the roster is read.
+        let asked = gather::ask(&context.layout, &context.caller, depth);
         let roster = context.roster()?;
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
-        let seen = gather(&Look {
+        let look = Look {
             layout: &context.layout,
             caller: &context.caller,
             agents: &agents,
             server: server(&roster),
-            depth,
             files,
             says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
-        });
+        };
+        let seen = gather(&look, &asked);
         Ok(Self { roster, layout: context.layout.clone(), host, seen })
     }
 

@@ -93,7 +93,11 @@ impl Accounts {
     /// Of this machine. Memory is accounted for in the unified hierarchy, wherever that is mounted.
     pub fn open() -> Self {
         let root = folders(Path::new(ROOT), "").into_iter().next();
-        Self { root: root.filter(|root| root.join("cgroup.controllers").exists()) }
+        let accounts = |root: &PathBuf| {
+            let controllers = kernel::text(root.join("cgroup.controllers")).unwrap_or_default();
+            controllers.split_whitespace().any(|controller| controller == "memory")
+        };
+        Self { root: root.filter(accounts) }
     }
 
     /// Of the cgroup at `path`.

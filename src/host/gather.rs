@@ -36,8 +36,6 @@ pub struct Look<'a> {
     pub agents: &'a [AgentName],
     /// Which tmux server; `None` for not looking at any.
     pub server: Option<Server>,
-    /// How much of each unit.
-    pub depth: Depth,
     /// Which further files and links.
     pub files: &'a [PathBuf],
     /// Whether an agent's process says enough, so that its arguments, and then those below it, need
@@ -45,17 +43,29 @@ pub struct Look<'a> {
     pub says_enough: &'a (dyn Fn(&AgentName, i32, &Process) -> bool + Sync),
 }
 
+/// What the user manager has been asked, while other things are done.
+#[derive(Debug)]
+pub struct Asked {
+    told: Receiver<bus::Answer>,
+    deadline: Instant,
+}
+
+/// Asks the manager of `caller`, which reads units where `layout` has them.
+pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
+    let (uid, home) = (caller.uid, layout.home().to_path_buf());
+    let folders = wants::unit_folders(layout, uid);
+    let told = beside(move || bus::ask(uid, &home, &folders, depth));
+    Asked { told, deadline: Instant::now() + PATIENCE }
+}
+
 /// Takes the look.
-pub fn gather(look: &Look<'_>) -> Snapshot {
-    let deadline = Instant::now() + PATIENCE;
-    let (uid, depth) = (look.caller.uid, look.depth);
-    let (home, folders) = (look.layout.home().to_path_buf(), wants::unit_folders(look.layout, uid));
-    let bus = beside(move || bus::ask(uid, &home, &folders, depth));
+pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
+    let deadline = asked.deadline;
     let tmux = look.server.clone().map(|server| beside(move || Fact::from(server.look())));
     // While both think about it, everything that is read from files.
     let mut agents = agents::look_at(look, &clock::boot_id());
     let clock = clock::now();
-    let wants = wants::wants(&wants::unit_folders(look.layout, uid));
+    let wants = wants::wants(&wants::unit_folders(look.layout, look.caller.uid));
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
@@ -65,7 +75,7 @@ pub fn gather(look: &Look<'_>) -> Snapshot {
         Some(tmux) => answer(&tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
     };
     agents.shown(look, &tmux);
-    let bus::Answer { manager, units } = answer(&bus, deadline).unwrap_or_else(|| {
+    let bus::Answer { manager, units } = answer(&asked.told, deadline).unwrap_or_else(|| {
         let why = late("the user manager");
         bus::Answer { manager: Fact::Unknown(why.clone()), units: Fact::Unknown(why) }
     });

@@ -4,8 +4,11 @@
 //! Links are read only; making and removing them is systemd's work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::readlinkat;
 
 use crate::host::users::runtime_dir;
 use crate::layout::Layout;
@@ -54,17 +57,35 @@ fn pairs(entries: impl IntoIterator<Item = Entry>) -> BTreeSet<(String, String)>
 
 fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();
+    let mut targets = BTreeMap::new();
     for wants in names(folder)? {
         if !wants.ends_with(".wants") {
             continue;
         }
         let below = folder.join(&wants);
-        for (name, is_link) in listed(&below)? {
-            let leads = is_link && below.join(&name).is_file();
+        let listed = listed(&below)?;
+        // Opened once: a path is walked from its beginning for each link.
+        let Ok(dir) = File::open(&below) else { continue };
+        for (name, is_link) in listed {
+            let leads = is_link && leads(&dir, &below, &name, &mut targets);
             found.push(Entry { folder: wants.clone(), name, leads });
         }
     }
     Ok(found)
+}
+
+/// Whether a link ends at a file. Hundreds say the same, so each place is looked at once.
+fn leads(dir: &File, folder: &Path, name: &str, targets: &mut BTreeMap<PathBuf, bool>) -> bool {
+    let Ok(says) = readlinkat(dir, name) else { return false };
+    let target = folder.join(says);
+    match targets.get(&target) {
+        Some(leads) => *leads,
+        None => {
+            let leads = target.is_file();
+            targets.insert(target, leads);
+            leads
+        }
+    }
 }
 
 /// The names in a folder; none where there is no such folder.

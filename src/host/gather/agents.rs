@@ -177,7 +177,6 @@ fn text(fact: Fact<FileFacts>) -> Fact<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::gather::Depth;
     use crate::host::users::Caller;
     use crate::layout::Layout;
 
@@ -201,7 +200,6 @@ mod tests {
                 caller: &caller,
                 agents: some,
                 server: None,
-                depth: Depth::Rows,
                 files: &[],
                 says_enough: &|_, _, _| true,
             };
