@@ -181,6 +181,35 @@ fn a_hung_server_is_not_known_within_two_seconds_and_never_dead() {
 }
 
 #[test]
+fn a_probe_asks_whoever_lives_and_names_who_does_not_answer() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    tenant.session("coder0", "exec sleep 600");
+    let pid = tenant.pid_of("coder");
+    let run = tenant.fleet().join("run");
+    // Answers as a runtime does: by a newer beat once its probe file has grown.
+    let (beat, asked) = (run.join("coder.hb"), run.join("coder.probe"));
+    let answer = std::thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(30);
+        while std::fs::metadata(&asked).map_or(0, |m| m.len()) == 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let text = format!("ts={}\npid={pid}\nstatus=ok\n", jiff::Timestamp::now());
+        std::fs::write(run.join("new"), text).and_then(|()| std::fs::rename(run.join("new"), beat))
+    });
+    let output = tenant.run(&["ps", "--probe", "--json"]);
+    answer.join().expect("it answered").expect("a beat");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let told = |at: usize| report["rows"][at]["reasons"].to_string();
+    assert_eq!(report["rows"][0]["heartbeat"]["health"], "healthy");
+    assert!(!told(0).contains("probe: "), "{report:#}");
+    assert!(told(1).contains("probe: not answered within 3 s"), "{report:#}");
+    assert!(!told(2).contains("probe: "), "nobody asks the dead: {report:#}");
+}
+
+#[test]
 fn a_table_in_a_pipe_is_whole_and_plain_and_the_reasons_stand_beside_it() {
     let tenant = Tenant::new(THREE);
     tenant.session("_holder", "exec sleep 600");

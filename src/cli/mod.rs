@@ -18,6 +18,7 @@ mod npm;
 mod observed;
 mod output;
 mod plan;
+mod probe;
 mod ps;
 mod render;
 mod restart;

@@ -83,7 +83,9 @@ pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
     let of_interest = |row: &Row, reason: &str| {
         let word = reason.split(':').next().unwrap_or_default();
         let flagged = row.flags.iter().any(|f| f.word() == word);
-        verbose > 0 || flagged || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record")
+        verbose > 0
+            || flagged
+            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "probe")
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {

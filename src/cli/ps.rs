@@ -1,11 +1,13 @@
 //! `fleet ps`: one row an agent, joined from systemd, tmux, processes and heartbeats.
 
 use super::observed::{Observed, explain};
+use super::probe::probe;
 use super::table::{Cell, Column, Table, Tone};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::host::clock;
 use crate::host::gather::Depth;
+use crate::names::AgentName;
 use crate::observe::row::{Report, SCHEMA_VERSION};
 use crate::observe::{Flag, PaneState, Row};
 use crate::runfile::heartbeat::Health;
@@ -16,12 +18,24 @@ pub struct Args {
     /// Print JSON in place of a table
     #[arg(long)]
     json: bool,
+    /// Ask every runtime for a heartbeat first, and wait for it up to 3 s
+    #[arg(long)]
+    probe: bool,
 }
 
 /// Prints the rows; says no only where it could not look.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
-    let observed = Observed::look(context, Depth::Rows, &[])?;
-    let rows = observed.rows();
+    let mut observed = Observed::look(context, Depth::Rows, &[])?;
+    let mut rows = observed.rows();
+    if args.probe {
+        let silent = probe(context, &alive(&rows))?;
+        observed = Observed::look(context, Depth::Rows, &[])?;
+        rows = observed.rows();
+        for row in &mut rows {
+            let why = silent.iter().find(|(agent, _)| agent.as_str() == row.name).map(|(_, why)| why);
+            row.reasons.extend(why.map(|why| format!("probe: {why}")));
+        }
+    }
     if args.json {
         context.out.json(&Report {
             schema_version: SCHEMA_VERSION,
@@ -41,6 +55,12 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     observed.could_look()?;
     Ok(Answer::Yes)
+}
+
+/// The agents that can be asked.
+fn alive(rows: &[Row]) -> Vec<AgentName> {
+    let runs = |row: &&Row| !is_unknown(row) && row.pane.state != PaneState::Dead;
+    rows.iter().filter(runs).filter_map(|row| AgentName::parse(&row.name).ok()).collect()
 }
 
 /// The rows as a table; what matters least has the highest rank.
