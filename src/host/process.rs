@@ -8,6 +8,10 @@ use crate::snapshot::Process;
 
 /// The unit of times in `/proc/PID/stat`: USER_HZ, which is 100 on every machine systemd runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// The kernel's flag of a process that is on its way out, PF_EXITING.
+const EXITING: u64 = 0x4;
+/// The bit of SIGKILL among pending signals; the kernel sets it for every signal that ends a process.
+const KILLED: u64 = 1 << 8;
 /// So many descendants of one process are looked at: a fork bomb must not hold a look up.
 const MOST_DESCENDANTS: usize = 256;
 
@@ -58,16 +62,20 @@ fn variable_in(environ: &[u8], name: &str) -> Option<String> {
 }
 
 /// Reads `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything. `None` for one that
-/// has ended.
+/// has ended, or is about to and can do nothing against it: `kill` returns before its victim is gone,
+/// and who killed an agent must not read a moment later that it lives.
 fn process_in(stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;
     let comm = head.split_once('(')?.1.to_owned();
     let mut fields = tail.split_whitespace();
-    if matches!(fields.next()?, "Z" | "X" | "x") {
+    let ended = matches!(fields.next()?, "Z" | "X" | "x");
+    let parent = fields.next()?.parse().ok()?;
+    let exiting = fields.nth(4)?.parse::<u64>().ok()? & EXITING != 0;
+    let started = fields.nth(12)?.parse::<u64>().ok()? as f64 / TICKS_PER_SECOND;
+    let killed = fields.nth(8)?.parse::<u64>().ok()? & KILLED != 0;
+    if ended || exiting || killed {
         return None;
     }
-    let parent = fields.next()?.parse().ok()?;
-    let started = fields.nth(17)?.parse::<u64>().ok()? as f64 / TICKS_PER_SECOND;
     Some(Process { parent, comm, started, ..Process::default() })
 }
 
@@ -129,14 +137,17 @@ mod tests {
 
     #[test]
     fn a_process_is_read_and_one_that_has_ended_is_none() {
-        let stat = |state: &str| {
+        let stat = |state: &str, pending: u64| {
             format!(
-                "7 (a) b) (c) {state} 42 7 7 0 -1 4194304 100 0 0 0 12 30 0 0 20 0 1 0 123456 0 0 18446744073709551615"
+                "7 (a) b) (c) {state} 100 0 0 0 12 30 0 0 20 0 1 0 123456 0 0 18446744073709551615 1 1 0 0 0 {pending} 0"
             )
         };
-        let process = process_in(&stat("S")).expect("it lives");
+        let process = process_in(&stat("S 42 7 7 0 -1 4194304", 0)).expect("it lives");
         assert_eq!((process.parent, process.comm.as_str(), process.started), (42, "a) b) (c", 1234.56));
-        assert_eq!(process_in(&stat("Z")), None);
+        assert_eq!(process_in(&stat("Z 42 7 7 0 -1 4194304", 0)), None);
+        assert_eq!(process_in(&stat("R 42 7 7 0 -1 4194308", 0)), None, "on its way out");
+        assert_eq!(process_in(&stat("R 42 7 7 0 -1 4194304", 256)), None, "killed, and not run since");
+        assert!(process_in(&stat("R 42 7 7 0 -1 4194304", 1 << 14)).is_some(), "it may handle SIGTERM");
         assert_eq!(process_in("7 (cut) S 1"), None);
     }
 

@@ -176,7 +176,7 @@ impl One<'_> {
         }
         let phase = record.as_ref().map(|r| r.state);
         let queued = facts.is_some_and(|f| matches!(f.job.as_str(), "start" | "restart"));
-        if queued || (active == "activating" && matches!(phase, Some(Phase::Waiting | Phase::Starting))) {
+        if queued || (active == "activating" && phase != Some(Phase::Backoff)) {
             return (Why::Starting, with_status(active.to_owned()), "fleet ps".to_owned());
         }
         if active == "activating" {

@@ -199,10 +199,12 @@ fn why_an_agent_is_down_is_told_apart() {
         down(p, "activating", "exit-code", Some(1));
         p.case.record(&name("b"), |r| r.state = State::Backoff);
     });
-    fails_b("active", Why::Starting, |p| {
-        down(p, "activating", "success", None);
-        p.case.record(&name("b"), |r| r.state = State::Waiting);
-    });
+    for state in [State::Waiting, State::Starting, State::Ended] {
+        fails_b("active", Why::Starting, |p| {
+            down(p, "activating", "success", None);
+            p.case.record(&name("b"), |r| r.state = state);
+        });
+    }
     fails_b("active", Why::NotRunning, |p| down(p, "inactive", "success", None));
     fails_b("active", Why::NotStarted, |p| {
         down(p, "inactive", "success", None);
