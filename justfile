@@ -23,3 +23,7 @@ long:
 [positional-arguments]
 rig *arguments:
     @tests/rig/rig "$@"
+
+# measure what is pure
+bench:
+    cargo bench --bench render
