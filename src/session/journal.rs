@@ -174,3 +174,33 @@ fn words(end: End) -> String {
 fn micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(home: &std::path::Path) -> Journal {
+        let record = Record { start_times: vec![1.0, 2.0, 3.0], quick_ends: 2, ..Record::default() };
+        let layout = Layout::new(home, None);
+        runfiles::make_folder(&layout.run()).expect("made");
+        Journal::new(&layout, &AgentName::parse("coder").expect("a name"), record)
+    }
+
+    #[test]
+    fn a_stop_that_was_asked_for_is_neither_flapping_nor_a_failure() {
+        let home = tempfile::tempdir().expect("a home");
+        let mut journal = journal(home.path());
+        assert!(matches!(journal.stopped(), Ending::Stopped));
+        assert!(journal.record.start_times.is_empty());
+        assert_eq!(journal.record.quick_ends, 0);
+    }
+
+    #[test]
+    fn an_end_by_itself_keeps_the_starts_in_mind() {
+        let home = tempfile::tempdir().expect("a home");
+        let mut journal = journal(home.path());
+        assert!(matches!(journal.ended(End::Exit(3), Some(1)), Ending::Runtime(End::Exit(3))));
+        assert_eq!(journal.record.start_times.len(), 3);
+        assert_eq!((journal.record.quick_ends, journal.record.oom_kills), (3, 1));
+    }
+}
