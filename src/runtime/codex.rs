@@ -1,10 +1,23 @@
 //! Codex's command line.
 
+use std::time::Duration;
+
 use super::arguments::Arguments;
+use super::talk::{Ready, Talk, WhileBusy};
 use super::{Launch, Package, Request};
 
 /// Where it comes from. Its program is a script, which needs no installing of its own.
 pub const PACKAGE: Package = Package { name: "@openai/codex", script: None };
+
+/// How it is talked to: it took every message at every gap, and stops its turn for a new one.
+pub const TALK: Talk = Talk {
+    ready: Ready::Screen,
+    settle: Duration::ZERO,
+    gap: Duration::from_millis(100),
+    command_gap: Duration::from_millis(500),
+    acknowledges: &[],
+    while_busy: WhileBusy::Steers,
+};
 
 /// Its launch. Without `--no-daemon` it starts a server in the background that outlives the pane
 /// and runs every agent's hooks with the first one's variables.

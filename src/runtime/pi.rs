@@ -1,7 +1,11 @@
 //! pi's command line. It asks for no permissions, so there is none to skip.
 
+use std::time::Duration;
+
 use super::arguments::Arguments;
+use super::talk::{Ready, Talk, WhileBusy};
 use super::{Launch, Package, Request};
+use crate::runfile::ack::Event;
 
 /// Where it comes from. Its program is a script, which needs no installing of its own.
 pub const PACKAGE: Package = Package { name: "@earendil-works/pi-coding-agent", script: None };
@@ -9,6 +13,17 @@ pub const PACKAGE: Package = Package { name: "@earendil-works/pi-coding-agent", 
 /// said is pi on Codex.
 const MODEL: &str = "openai-codex/gpt-5.5";
 const EFFORT: &str = "high";
+
+/// How it is talked to. What is pasted before it reads its terminal becomes a draft with an empty
+/// line, and what is entered before its main loop waits is lost; its adapter says when it does.
+pub const TALK: Talk = Talk {
+    ready: Ready::Beat,
+    settle: Duration::ZERO,
+    gap: Duration::from_millis(50),
+    command_gap: Duration::from_millis(500),
+    acknowledges: &[Event::Prompt, Event::Queued, Event::Reset],
+    while_busy: WhileBusy::Queues,
+};
 
 /// Its launch. pi reads an effort behind a colon of the model too; `--thinking` would win over it,
 /// so the roster's effort is not said where the arguments' model has one.
