@@ -98,6 +98,26 @@ impl Layout {
         self.run().join(format!("{agent}.ack"))
     }
 
+    /// What is known of each message to an agent, a file each.
+    pub fn receipts(&self, agent: &AgentName) -> PathBuf {
+        self.run().join("receipts").join(agent.as_str())
+    }
+
+    /// The same of all of them in one small file.
+    pub fn receipt_summary(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.receipt"))
+    }
+
+    /// Messages that wait for an agent, a file each.
+    pub fn queue(&self, agent: &AgentName) -> PathBuf {
+        self.run().join("queue").join(agent.as_str())
+    }
+
+    /// The lock that one sender to an agent holds.
+    pub fn send_lock(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.send.lock"))
+    }
+
     /// The supervisor's record of one agent: starts, the last end, the first beat.
     pub fn record(&self, agent: &AgentName) -> PathBuf {
         self.run().join(format!("{agent}.record"))

@@ -5,6 +5,8 @@
 
 pub mod ack;
 pub mod heartbeat;
+pub mod queued;
+pub mod receipt;
 pub mod record;
 
 /// The value of the first line `key=value`.

@@ -13,6 +13,7 @@ pub mod identity;
 mod opencode;
 mod pi;
 pub mod pi_skills;
+pub mod screen;
 pub mod talk;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,307 @@
+//! What is known of a message: its receipt, and an agent's summary of them. Text to type and back;
+//! no file is opened here, and no message's body stands in one.
+//!
+//! `run/receipts/AGENT/ID.json` holds one receipt, `run/AGENT.receipt` the agent's [`Summary`]: one
+//! small file that says of all of them what a look at many agents needs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version that this program writes.
+pub const VERSION: u32 = 1;
+/// No honest receipt or summary is longer.
+pub const LONGEST: usize = 32 * 1024;
+/// The longest id.
+pub const LONGEST_ID: usize = 128;
+
+/// What is known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing of it was typed, and nothing will be.
+    Refused,
+    /// In our queue; or not sent, because somebody else's text was in the composer.
+    Held,
+    /// Typed and entered; nothing was looked for.
+    Typed,
+    /// The screen shows that it was taken.
+    Submitted,
+    /// The runtime says that it took it.
+    Accepted,
+    /// The runtime says that it queued it.
+    Queued,
+    /// It stands in the composer, unsubmitted.
+    Draft,
+    /// It may have been taken or not.
+    Unknown,
+    /// Its time in our queue was up.
+    Expired,
+}
+
+impl State {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Held => "held",
+            Self::Typed => "typed",
+            Self::Submitted => "submitted",
+            Self::Accepted => "accepted",
+            Self::Queued => "queued",
+            Self::Draft => "draft",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether there is evidence that the runtime has it.
+    pub fn is_delivered(self) -> bool {
+        matches!(self, Self::Submitted | Self::Accepted | Self::Queued)
+    }
+
+    /// Whether a part of it may have reached the runtime, so that it must never be typed again.
+    pub fn may_have_arrived(self) -> bool {
+        matches!(
+            self,
+            Self::Typed | Self::Submitted | Self::Accepted | Self::Queued | Self::Draft | Self::Unknown
+        )
+    }
+}
+
+/// A state and when it was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which.
+    pub state: State,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// A receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// [`VERSION`] of who wrote it.
+    pub schema_version: u32,
+    /// The message's id: the caller's key, or one that was made for it.
+    pub id: String,
+    /// Whose agent it is for.
+    pub tenant_id: String,
+    /// On which machine.
+    pub host: String,
+    /// For which agent.
+    pub agent: String,
+    /// Who sent it, as its preamble says.
+    pub source: String,
+    /// What is known of it.
+    pub state: State,
+    /// Why, for people.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When it was sent, RFC 3339.
+    pub created_at: String,
+    /// Each state that it was in.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// SHA-256 of the body, in hex.
+    pub body_sha256: String,
+    /// The body's length in bytes.
+    pub body_bytes: usize,
+    /// By what the runtime's acknowledgement is known: [`super::ack::digest`] of all that is typed.
+    pub prompt_sha256: String,
+    /// How it reached the runtime: the transport's name, or `queue`.
+    #[serde(default)]
+    pub via: Option<String>,
+    /// How often Enter was pressed.
+    #[serde(default)]
+    pub enters: u32,
+}
+
+impl Receipt {
+    /// Enters a state.
+    pub fn enter(&mut self, state: State, at: Timestamp, reason: Option<String>) {
+        self.state = state;
+        self.reason = reason;
+        self.steps.push(Step { state, at: stamp(at) });
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        // Nothing of it can fail: all keys are text.
+        serde_json::to_string_pretty(self).map_or_else(|_| String::new(), |json| json + "\n")
+    }
+
+    /// Reads a receipt; `None` where it is of another version, or none at all.
+    pub fn parse(text: &str) -> Option<Self> {
+        let receipt: Self = serde_json::from_str(text).ok()?;
+        (receipt.schema_version == VERSION && is_id(&receipt.id)).then_some(receipt)
+    }
+}
+
+/// An agent's receipts in one look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`VERSION`] of who wrote it.
+    pub schema_version: u32,
+    /// Whose agent it is.
+    pub tenant_id: String,
+    /// On which machine.
+    pub host: String,
+    /// Which agent.
+    pub agent: String,
+    /// The receipt that changed last.
+    pub latest: Option<Receipt>,
+    /// Messages in our queue.
+    #[serde(default)]
+    pub waiting: u32,
+    /// When the first of them expires, RFC 3339.
+    #[serde(default)]
+    pub next_expiry: Option<String>,
+    /// Messages that expired and of which the agent was not told yet.
+    #[serde(default)]
+    pub expired: u32,
+    /// When old receipts were last removed, RFC 3339.
+    #[serde(default)]
+    pub pruned_at: Option<String>,
+}
+
+impl Summary {
+    /// Of an agent that nothing was sent to.
+    pub fn empty(tenant_id: &str, host: &str, agent: &str) -> Self {
+        Self {
+            schema_version: VERSION,
+            tenant_id: tenant_id.to_owned(),
+            host: host.to_owned(),
+            agent: agent.to_owned(),
+            latest: None,
+            waiting: 0,
+            next_expiry: None,
+            expired: 0,
+            pruned_at: None,
+        }
+    }
+
+    /// Whether the last message stands unsubmitted in the composer, as far as is known.
+    pub fn left_a_draft(&self) -> bool {
+        self.latest.as_ref().is_some_and(|r| r.state == State::Draft)
+    }
+
+    /// How many messages expired undelivered, also where nobody has looked since.
+    pub fn undelivered(&self, now: Timestamp) -> u32 {
+        let due = self.next_expiry.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+        self.expired + u32::from(self.waiting > 0 && due.is_some_and(|at| at <= now))
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(self).map_or_else(|_| String::new(), |json| json + "\n")
+    }
+
+    /// Reads a summary; `None` where it is of another version, or none at all.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(text).ok().filter(|s| s.schema_version == VERSION)
+    }
+}
+
+/// An instant as receipts write it: RFC 3339, milliseconds.
+pub fn stamp(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// SHA-256 of a body as it is, in hex.
+pub fn body_digest(body: &str) -> String {
+    Sha256::digest(body.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether a text can be a message's id: it is a file's name too.
+pub fn is_id(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:@+=".contains(&b);
+    (1..=LONGEST_ID).contains(&text.len())
+        && text.bytes().all(plain)
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// The rule of [`is_id`], for people.
+pub const ID_RULE: &str = "1 to 128 of A-Z a-z 0-9 - _ . : @ + =, beginning with a letter, a digit or _";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn receipt() -> Receipt {
+        let mut receipt = Receipt {
+            schema_version: VERSION,
+            id: "m1".to_owned(),
+            tenant_id: "usc".to_owned(),
+            host: "h1".to_owned(),
+            agent: "coder0".to_owned(),
+            source: "h1:ada".to_owned(),
+            state: State::Unknown,
+            reason: None,
+            created_at: stamp(Timestamp::UNIX_EPOCH),
+            steps: Vec::new(),
+            body_sha256: body_digest("secret"),
+            body_bytes: 6,
+            prompt_sha256: super::super::ack::digest("[h1:ada -> h1:coder0] secret"),
+            via: Some("tmux".to_owned()),
+            enters: 1,
+        };
+        receipt.enter(State::Draft, Timestamp::UNIX_EPOCH, Some("why".to_owned()));
+        receipt
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_holds_no_body() {
+        let text = receipt().text();
+        assert_eq!(Receipt::parse(&text), Some(receipt()));
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.starts_with("{\n  \"schema_version\": 1,"), "{text}");
+        assert!(text.contains("\"at\": \"1970-01-01T00:00:00.000Z\""), "{text}");
+        let summary = Summary { latest: Some(receipt()), ..Summary::empty("usc", "h1", "coder0") };
+        assert_eq!(Summary::parse(&summary.text()), Some(summary));
+    }
+
+    #[test]
+    fn another_version_is_not_guessed_at() {
+        let text = receipt().text().replace("\"schema_version\": 1", "\"schema_version\": 2");
+        assert_eq!(Receipt::parse(&text), None);
+    }
+
+    #[test]
+    fn keys_of_later_versions_are_passed_over() {
+        let text = receipt().text().replacen('{', "{\"more\": {\"x\": 1},", 1);
+        assert_eq!(Receipt::parse(&text), Some(receipt()));
+    }
+
+    #[test]
+    fn an_id_is_always_a_files_name() {
+        for good in ["m1", "a:b@c+d=e.f-g_h", "_", &"x".repeat(128)] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", ".", "..", "-x", ".x", "a/b", "a b", "a\n", "é", &"x".repeat(129)] {
+            assert!(!is_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_nobody_saw_expire_counts_once_its_time_is_up() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let mut summary = Summary::empty("usc", "h1", "coder0");
+        summary.waiting = 2;
+        summary.next_expiry = Some(stamp(at(100)));
+        assert_eq!((summary.undelivered(at(99)), summary.undelivered(at(100))), (0, 1));
+        summary.expired = 3;
+        assert_eq!(summary.undelivered(at(99)), 3);
+        summary.latest = Some(receipt());
+        assert!(summary.left_a_draft());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,300}") {
+            let _ = (Receipt::parse(&text), Summary::parse(&text));
+        }
+    }
+}
