@@ -12,6 +12,7 @@ use mosaic_fleet::layout::Layout;
 use mosaic_fleet::names::HostName;
 use mosaic_fleet::render::{Desired, RenderError, Role, Site, render};
 use mosaic_fleet::roster;
+use mosaic_fleet::runtime::Kind as RuntimeKind;
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,5 +276,17 @@ fn the_start_script_hands_its_arguments_to_the_program_wherever_it_is() {
         stub(&site.program);
         fs::write(on_path.join("fleet"), "#!/bin/sh\nexit 1\n").expect("write");
         assert_eq!(called(run(None)), format!("fleet 4 session start --replace a b {baked}\n"));
+    }
+}
+
+#[test]
+fn what_a_runtime_loads_is_installed_where_its_launch_looks() {
+    let site = site(Path::new("/home/u"));
+    let desired = rendered("version: 1\nagents: []\n", &site);
+    for (name, kind) in RuntimeKind::BUILT_IN {
+        let Some(adapter) = kind.adapter() else { continue };
+        let path = site.layout.framework().join(adapter);
+        let there = desired.files.iter().any(|f| f.path == path && f.role == Role::Framework);
+        assert!(there, "{name}: {}", path.display());
     }
 }

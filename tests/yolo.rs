@@ -90,6 +90,25 @@ fn print_shows_the_command_as_a_shell_reads_it() {
 }
 
 #[test]
+fn an_agents_pi_loads_what_apply_installed_for_it() {
+    let home = Home::new();
+    home.program(".local/bin/pi");
+    let adapter = ".config/mosaic/framework/runtime/pi/mosaic.ts";
+    let missing = home.yolo(&["--print", "pi"]).env("MOSAIC_AGENT_NAME", "coder0").assert().success();
+    missing.stdout(contains("mosaic.ts").not()).stderr(contains(home.shown(adapter)));
+    home.put(adapter, "", 0o600);
+    let shown = home.shown(".local/bin/pi");
+    let line =
+        format!("{shown} --model openai-codex/gpt-5.5:high --no-skills -e {} hello\n", home.shown(adapter));
+    let agent = home.yolo(&["--print", "pi", "hello"]).env("MOSAIC_AGENT_NAME", "coder0").assert().success();
+    agent.stdout(format!("JITI_FS_CACHE=false {line}")).stderr(is_empty());
+    home.yolo(&["--print", "pi"]).assert().success().stdout(contains("mosaic.ts").not());
+    home.put(".local/bin/pi", "#!/bin/sh\necho \"$JITI_FS_CACHE\"\n", 0o755);
+    let mut agent = home.yolo(&["pi"]);
+    agent.env("MOSAIC_AGENT_NAME", "coder0").assert().success().stdout("false\n");
+}
+
+#[test]
 fn it_is_found_where_a_pane_finds_it() {
     let home = Home::new();
     home.put(".config/mosaic/fleet/run/npm-prefix", &format!("{}\n", home.shown("npm")), 0o600);

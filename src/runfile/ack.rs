@@ -50,10 +50,10 @@ fn prompt() -> Event {
     Event::Prompt
 }
 
-/// By what a prompt is found again: SHA-256, in hex, of its text without white space at its ends
-/// and with `\n` for every line end, since terminals and runtimes change both.
+/// By what a prompt is found again: SHA-256, in hex, of its text without white space at its ends,
+/// with `\n` for every line end and four spaces for a tab, since terminals and runtimes change these.
 pub fn digest(prompt: &str) -> String {
-    let text = prompt.replace("\r\n", "\n").replace('\r', "\n");
+    let text = prompt.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    ");
     Sha256::digest(text.trim().as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -82,6 +82,7 @@ mod tests {
     #[test]
     fn a_prompt_is_found_again_whatever_a_terminal_did_to_its_line_ends() {
         assert_eq!(digest("a\r\nb\rc\n"), digest("a\nb\nc"));
+        assert_eq!(digest("a\tb"), digest("a    b"));
         assert_ne!(digest("a\nb"), digest("ab"));
         assert_eq!(digest(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }

@@ -10,13 +10,19 @@ use super::{Launch, Request};
 pub struct Arguments<'a> {
     given: &'a [OsString],
     argv: Vec<OsString>,
+    env: Vec<(&'static str, &'static str)>,
     notes: Vec<String>,
 }
 
 impl<'a> Arguments<'a> {
     /// One that begins with the request's program.
     pub fn new(request: &Request<'a>) -> Self {
-        Self { given: request.args, argv: vec![request.program.as_os_str().to_owned()], notes: Vec::new() }
+        Self {
+            given: request.args,
+            argv: vec![request.program.as_os_str().to_owned()],
+            env: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Adds words as they are.
@@ -37,6 +43,11 @@ impl<'a> Arguments<'a> {
         if let Some(value) = value.filter(|_| !self.gives(&[&[option], others].concat())) {
             self.add([option, value]);
         }
+    }
+
+    /// Sets a variable, unless somebody has.
+    pub fn variable(&mut self, name: &'static str, value: &'static str) {
+        self.env.push((name, value));
     }
 
     /// Says what could not be handed on.
@@ -74,7 +85,7 @@ impl<'a> Arguments<'a> {
     /// The whole line: what was given stands last.
     pub fn launch(mut self) -> Launch {
         self.argv.extend(self.given.iter().cloned());
-        Launch { argv: self.argv, notes: self.notes }
+        Launch { argv: self.argv, env: self.env, notes: self.notes }
     }
 }
 

@@ -14,5 +14,5 @@ pub fn launch(request: &Request<'_>) -> Option<Launch> {
     let mut argv: Vec<OsString> =
         vec!["/bin/sh".into(), "-c".into(), script.into(), request.runtime.as_str().into()];
     argv.extend(request.args.iter().cloned());
-    Some(Launch { argv, notes: Vec::new() })
+    Some(Launch { argv, env: Vec::new(), notes: Vec::new() })
 }

@@ -66,6 +66,14 @@ impl Kind {
         }
     }
 
+    /// The file that it loads to beat and to acknowledge, below the framework's folder.
+    pub fn adapter(self) -> Option<&'static str> {
+        match self {
+            Self::Pi => Some(pi::ADAPTER),
+            Self::Claude | Self::Codex | Self::OpenCode | Self::Dogfood | Self::Custom => None,
+        }
+    }
+
     /// The package of the npm registry that brings it, with what has to be run in it where npm did
     /// not run its install script.
     pub fn package(self) -> Option<Package> {
@@ -103,6 +111,8 @@ pub struct Request<'a> {
     pub args: &'a [OsString],
     /// What pi is told of skills; see [`pi_skills`].
     pub skills: &'a [OsString],
+    /// The installed [`Kind::adapter`], where it is launched for an agent.
+    pub adapter: Option<&'a Path>,
 }
 
 /// A launch.
@@ -110,6 +120,8 @@ pub struct Request<'a> {
 pub struct Launch {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
+    /// Variables that it gets where nobody has set them.
+    pub env: Vec<(&'static str, &'static str)>,
     /// What of the roster could not be handed on, for people.
     pub notes: Vec<String>,
 }

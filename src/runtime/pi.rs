@@ -9,6 +9,8 @@ use crate::runfile::ack::Event;
 
 /// Where it comes from. Its program is a script, which needs no installing of its own.
 pub const PACKAGE: Package = Package { name: "@earendil-works/pi-coding-agent", script: None };
+/// Its extension that beats and acknowledges, below the framework's folder.
+pub const ADAPTER: &str = "runtime/pi/mosaic.ts";
 /// What it runs on where neither the roster nor the arguments say: an agent of which nothing is
 /// said is pi on Codex.
 const MODEL: &str = "openai-codex/gpt-5.5";
@@ -45,5 +47,11 @@ pub fn launch(request: &Request<'_>) -> Launch {
     }
     let skills_off = line.gives(&["--no-skills", "-ns"]);
     line.add(request.skills.iter().filter(|word| !skills_off || *word != "--no-skills"));
+    if let Some(adapter) = request.adapter {
+        line.add(["-e".as_ref(), adapter.as_os_str()]);
+        // What pi makes of an extension it keeps in the /tmp that all users share, and believes
+        // whatever stands there.
+        line.variable("JITI_FS_CACHE", "false");
+    }
     line.launch()
 }

@@ -42,6 +42,7 @@ fn words(runtime: &str, agent: &str, args: &str, skills: &str) -> Vec<String> {
         settings: roster.runtime(&runtime),
         args: &args,
         skills: &skills,
+        adapter: None,
     };
     let launch = launch(&request).expect("a launch");
     assert_eq!(launch.argv[0], "/bin/it");
@@ -133,12 +134,38 @@ fn skills_are_pis_alone() {
 }
 
 #[test]
+fn an_agents_pi_loads_its_adapter_and_nothing_from_the_folder_that_all_users_share() {
+    let runtime = RuntimeName::parse("pi").expect("a good name");
+    let adapter = Some(Path::new("/m/framework/runtime/pi/mosaic.ts"));
+    let args = ["hello".into()];
+    let request = Request {
+        runtime: &runtime,
+        program: Path::new("x"),
+        agent: None,
+        settings: None,
+        args: &args,
+        skills: &[],
+        adapter,
+    };
+    let launch = launch(&request).expect("a launch");
+    assert_eq!(launch.argv[3..], ["-e", "/m/framework/runtime/pi/mosaic.ts", "hello"]);
+    assert_eq!(launch.env, [("JITI_FS_CACHE", "false")]);
+}
+
+#[test]
 fn what_cannot_be_handed_on_is_told() {
     let roster = roster();
     let runtime = RuntimeName::parse("opencode").expect("a good name");
     let agent = AgentName::parse("opencode").ok().and_then(|name| roster.agent(&name));
-    let request =
-        Request { runtime: &runtime, program: Path::new("x"), agent, settings: None, args: &[], skills: &[] };
+    let request = Request {
+        runtime: &runtime,
+        program: Path::new("x"),
+        agent,
+        settings: None,
+        args: &[],
+        skills: &[],
+        adapter: None,
+    };
     let notes = launch(&request).expect("a launch").notes;
     assert!(notes[0].contains("\"low\" of the roster is not handed on"), "{notes:?}");
 }
@@ -155,6 +182,7 @@ fn arguments_arrive_as_they_are_whatever_they_hold() {
         settings: None,
         args: &args,
         skills: &[],
+        adapter: None,
     };
     assert_eq!(launch(&request).expect("a launch").argv[2..], args);
 }
@@ -164,8 +192,15 @@ fn a_custom_runtime_is_its_shell_line_with_the_arguments_behind_it() {
     let roster = roster();
     let mine = RuntimeName::parse("mine").expect("a good name");
     let of = |args: &[OsString], settings| {
-        let request =
-            Request { runtime: &mine, program: Path::new("x"), agent: None, settings, args, skills: &[] };
+        let request = Request {
+            runtime: &mine,
+            program: Path::new("x"),
+            agent: None,
+            settings,
+            args,
+            skills: &[],
+            adapter: None,
+        };
         launch(&request).map(|l| l.argv)
     };
     let settings = roster.runtime(&mine);

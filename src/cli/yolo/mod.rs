@@ -5,7 +5,7 @@ mod skills;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use program::{install_hints, program};
@@ -71,8 +71,16 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         runtime::Kind::Pi => skills::words(context),
         _ => Vec::new(),
     };
-    let request =
-        Request { runtime: &runtime, program: &program, agent, settings, args: &given, skills: &skills };
+    let adapter = adapter(context, &runtime);
+    let request = Request {
+        runtime: &runtime,
+        program: &program,
+        agent,
+        settings,
+        args: &given,
+        skills: &skills,
+        adapter: adapter.as_deref(),
+    };
     let launch = runtime::launch(&request).ok_or_else(|| unknown(&runtime, roster.as_ref()))?;
     for note in &launch.notes {
         context.out.warn(note);
@@ -80,7 +88,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if args.print {
         let mut words = launch.argv.into_iter();
         let first = words.next().unwrap_or_default();
-        context.out.line(command::Command::new(first).args(words).typed());
+        let line = command::Command::new(first).args(words).typed();
+        let variables = launch.env.iter().map(|(name, value)| format!("{name}={value} "));
+        context.out.line(variables.collect::<String>() + &line);
         return Ok(Answer::Yes);
     }
     become_it(context, &runtime, &launch, if agent.is_none() { settings } else { None })
@@ -105,6 +115,19 @@ fn roster(context: &Context) -> Result<Option<Roster>> {
 fn agent<'a>(roster: &'a Roster, runtime: &RuntimeName) -> Option<&'a Agent> {
     let name = std::env::var("MOSAIC_AGENT_NAME").ok()?;
     roster.agent(&AgentName::parse(&name).ok()?).filter(|agent| agent.runtime == *runtime)
+}
+
+/// What the runtime loads to beat and to acknowledge. Launched for no agent it has nobody to beat for.
+fn adapter(context: &Context, runtime: &RuntimeName) -> Option<PathBuf> {
+    let file = context.layout.framework().join(runtime::Kind::of(runtime).adapter()?);
+    std::env::var_os("MOSAIC_AGENT_NAME").filter(|name| !name.is_empty())?;
+    if !file.is_file() {
+        context
+            .out
+            .warn(format!("no heartbeats: {} is not there, which `fleet apply` installs", file.display()));
+        return None;
+    }
+    Some(file)
 }
 
 fn unknown(runtime: &RuntimeName, roster: Option<&Roster>) -> Error {
@@ -144,6 +167,11 @@ fn become_it(
     command.args(args);
     if runtime::Kind::of(runtime) == runtime::Kind::Custom {
         command.env(LAUNCHED, mark);
+    }
+    for (name, value) in &launch.env {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
     }
     for variable in settings.iter().flat_map(|s| &s.env) {
         if std::env::var_os(variable.name.as_str()).is_none() {
