@@ -26,4 +26,5 @@ pub mod terminal;
 pub mod tmux;
 pub mod tree;
 pub mod users;
+pub mod viewer;
 pub mod wants;

@@ -4,6 +4,7 @@
 //! serialization is reached from here. What tmux prints is parsed in [`listing`], without a server.
 //! It never reads or touches the user's own server: without a socket name there is no call.
 
+pub mod client;
 pub mod listing;
 
 use std::ffi::OsString;

@@ -1,6 +1,8 @@
 //! `mosaic agent`, also reached as `fleet agent`: the verbs of one agent.
 
+mod reach;
 mod roster;
+mod watch;
 
 use super::{Answer, Context};
 use crate::error::Result;
@@ -10,11 +12,14 @@ use crate::error::Result;
 pub enum Verb {
     /// Show the agents that the roster defines
     Roster(roster::Args),
+    /// Show an agent's terminal live, read-only
+    Watch(watch::Args),
 }
 
 /// Runs one of them.
 pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
         Verb::Roster(args) => roster::run(args, context),
+        Verb::Watch(args) => watch::run(args, context),
     }
 }

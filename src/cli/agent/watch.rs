@@ -1,0 +1,69 @@
+//! `mosaic agent watch`: an agent's terminal, live and read-only. Types nothing, resizes nothing,
+//! leaves nothing behind.
+
+use std::io::{self, IsTerminal};
+
+use super::reach;
+use crate::cli::{Answer, Context};
+use crate::error::{Error, Kind, Result};
+use crate::host::tmux::Server;
+use crate::host::tmux::client::{Rights, Stage};
+use crate::host::viewer::{self, Left};
+use crate::names::AgentName;
+
+/// Arguments of `mosaic agent watch`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The agent
+    #[arg(value_name = "NAME")]
+    agent: String,
+}
+
+/// Shows the terminal until the watcher leaves or the agent ends.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let roster = context.roster()?;
+    let agent = reach::named(&roster, &args.agent)?;
+    on_a_terminal("watch", &agent)?;
+    let server = reach::server(&roster)?;
+    let stage = reach::stage_for_a_viewer(context, &server, &agent)?;
+    let Stage { columns, rows, .. } = stage;
+    context.out.note(format_args!(
+        "watching {agent} ({columns}x{rows}), read-only: q, Ctrl-C or C-b d leaves; arrow keys move the view where \
+         this terminal is smaller, Home follows the cursor"
+    ));
+    let left = viewer::show(&server, agent.as_str(), Rights::Watch);
+    ended(context, &server, &agent, left)
+}
+
+/// Refuses what is no terminal, before anything is looked at.
+pub fn on_a_terminal(verb: &str, agent: &AgentName) -> Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format_args!("mosaic agent {verb} needs a terminal, for keys and picture"))
+        .hint(format_args!("the last lines as text: mosaic agent tail {agent}")))
+}
+
+/// How a look ended, for the caller's exit code.
+pub fn ended(
+    context: &Context,
+    server: &Server,
+    agent: &AgentName,
+    left: io::Result<Left>,
+) -> Result<Answer> {
+    match left {
+        Ok(Left::Asked) => Ok(Answer::Yes),
+        Ok(Left::Signal(number)) => Ok(Answer::Code(u8::try_from(128 + number).unwrap_or(u8::MAX))),
+        Ok(Left::Ended { said }) if !said.is_empty() => {
+            Err(Error::machine(said).while_(format_args!("show {agent}'s terminal")))
+        }
+        Ok(Left::Ended { .. }) => match server.stage(agent.as_str()) {
+            // Only the client has ended: sent away, by a key of its own or by somebody.
+            Ok(Some(_)) => Ok(Answer::Yes),
+            Ok(None) | Err(_) => Err(reach::stage(context, server, agent)
+                .err()
+                .unwrap_or_else(|| Error::no(format_args!("{agent} ended and has been started anew")))),
+        },
+        Err(error) => Err(Error::machine(error).while_(format_args!("show {agent}'s terminal"))),
+    }
+}
