@@ -172,5 +172,5 @@ fn what_cannot_be_read_as_a_file_is_said() {
     fs::create_dir_all(roster.path()).expect("a folder in its place");
     let seen = tenant.run("mosaic", &["agent", "roster"]);
     assert_eq!(seen.code, Some(3));
-    assert!(seen.err.contains("HOME/.config/mosaic/fleet/roster.yaml: Is a directory"), "{}", seen.err);
+    assert!(seen.err.contains("HOME/.config/mosaic/fleet/roster.yaml: it is a folder"), "{}", seen.err);
 }

@@ -237,6 +237,9 @@ fn an_unknown_runtime_names_the_nearest() {
     let said = contains("no runtime cluade; there are claude, codex, dogfood, mine, opencode, pi")
         .and(contains("did you mean claude?"));
     home.yolo(&["cluade"]).assert().code(2).stderr(said);
+    home.yolo(&["PI"]).assert().code(2).stderr(contains("did you mean pi?"));
+    let far = contains("the nearest name is ").and(contains("runtimes.nosuch.command"));
+    home.yolo(&["nosuch"]).assert().code(2).stderr(far);
     home.yolo(&["a/b"]).assert().code(2).stderr(contains("runtime name"));
     home.yolo(&[]).assert().code(2);
 }

@@ -1,6 +1,5 @@
 //! What every verb starts from: who calls, which places are theirs, how to print.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, Output};
@@ -124,10 +123,17 @@ pub fn own_path(caller: &Caller, path: &Path) -> Result<()> {
 /// The bytes of one roster; `None` where there is no such file.
 fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     input::read(file, MAX_BYTES).map_err(|error| {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied => Kind::Machine,
-            _ => Kind::Input,
+        let (kind, why) = match (error.raw_os_error(), error.kind()) {
+            (Some(libc::ELOOP), _) => (Kind::Input, "its links lead in a circle".to_owned()),
+            (Some(libc::ENXIO), _) => (Kind::Input, "it is a socket, not a file".to_owned()),
+            (Some(libc::ENOTDIR), _) => (Kind::Input, "its path leads through a file".to_owned()),
+            (Some(_), _) => (Kind::Machine, error.to_string()),
+            (None, _) => (Kind::Input, error.to_string()),
         };
-        Error::new(kind, format_args!("read the roster {}: {error}", file.display()))
+        let error = Error::new(kind, format_args!("read the roster {}: {why}", file.display()));
+        match kind {
+            Kind::Machine => error.hint(format_args!("look at who may read it: ls -ld {}", file.display())),
+            _ => error.hint("name a file that holds a roster"),
+        }
     })
 }

@@ -40,12 +40,22 @@ impl Read for Env {
     const EMPTY_IS_ABSENT: bool = true;
 
     fn read(node: &Node, what: &str, log: &mut Log) -> Option<Self> {
+        if !matches!(node.value, Value::Map(_) | Value::Null) {
+            log.add(
+                Problem::new(node.place, format_args!("{what} cannot be {}", node.kind()))
+                    .expected("a mapping, a line `NAME: value` each"),
+            );
+            return None;
+        }
         let mut vars = Vec::new();
         for (key, value) in pairs(node, what, log)? {
             let Ok(name) = EnvName::parse(&key.text) else {
                 log.add(
-                    Problem::new(key.place, format_args!("{:?} cannot be the name of a variable", key.text))
-                        .expected(EnvName::RULE),
+                    Problem::new(
+                        key.place,
+                        format_args!("{} cannot be the name of a variable", named(&key.text)),
+                    )
+                    .expected(EnvName::RULE),
                 );
                 continue;
             };
@@ -75,6 +85,15 @@ impl Read for Env {
         }
         Some(Self(vars))
     }
+}
+
+/// What stands where a name should, up to where a value may have begun: in `{TOKEN=secret}` the whole
+/// is a key to YAML.
+fn named(text: &str) -> String {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.' | ' '));
+    let shown: String = text.chars().take(end.unwrap_or(text.len()).min(60)).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("{:?}", format!("{shown}{more}"))
 }
 
 impl JsonSchema for Env {

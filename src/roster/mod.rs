@@ -57,6 +57,14 @@ fn read_into(text: &str, user: &str, log: &mut Log) -> Option<Roster> {
         );
         return None;
     }
+    if !matches!(node.value, yaml::Value::Map(_)) {
+        // It is some other file, and what stands in that may be a secret.
+        log.add(
+            Problem::new(node.place, format_args!("the roster cannot be {}", node.kind()))
+                .expected("a mapping, a line `key: value` each"),
+        );
+        return None;
+    }
     let written = written::Roster::read(&node, "the roster", log)?;
     // What an unknown version means by its keys is not for this one to judge.
     written.version.place()?;

@@ -196,8 +196,6 @@ mod tests {
     fn a_wrong_head_has_its_place() {
         let said = |text| read(text, Path::new("mine.md")).expect_err("wrong").to_string();
         insta::assert_snapshot!(said("---\nname: mine\nsumary: x\n---\nYou are\n"), @r#"
-        mine.md:2:1: the head has no "summary"
-            expected summary: one line of text, at most 1000 characters, without control characters
         mine.md:3:1: unknown key "sumary" in the head of a role
             expected name, summary, runtime, skills or tools
             did you mean "summary"?

@@ -23,7 +23,7 @@ impl<T: Read> Read for List<T> {
     fn read(node: &Node, what: &str, log: &mut Log) -> Option<Self> {
         let Value::List(items) = &node.value else {
             log.add(
-                Problem::new(node.place, format_args!("{what} cannot be {}", node.kind()))
+                Problem::new(node.place, format_args!("{what} cannot be {}", node.seen()))
                     .expected("a list, each item behind a `-`"),
             );
             return None;

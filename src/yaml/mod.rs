@@ -13,7 +13,7 @@ mod scalar;
 pub use lists::{List, Map};
 pub use node::{Key, Kind, Node, Place, Scalar, Value};
 pub use parse::{MAX_BYTES, parse, text};
-pub use problem::{Log, Problem, Problems, nearest, one_of};
+pub use problem::{Log, Problem, Problems, closest, nearest, one_of};
 pub(crate) use record::record;
 pub use record::{At, Field, Read, Record, fields, pairs};
 pub use scalar::{FromScalar, Line, Refusal, Whole};

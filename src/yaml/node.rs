@@ -107,8 +107,8 @@ impl Node {
         }
     }
 
-    /// What stands there without its text: what was meant to be a mapping may hold secrets.
-    pub(super) fn kind(&self) -> &'static str {
+    /// What stands there without its text, for what may hold secrets.
+    pub fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "empty",
             Value::List(_) => "a list",

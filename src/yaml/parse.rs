@@ -12,8 +12,17 @@ use super::{Key, Kind, Node, Place, Problem, Scalar, Value};
 /// Larger files are refused: no definition that people write comes near.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A file's bytes as text.
+/// Larger trees are refused: keys and values are what reading costs time and memory for.
+const MAX_VALUES: usize = 100_000;
+
+/// A file's bytes as text. Of one that is too large the reader may have taken a part alone.
 pub fn text(bytes: &[u8]) -> Result<&str, Problem> {
+    if bytes.len() > MAX_BYTES {
+        return Err(too_large());
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Problem::new(Place::START, "the file is in UTF-16").expected("a text file in UTF-8"));
+    }
     std::str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let good = String::from_utf8_lossy(good);
@@ -29,8 +38,7 @@ pub fn text(bytes: &[u8]) -> Result<&str, Problem> {
 /// Reads a file of one document. Anchors, aliases and merge keys are resolved, within bounds.
 pub fn parse(text: &str) -> Result<Node, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(Problem::new(Place::START, format_args!("the file has {} bytes", text.len()))
-            .expected(format_args!("at most {MAX_BYTES}")));
+        return Err(too_large());
     }
     let options = serde_yaml::options! {
         // Duplicates reach the tree, so that both places can be named.
@@ -39,7 +47,7 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
         reject_unsupported_tags: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
-        budget: serde_yaml::budget! { max_depth: 32, max_nodes: 100_000, max_documents: 2 },
+        budget: serde_yaml::budget! { max_depth: 32, max_nodes: MAX_VALUES, max_documents: 2 },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: 100_000 },
     };
     serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options)
@@ -47,18 +55,22 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
         .map_err(|error| explain(&error))
 }
 
-/// The parser's own error: in our words where it speaks of its API, else in its words, with what
-/// usually is behind it.
+fn too_large() -> Problem {
+    Problem::new(Place::START, "the file is too large to be a roster")
+        .expected(format_args!("at most {} MiB", MAX_BYTES / (1024 * 1024)))
+}
+
+/// The parser's own error in our words, with what usually is behind it. Never with what stands in
+/// the file: at this point nobody knows yet whether it is the value of a variable.
 fn explain(error: &Error) -> Problem {
     let place = error.location().map_or(Place::START, Place::from);
     match error.without_snippet() {
         Error::AliasError { error, .. } => explain(error),
         Error::MultipleDocuments { .. } => Problem::new(place, "a second YAML document begins here")
             .expected("one document: remove the `---` and what follows, or make it a file of its own"),
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
-            Problem::new(place, "lists and mappings are nested too deep here")
-        }
-        Error::Budget { .. } => Problem::new(place, "the file has too many values, up to here"),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => Problem::new(place, TOO_DEEP),
+        Error::Budget { .. } => Problem::new(place, "the file has too many values, up to here")
+            .expected(format_args!("at most {MAX_VALUES} keys and values")),
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. } => {
@@ -71,29 +83,56 @@ fn explain(error: &Error) -> Problem {
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
             Problem::new(place, "an alias to what it stands in")
         }
-        Error::UnsupportedTag { tag, .. } => {
-            Problem::new(place, format_args!("the tag {tag:?} has no meaning here"))
-                .note("quote the text if it is meant to begin with `!`")
-        }
+        Error::UnsupportedTag { .. } => Problem::new(place, "a tag, which has no meaning here")
+            .note("quote the text if it is meant to begin with `!`"),
         other => {
             let message = serde_yaml::UserMessageFormatter.format_message(other);
-            let problem = Problem::new(place, &message);
-            match BEHIND.iter().find(|(part, _)| message.contains(part)) {
-                Some((_, cause)) => problem.note(cause),
-                None => problem,
+            match IN_OUR_WORDS.iter().find(|(part, ..)| message.contains(part)) {
+                Some((_, words, "")) => Problem::new(place, words),
+                Some((_, words, cause)) => Problem::new(place, words).note(cause),
+                None => Problem::new(place, &message),
             }
         }
     }
 }
 
-/// What usually is behind a message of the parser, by a part of it.
-const BEHIND: [(&str, &str); 6] = [
-    ("simple key", "a key ends with `:` and a blank"),
-    ("recursion limit", "lists and mappings are nested too deep"),
-    ("quoted scalar", "perhaps a quote is left open above"),
-    ("tab", "indent with spaces"),
-    ("block collection", "check the indentation: what belongs together begins in the same column"),
-    ("block mapping", "check the indentation: what belongs together begins in the same column"),
+const TOO_DEEP: &str = "lists and mappings are nested too deep here";
+const INDENTATION: &str = "check the indentation: what belongs together begins in the same column";
+
+/// A part of what the parser says, the same in our words, and what usually is behind it.
+const IN_OUR_WORDS: [(&str, &str, &str); 16] = [
+    (
+        "simple key expected",
+        "neither `key: value` nor an item behind a `-`",
+        "a key ends with `:` and a blank",
+    ),
+    ("recursion limit", TOO_DEEP, ""),
+    ("unclosed quote", "a quote that is opened here is never closed", ""),
+    ("multiline quoted", "a text in quotes goes on here, too far left", "perhaps a quote is left open above"),
+    ("trailing content", "text behind the closing quote", "quote it as a whole"),
+    (
+        "escape",
+        "an escape that YAML does not know",
+        "write two backslashes for one, or put the text into single quotes",
+    ),
+    ("tab", "a tab where blanks are expected", "indent with spaces"),
+    ("unclosed bracket", "a bracket that is opened here is never closed", ""),
+    (
+        "expected ',' or",
+        "a list or mapping in brackets breaks off here",
+        "expected `,` or its closing bracket",
+    ),
+    ("block collection", "what stands here belongs to nothing above it", INDENTATION),
+    ("block mapping", "what stands here belongs to nothing above it", INDENTATION),
+    (
+        "mapping values are not allowed",
+        "a second `:` where one value is expected",
+        "quote a text with `: ` in it; else check the indentation",
+    ),
+    ("`\\u{0}'", "a NUL byte", "the file was not written whole: write it again, or take a copy of it"),
+    ("unexpected character", "a character that no text begins with", "put the text into quotes"),
+    ("merge value", "`<<` merges a mapping, and this is none", "remove it, or name a mapping by its anchor"),
+    ("unexpected EOF", "the file ends in the middle of something", ""),
 ];
 
 /// A value as the parser hands it over, before its typed text is looked up.

@@ -131,11 +131,19 @@ impl From<Problems> for Error {
 
 /// The word that was probably meant.
 pub fn nearest<'a>(seen: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    ranked(seen, words).filter(|(near, _)| *near > 0.8).map(|(_, word)| word)
+}
+
+/// The word that is the least far away, however far that is.
+pub fn closest<'a>(seen: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    ranked(seen, words).map(|(_, word)| word)
+}
+
+fn ranked<'a>(seen: &str, words: impl IntoIterator<Item = &'a str>) -> Option<(f64, &'a str)> {
     let plain = |w: &str| w.to_lowercase().replace(['-', ' '], "_");
     let seen = plain(seen);
     let similar = |w: &'a str| (strsim::jaro_winkler(&seen, &plain(w)), w);
-    let best = words.into_iter().map(similar).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.8).then_some(best.1)
+    words.into_iter().map(similar).max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// `a, b or c`.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{FromScalar, Key, Log, Node, Place, Problem, Value, one_of};
+use super::{FromScalar, Key, Log, Node, Place, Problem, Value, nearest, one_of};
 
 /// Something that can be read from a tree.
 pub trait Read: Sized {
@@ -145,21 +145,24 @@ pub(crate) use record;
 pub struct Fields<'n, R> {
     place: Place,
     record: PhantomData<R>,
+    misspelt: Vec<&'static str>,
     entries: Vec<(&'n Key, &'n Node)>,
 }
 
 /// The entries of a record; what does not belong there goes to the log.
 pub fn fields<'n, R: Record>(node: &'n Node, what: &str, log: &mut Log) -> Option<Fields<'n, R>> {
     let mut entries = pairs(node, what, log)?;
+    let place = entries.first().map_or(node.place, |(key, _)| key.place);
+    let mut misspelt = Vec::new();
     entries.retain(|(key, _)| {
         let known = R::KEYS.contains(&key.text.as_str());
         if !known {
+            misspelt.extend(nearest(&key.text, R::KEYS.iter().copied()));
             log.add(unknown::<R>(key));
         }
         known
     });
-    let place = entries.first().map_or(node.place, |(key, _)| key.place);
-    Some(Fields { place, record: PhantomData, entries })
+    Some(Fields { place, record: PhantomData, misspelt, entries })
 }
 
 fn unknown<R: Record>(key: &Key) -> Problem {
@@ -177,7 +180,7 @@ pub fn pairs<'n>(node: &'n Node, what: &str, log: &mut Log) -> Option<Vec<(&'n K
         Value::Map(entries) => entries,
         _ => {
             log.add(
-                Problem::new(node.place, format_args!("{what} cannot be {}", node.kind()))
+                Problem::new(node.place, format_args!("{what} cannot be {}", node.seen()))
                     .expected("a mapping, a line `key: value` each"),
             );
             return None;
@@ -211,9 +214,12 @@ fn odd_key(key: &Key, odd: &str) -> Problem {
 }
 
 impl<R: Record> Fields<'_, R> {
-    /// The value of a key that must be there.
+    /// The value of a key that must be there. One that is misspelt has been named already.
     pub fn required<T: FromScalar>(&self, key: &str, log: &mut Log) -> Field<T> {
         let field = self.optional(key, log);
+        if matches!(field, Field::Absent) && self.misspelt.contains(&key) {
+            return Field::Bad;
+        }
         if matches!(field, Field::Absent) {
             log.add(
                 Problem::new(self.place, format_args!("{} has no {key:?}", R::NAME))

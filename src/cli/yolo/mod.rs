@@ -21,6 +21,7 @@ use crate::runtime::dogfood::{
 };
 use crate::runtime::identity::identity;
 use crate::runtime::{self, Launch, Request};
+use crate::yaml::{closest, nearest};
 
 /// Names the custom runtime that this process became, so that one which launches itself is noticed.
 const LAUNCHED: &str = "MOSAIC_YOLO";
@@ -136,15 +137,14 @@ fn unknown(runtime: &RuntimeName, roster: Option<&Roster>) -> Error {
     let mut known: Vec<String> = built_in.chain(defined).collect();
     known.sort();
     known.dedup();
-    let nearest = known.iter().max_by(|a, b| {
-        let near = |name: &str| strsim::jaro_winkler(name, runtime.as_str());
-        near(a).total_cmp(&near(b))
-    });
     let error = Error::new(Kind::Usage, format!("no runtime {runtime}; there are {}", known.join(", ")));
-    match nearest.filter(|name| strsim::jaro_winkler(name, runtime.as_str()) > 0.75) {
-        Some(name) => error.hint(format!("did you mean {name}?")),
-        None => error,
-    }
+    let words = || known.iter().map(String::as_str);
+    let error = match (nearest(runtime.as_str(), words()), closest(runtime.as_str(), words())) {
+        (Some(meant), _) => error.hint(format!("did you mean {meant}?")),
+        (None, Some(closest)) => error.hint(format!("the nearest name is {closest}")),
+        (None, None) => error,
+    };
+    error.hint(format!("a runtime of your own is defined in the roster: runtimes.{runtime}.command"))
 }
 
 /// Becomes the runtime. `settings` are those whose variables nobody has set yet: an agent has all

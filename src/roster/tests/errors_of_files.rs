@@ -33,10 +33,10 @@ agents:
   - name: a
    runtime: pi
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:4:4: while parsing a block collection, did not find expected '-' indicator
+    insta::assert_snapshot!(problems(text), @r"
+    roster.yaml:4:4: what stands here belongs to nothing above it
         check the indentation: what belongs together begins in the same column
-    "#);
+    ");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn an_open_bracket_has_its_place() {
 version: 1
 agents: [
 "#;
-    insta::assert_snapshot!(problems(text), @r#"roster.yaml:2:9: unclosed bracket '['"#);
+    insta::assert_snapshot!(problems(text), @r"roster.yaml:2:9: a bracket that is opened here is never closed");
 }
 
 #[test]
@@ -54,10 +54,10 @@ fn an_open_quote_has_its_place() {
 version: 1
 tenant_id: "usc
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:3:1: invalid indentation in multiline quoted scalar
+    insta::assert_snapshot!(problems(text), @r"
+    roster.yaml:3:1: a text in quotes goes on here, too far left
         perhaps a quote is left open above
-    "#);
+    ");
 }
 
 #[test]
@@ -67,10 +67,10 @@ version: 1
 agents:
 	- name: a
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:3:2: tabs disallowed within this context (block indentation)
+    insta::assert_snapshot!(problems(text), @r"
+    roster.yaml:3:2: a tab where blanks are expected
         indent with spaces
-    "#);
+    ");
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn a_line_without_a_colon_has_its_place() {
 version: 1
 agents
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:2:1: simple key expected ':'
+    insta::assert_snapshot!(problems(text), @r"
+    roster.yaml:2:1: neither `key: value` nor an item behind a `-`
         a key ends with `:` and a blank
-    "#);
+    ");
 }
 
 #[test]
@@ -126,10 +126,10 @@ fn a_tag_has_its_place() {
 version: 1
 tenant_id: !secret usc
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:2:20: the tag "!secret" has no meaning here
+    insta::assert_snapshot!(problems(text), @r"
+    roster.yaml:2:20: a tag, which has no meaning here
         quote the text if it is meant to begin with `!`
-    "#);
+    ");
 }
 
 #[test]

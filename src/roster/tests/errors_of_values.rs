@@ -120,7 +120,7 @@ agents:
     runtime: pi
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:2:11: defaults cannot be a text
+    roster.yaml:2:11: defaults cannot be "pi"
         expected a mapping, a line `key: value` each
     roster.yaml:4:3: runtimes cannot be a list
         expected a mapping, a line `key: value` each
@@ -144,13 +144,13 @@ agents:
     class: {x: y}
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-    roster.yaml:3:7: runtimes.pi cannot be a text
+    roster.yaml:3:7: runtimes.pi cannot be "/new"
         expected a mapping, a line `key: value` each
-    roster.yaml:5:5: an item of agents cannot be a text
+    roster.yaml:5:5: an item of agents cannot be "coder0"
         expected a mapping, a line `key: value` each
     roster.yaml:7:10: env cannot be a list
-        expected a mapping, a line `key: value` each
-    roster.yaml:8:13: limits cannot be a text
+        expected a mapping, a line `NAME: value` each
+    roster.yaml:8:13: limits cannot be "2G"
         expected a mapping, a line `key: value` each
     roster.yaml:9:12: model cannot be a list
         expected one line of text, at most 1000 characters, without control characters
@@ -295,10 +295,10 @@ version: 1
 defaults:
   env: TOKEN=hunter2
 "#;
-    insta::assert_snapshot!(problems(text), @r#"
+    insta::assert_snapshot!(problems(text), @r"
     roster.yaml:3:8: env cannot be a text
-        expected a mapping, a line `key: value` each
-    "#);
+        expected a mapping, a line `NAME: value` each
+    ");
 }
 
 #[test]
