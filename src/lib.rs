@@ -8,6 +8,7 @@ pub mod error;
 pub mod host;
 pub mod layout;
 pub mod ledger;
+pub mod lint;
 pub mod names;
 pub mod observe;
 pub mod plan;

@@ -434,3 +434,28 @@ fn what_the_command_line_refuses_exits_with_2() {
     let none = Home::new().run(&["plan"], 3);
     assert!(none.err.contains("there is no roster") && none.err.contains("fleet init"), "{}", none.err);
 }
+
+#[test]
+fn a_drop_in_that_would_keep_an_agent_down_stops_apply_before_the_first_write() {
+    let home = Home::with_roster("version: 1\nagents: [{name: coder, command: x}]\n");
+    let drop_in = format!("{UNITS}/mosaic-agent@coder.service.d/net.conf");
+    home.put(&drop_in, "[Unit]\nRequires=network-online.target\nAfter=network-online.target\n", 0o600);
+    let before = home.tree();
+    for verb in [vec!["apply"], vec!["apply", "--files-only"], vec!["plan"], vec!["plan", "--json"]] {
+        let told = home.run(&verb, 3);
+        let place = format!("{}:2: Requires=network-online.target", home.at(&drop_in).display());
+        assert!(told.err.contains(&place), "{verb:?}: {}", told.err);
+        assert!(told.err.contains("hint: take it out"), "{verb:?}: {}", told.err);
+    }
+    let init = home.run(&["init", "--profile", "minimal"], 0);
+    assert!(!init.err.contains("network-online"), "it has no agent of that name: {}", init.err);
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new());
+    let plan: Value = serde_json::from_str(&home.run(&["plan", "--json"], 3).out).expect("JSON");
+    assert_eq!(plan["lint"][0]["rule"], "system-only-dependency");
+    assert_eq!((&plan["lint"][0]["level"], &plan["lint"][0]["line"]), (&"error".into(), &2.into()));
+    assert_eq!(plan["lint"][1]["level"], "warning");
+
+    home.put(&drop_in, "[Unit]\nAfter=network-online.target\n", 0o600);
+    let told = home.run(&["apply", "--files-only"], 0);
+    assert!(told.err.contains("warning: ") && told.err.contains("net.conf:2: After="), "{}", told.err);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::ground::{self, Ground};
+use super::lint::{self, Linted};
 use super::{Answer, Context};
 use crate::apply::{self, Event, JobEnd, Occasion, Real, Report};
 use crate::error::{Error, Kind, Result};
@@ -30,6 +31,8 @@ pub struct Carried {
     pub plan: Plan,
     /// How it went.
     pub report: Report,
+    /// What the lint found that is no error.
+    pub linted: Linted,
 }
 
 /// How a plan is made and carried out.
@@ -52,17 +55,17 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
         ground::await_manager(context);
     }
     // A look without the lock is enough where there is nothing to do: then nothing is written.
-    let (ground, plan) = look(context, manner)?;
+    let (ground, plan, linted) = look(context, manner)?;
     if plan.is_empty() && !ground.books_change(&plan) {
         remember_boot(context, &ground, manner.options)?;
-        return Ok(Carried { ground, plan, report: Report::default() });
+        return Ok(Carried { ground, plan, report: Report::default(), linted });
     }
     let _lock = lock::take(&context.layout.apply_lock(), LOCK, |holder| {
         let who =
             holder.map_or_else(|| "another apply".to_owned(), |pid| format!("another apply (pid {pid})"));
         context.out.note(format_args!("waiting for {who} of this tenant to end"));
     })?;
-    let (ground, plan) = look(context, manner)?;
+    let (ground, plan, linted) = look(context, manner)?;
     let occasion = Occasion {
         identity: ground.identity.clone(),
         now: (manner.options.reach == Reach::Everything).then(now),
@@ -74,22 +77,25 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     if report.complete() {
         remember_boot(context, &ground, manner.options)?;
     }
-    Ok(Carried { ground, plan, report })
+    Ok(Carried { ground, plan, report, linted })
 }
 
-fn look(context: &Context, manner: Manner<'_>) -> Result<(Ground, Plan)> {
+fn look(context: &Context, manner: Manner<'_>) -> Result<(Ground, Plan, Linted)> {
     let ground = (manner.ground)()?;
     let manager = ground::manager(context);
     let seen = ground.look(context, manager.as_ref());
     let mut plan = ground.plan(&seen, manner.options);
     (manner.prepare)(&mut plan, &seen)?;
-    Ok((ground, plan))
+    let linted = lint::look(context, &ground, &seen);
+    linted.refuse()?;
+    Ok((ground, plan, linted))
 }
 
 impl Carried {
     /// Tells what went wrong and how it ended; the exit code.
     pub fn conclude(&self, context: &Context) -> Answer {
         let out = &context.out;
+        self.linted.warn(context);
         for note in &self.plan.notes {
             out.note(format_args!("note: {note}"));
         }

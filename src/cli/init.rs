@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::answers;
 use super::carry::{Manner, carry};
 use super::ground::{self, Ground};
-use super::{Answer, Context, npm, plan};
+use super::{Answer, Context, lint, npm, plan};
 use crate::error::{Error, Kind, Result};
 use crate::host::clock;
 use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
@@ -122,6 +122,9 @@ impl Init {
         let mut plan = ground.plan(&seen, options);
         let roster = self.roster_file(&mut plan, &seen);
         plan::print(&plan, context, ground);
+        let linted = lint::look(context, ground, &seen);
+        linted.warn(context);
+        linted.refuse()?;
         match roster {
             RosterFile::Refused => context.out.warn(self.refused()),
             RosterFile::Written | RosterFile::Same if plan.is_empty() => {}

@@ -13,6 +13,7 @@ mod ground;
 mod heartbeat;
 mod init;
 mod jobs;
+mod lint;
 mod man;
 mod npm;
 mod observed;

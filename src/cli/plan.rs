@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ground::{self, Ground};
-use super::{Answer, Context, Output, diff};
+use super::{Answer, Context, Output, diff, lint};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::Identity;
@@ -28,11 +28,16 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let manager = ground::manager(context);
     let seen = ground.look(context, manager.as_ref());
     let plan = ground.plan(&seen, Options::default());
+    let linted = lint::look(context, &ground, &seen);
     if args.json {
-        context.out.json(&as_json(&plan, &ground.identity))?;
+        let mut value = as_json(&plan, &ground.identity);
+        value["lint"] = linted.as_json();
+        context.out.json(&value)?;
     } else {
         print(&plan, context, &ground);
     }
+    linted.warn(context);
+    linted.refuse()?;
     Ok(Answer::Yes)
 }
 

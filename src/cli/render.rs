@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::own_path;
+use super::lint::Linted;
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::{site, tree};
@@ -37,6 +38,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let roster = roster::read_bytes(&bytes, &file, user)?;
     let site = Site { host: host(context)?, program: site::program()?, tmux: tmux(), layout };
     let mut desired = render(&roster, &site)?;
+    Linted::of_tree(&desired, site.layout.home()).refuse()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     desired.files.push(File::new(site.layout.roster(), text, Role::Roster));
     own_path(&context.caller, &args.out)?;

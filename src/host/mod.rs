@@ -25,6 +25,7 @@ pub mod systemd;
 pub mod terminal;
 pub mod tmux;
 pub mod tree;
+pub mod unit_files;
 pub mod users;
 pub mod viewer;
 pub mod wants;
