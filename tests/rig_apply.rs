@@ -1,5 +1,5 @@
-//! Plan and apply in a booted system: only what changed restarts, and whatever cuts a run off, the
-//! next one completes it.
+//! Plan and apply in a booted system: only what changed restarts. Runs that are cut off are met in
+//! `apply_killed.rs`.
 
 #[path = "common/fleet.rs"]
 mod fleet;
@@ -119,45 +119,6 @@ fn an_agent_that_leaves_the_roster_leaves_the_machine() {
         assert_eq!(left.trim(), own, "{suite:?}");
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
         assert_eq!(fleet.rig.read(&own), "MINE=1\n");
-    }
-}
-
-#[test]
-fn a_run_that_is_killed_anywhere_is_completed_by_the_next() {
-    if Rig::skipped() {
-        return;
-    }
-    for suite in Suite::both() {
-        let one =
-            roster(&[("coder", ""), ("coder0", ", env: {A: one}"), ("one", ", limits: {tasks_max: 500}")]);
-        let two =
-            roster(&[("coder", ""), ("coder0", ", env: {A: two}"), ("two", ", limits: {tasks_max: 600}")]);
-        let fleet = Fleet::with(suite, &one);
-        let coder = fleet.pane("coder");
-        for step in 1..=24 {
-            let (text, here, away) = if step % 2 == 1 { (&two, "two", "one") } else { (&one, "one", "two") };
-            write(&fleet, text);
-            // From before it has read anything to after it has asked for the last job.
-            let delay = format!("0.{:03}", step * 8);
-            let killed = fleet.run(&["timeout", "-s", "KILL", &delay, "fleet", "apply"]);
-            let next = fleet.run(&["fleet", "apply"]);
-            assert_eq!(
-                next.code,
-                0,
-                "{suite:?}: killed after {delay} s: {}\n{}",
-                killed.report(),
-                next.report()
-            );
-            let plan = fleet.run(&["fleet", "plan"]).ok();
-            assert!(plan.starts_with(NOTHING), "{suite:?}: killed after {delay} s: {plan}");
-            assert_eq!(fleet.sessions(), ["_holder", "coder", "coder0", here], "{suite:?}: after {delay} s");
-            let value = fleet
-                .sh(&format!("tr '\\0' '\\n' < /proc/{}/environ", fleet.pane("coder0").expect("a pane")));
-            assert!(value.ok().contains(&format!("\nA={here}\n")), "{suite:?}: runs with the new file");
-            let left = fleet.sh(&format!("find ~/.config -name '*@{away}.*' -o -name '.*.mosaic-new'")).ok();
-            assert_eq!(left, "", "{suite:?}: killed after {delay} s");
-        }
-        assert_eq!(fleet.pane("coder"), coder, "{suite:?}: whom no change concerned is never touched");
     }
 }
 

@@ -46,7 +46,13 @@ impl Books {
         ledger.restarts_due = plan.books.due.clone();
         for path in &plan.books.forget {
             ledger.files.remove(path);
-            ledger.links.remove(path);
+            if ledger.links.remove(path).is_some()
+                && let Some(unit) = path.file_name().and_then(|n| n.to_str())
+                && let Some(record) = ledger.units.get_mut(unit)
+            {
+                // True again below where another link of it is left.
+                record.enabled = false;
+            }
         }
         for (path, record) in &plan.books.adopt {
             ledger.files.insert(path.clone(), record.clone());

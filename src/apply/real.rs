@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::machine::{JobEnd, Lingering, Machine};
 use crate::error::{Error, Result};
+use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
 use crate::host::systemd::{JobOutcome, JobRequest, SystemdError, UserManager};
 use crate::host::{files, journal, runfiles, users};
@@ -155,7 +156,9 @@ impl Machine for Real<'_> {
                 .hint(format!("there, an admin runs: sudo loginctl enable-linger {user}"))
         })?;
         if !was_on {
+            point("linger");
             logind.set_linger(self.uid, Linger::On)?;
+            point("lingers");
         }
         logind.wait_for_manager(self.uid, MANAGER_COMES)?;
         Ok(if was_on { Lingering::WasOn } else { Lingering::TurnedOn })

@@ -114,6 +114,9 @@ impl Carried {
         }
         let failed = self.report.failed().count();
         if !self.report.refused.is_empty() {
+            if said.is_empty() {
+                out.hint("what was not done now is done by the next: fleet apply");
+            }
             return Answer::Code(u8::try_from(Kind::Machine.code()).unwrap_or(4));
         }
         if failed > 0 || self.plan.kept().next().is_some() {

@@ -88,8 +88,13 @@ impl Output {
     pub fn error(&self, error: &Error) {
         self.note(format_args!("{} {error}", self.styled("error:", Style::new().red().bold())));
         for hint in &error.hints {
-            self.note(format_args!("{} {hint}", self.styled("hint:", Style::new().cyan().bold())));
+            self.hint(hint);
         }
+    }
+
+    /// What to do next.
+    pub fn hint(&self, text: impl std::fmt::Display) {
+        self.note(format_args!("{} {text}", self.styled("hint:", Style::new().cyan().bold())));
     }
 
     fn styled(&self, text: &str, style: Style) -> String {

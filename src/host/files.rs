@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use super::interrupt::point;
 use crate::error::Error;
 
 /// Why a file could not be changed.
@@ -46,8 +47,10 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> 
     make_folder(folder)?;
     let unfinished = unfinished(path);
     write_new(&unfinished, content, mode)
+        .inspect(|()| point("written"))
         .and_then(|()| fs::rename(&unfinished, path))
         .inspect_err(|_| drop(fs::remove_file(&unfinished)))
+        .inspect(|()| point("renamed"))
         .and_then(|()| sync_folder(folder))
         .map_err(failed)
 }
@@ -61,6 +64,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed)?,
     }
+    point("removed");
     match path.parent() {
         Some(folder) => sync_folder(folder).map_err(failed),
         None => Ok(()),
@@ -86,7 +90,9 @@ pub fn link(path: &Path, target: &Path) -> Result<(), FileError> {
     sweep(path)?;
     let unfinished = unfinished(path);
     symlink(target, &unfinished)
+        .inspect(|()| point("written"))
         .and_then(|()| fs::rename(&unfinished, path))
+        .inspect(|()| point("renamed"))
         .and_then(|()| sync_folder(folder))
         .map_err(failed)
 }
@@ -115,6 +121,7 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             other => other.map_err(failed)?,
         }
+        point("folder");
         if let Some(parent) = folder.parent() {
             sync_folder(parent).map_err(failed)?;
         }
@@ -139,6 +146,7 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         }
         other => other?,
     };
+    point("created");
     // The umask must not decide.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(content)?;

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::files;
+use super::interrupt::point;
 use crate::error::{Error, Result};
 
 /// Held while it lives. Close-on-exec, so that nothing we start inherits it.
@@ -45,6 +46,7 @@ pub fn take(path: &Path, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> 
         }
         Err((_, errno)) => return Err(failed(errno.into())),
     };
+    point("locked");
     name_ourselves(&held).map_err(failed)?;
     Ok(Lock { _held: held })
 }

@@ -10,6 +10,7 @@ pub mod command;
 pub mod files;
 pub mod gather;
 pub mod input;
+pub mod interrupt;
 pub mod journal;
 pub mod kernel;
 pub mod lock;

@@ -17,7 +17,9 @@ use zruntime::net::unix::UnixStream;
 use super::error::SystemdError;
 use super::private;
 use super::proxy::{MANAGER, MANAGER_PATH, ManagerProxy, SYSTEMD};
+use crate::host::logind::linger;
 use crate::host::users::{home_of, name_of, runtime_dir};
+use crate::snapshot::Fact;
 
 /// How long a manager may take to answer a question.
 pub const READ_LIMIT: Duration = Duration::from_secs(2);
@@ -88,7 +90,15 @@ impl UserManager {
 
     fn connect_in(folder: &Path, uid: u32) -> Result<Self, SystemdError> {
         if !folder.is_dir() {
-            return Err(SystemdError::NoRuntimeDir { uid, user: name_of(uid) });
+            let user = name_of(uid);
+            // Lingering that is on already starts nothing before the next boot.
+            return Err(match linger(&user) {
+                Fact::Known(true) => {
+                    let seen = format!("{} does not exist, although {user} lingers", folder.display());
+                    SystemdError::NoManager { uid, user, seen }
+                }
+                _ => SystemdError::NoRuntimeDir { uid, user },
+            });
         }
         match Self::connect_below(folder, uid, Route::Bus) {
             Err(SystemdError::NoManager { .. }) => Self::connect_below(folder, uid, Route::Private),

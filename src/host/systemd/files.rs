@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::connection::{UserManager, bounded, manager};
 use super::error::SystemdError;
 use super::proxy::ChangeRow;
+use crate::host::interrupt::point;
 
 /// How long a manager may take to write links or to read its files again.
 pub const WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -34,26 +35,33 @@ impl UserManager {
     /// Enables all `units` in one call; names of instances, not of templates.
     pub fn enable(&self, units: &[&str]) -> Result<Enabled, SystemdError> {
         let what = format!("enable {}", several(units));
+        point("enable");
         let (has_install, rows) = bounded(&what, WRITE_LIMIT, async {
             manager(&self.connection).await?.enable_unit_files(units, false, false).await
         })?;
+        point("enabled");
         Ok(Enabled { has_install, changes: rows.into_iter().map(change).collect() })
     }
 
     /// Removes the links of all `units` in one call.
     pub fn disable(&self, units: &[&str]) -> Result<Vec<LinkChange>, SystemdError> {
         let what = format!("disable {}", several(units));
+        point("disable");
         let rows = bounded(&what, WRITE_LIMIT, async {
             manager(&self.connection).await?.disable_unit_files(units, false).await
         })?;
+        point("disabled");
         Ok(rows.into_iter().map(change).collect())
     }
 
     /// Has the manager read its unit files again; returns when it has.
     pub fn reload(&self) -> Result<(), SystemdError> {
+        point("reload");
         bounded("have the user manager read its unit files again", WRITE_LIMIT, async {
             manager(&self.connection).await?.reload().await
-        })
+        })?;
+        point("reloaded");
+        Ok(())
     }
 }
 

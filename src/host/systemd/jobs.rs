@@ -12,6 +12,7 @@ use super::connection::{UserManager, bounded, manager};
 use super::error::SystemdError;
 use super::exchange::{Arrival, call, converse};
 use super::proxy::{JobRemoved, MANAGER, MANAGER_PATH};
+use crate::host::interrupt::point;
 
 /// What a job is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,6 +175,7 @@ impl UserManager {
             .collect::<zbus::Result<Vec<Message>>>()
             .map_err(|error| SystemdError::from_call(what, error))?;
         bounded(what, self.limit, self.subscribe())?;
+        point("jobs");
         let mut batch = Batch::new(requests, on_each);
         let end = bounded(what, bound, async {
             converse(&self.connection, &calls, |arrival| match batch.take(arrival) {
@@ -259,6 +261,7 @@ impl<'a, F: FnMut(&JobOutcome)> Batch<'a, F> {
     }
 
     fn queued(&mut self, place: usize, job: OwnedObjectPath) {
+        point("queued");
         match self.removed.get(&job).cloned() {
             Some(result) => self.finish(place, result),
             None => self.waiting.entry(job).or_default().push(place),
@@ -280,6 +283,7 @@ impl<'a, F: FnMut(&JobOutcome)> Batch<'a, F> {
             (self.on_each)(&outcome(request, result.clone()));
             *slot = Some(result);
             self.open -= 1;
+            point("ended");
         }
     }
 
