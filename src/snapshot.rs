@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub beats: BTreeMap<AgentName, Fact<FileFacts>>,
     /// Each agent's supervisor record, its text.
     pub records: BTreeMap<AgentName, Fact<String>>,
+    /// What stands at each agent's environment files.
+    pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// Agents that a person stopped, with the boot in which it was done.
     pub parked: BTreeMap<AgentName, Fact<String>>,
     /// The processes concerned, by pid: panes, their descendants, supervisors.
@@ -179,6 +181,15 @@ pub struct Pane {
     pub activity: f64,
     /// How many clients that can type are attached.
     pub attached: u32,
+}
+
+/// The environment files of one agent; `None` where nothing stands.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EnvironmentFiles {
+    /// Ours.
+    pub rendered: Option<Fact<FileFacts>>,
+    /// The operator's own.
+    pub local: Option<Fact<FileFacts>>,
 }
 
 /// What stands at a path.

@@ -78,6 +78,7 @@ impl Fake {
             tmux: Fact::Unknown("not looked at".into()),
             files: files.collect(),
             beats: BTreeMap::new(),
+            environments: BTreeMap::new(),
             records: BTreeMap::new(),
             parked: self.parked.iter().map(|(a, b)| (a.clone(), Fact::Known(b.clone()))).collect(),
             processes: BTreeMap::new(),

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Output};
+use super::{Context, Output, ground};
 use crate::error::{Error, Result};
 use crate::host::gather::{self, Depth, Look, gather};
 use crate::host::tmux::Server;
 use crate::layout::Layout;
+use crate::ledger::Ledger;
 use crate::names::{AgentName, HostName};
-use crate::observe::{Given, Row, rows, says_enough};
+use crate::observe::{Given, Row, judged, rows, says_enough};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, Snapshot};
 
@@ -23,6 +24,8 @@ pub struct Observed {
     pub host: HostName,
     /// What is.
     pub seen: Snapshot,
+    /// What we installed.
+    pub installed: Fact<Option<Ledger>>,
 }
 
 impl Observed {
@@ -33,21 +36,29 @@ impl Observed {
         let roster = context.roster()?;
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
+        let installed = Fact::from(ground::ledger(context));
+        let mut files = files.to_vec();
+        files.extend(
+            installed.known().into_iter().flatten().flat_map(|ledger| judged(&context.layout, ledger)),
+        );
+        files.sort_unstable();
+        files.dedup();
         let look = Look {
             layout: &context.layout,
             caller: &context.caller,
             agents: &agents,
             server: server(&roster),
-            files,
+            files: &files,
             says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
         };
         let seen = gather(&look, &asked);
-        Ok(Self { roster, layout: context.layout.clone(), host, seen })
+        Ok(Self { roster, layout: context.layout.clone(), host, seen, installed })
     }
 
     /// For judgement.
     pub fn given(&self) -> Given<'_> {
-        Given { roster: &self.roster, layout: &self.layout, host: &self.host, seen: &self.seen }
+        let Self { roster, layout, host, seen, installed } = self;
+        Given { roster, layout, host, seen, installed }
     }
 
     /// The rows.
@@ -85,7 +96,7 @@ pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
         let flagged = row.flags.iter().any(|f| f.word() == word);
         verbose > 0
             || flagged
-            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "probe")
+            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "ledger" | "probe")
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {

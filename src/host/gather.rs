@@ -93,6 +93,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         memory: of_each(|account| account.memory),
         oom_kills: of_each(|account| account.oom_kills),
         records: agents.records,
+        environments: agents.environments,
         beats: agents.beats,
         processes: agents.seen.into_iter().map(|(pid, seen)| (pid, seen.process)).collect(),
         clock,

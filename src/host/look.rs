@@ -55,6 +55,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         tmux: Fact::Unknown("not looked at".to_owned()),
         files: files.collect(),
         beats: BTreeMap::new(),
+        environments: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: parked(ask.layout, ask.agents),
         processes: BTreeMap::new(),

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::{Flag, Given, Row, rows};
 use crate::layout::Layout;
+use crate::ledger::{FileRecord, Identity, Ledger, Sha};
 use crate::names::{AgentName, HOLDER_UNIT, HostName};
 use crate::roster::{self, Roster};
+use crate::runfile::environment::Environment;
 use crate::runfile::record::{Record, State};
 use crate::snapshot::{
-    Clock, Fact, FileFacts, Manager, Pane, Process, Snapshot, Tmux, UnitDetail, UnitFacts,
+    Clock, EnvironmentFiles, Fact, FileFacts, Manager, Pane, Process, Snapshot, Tmux, UnitDetail, UnitFacts,
 };
 
 /// CLOCK_BOOTTIME of the tests' look.
@@ -27,6 +29,7 @@ pub struct Case {
     pub layout: Layout,
     pub host: HostName,
     pub seen: Snapshot,
+    pub installed: Fact<Option<Ledger>>,
 }
 
 /// A checked agent's name.
@@ -46,7 +49,14 @@ impl Case {
     pub fn with_roster(text: &str) -> Self {
         let roster = roster::read(text, Path::new("roster.yaml"), "usc").expect("a good roster");
         let layout = Layout::new("/home/usc", None);
-        let mut case = Self { seen: empty(), layout, host: HostName::parse("box").expect("a host"), roster };
+        let host = HostName::parse("box").expect("a host");
+        let ledger = Ledger::new(Identity {
+            tenant: roster.tenant.clone(),
+            host: host.clone(),
+            socket: "/tmp/tmux-1000/mosaic-factory".into(),
+            program: "/usr/bin/fleet".into(),
+        });
+        let mut case = Self { seen: empty(), layout, host, roster, installed: Fact::Known(Some(ledger)) };
         let names: Vec<AgentName> = case.roster.agents.iter().map(|a| a.name.clone()).collect();
         case.holder();
         for (at, name) in names.iter().enumerate() {
@@ -55,7 +65,33 @@ impl Case {
         case
     }
 
+    /// The books.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        match &mut self.installed {
+            Fact::Known(Some(ledger)) => ledger,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Installs a file, as it still stands there.
+    fn installed(&mut self, path: std::path::PathBuf, content: &str) -> Fact<FileFacts> {
+        self.ledger().files.insert(path.clone(), FileRecord::settled(Sha::of(content.as_bytes()), 0o600));
+        let facts = Fact::Known(FileFacts::File { content: content.as_bytes().to_vec(), mode: 0o600 });
+        self.seen.files.insert(path, facts.clone());
+        facts
+    }
+
+    /// Changes an agent's environment file by hand.
+    pub fn edit_env(&mut self, agent: &str, content: &str) {
+        let content = content.as_bytes().to_vec();
+        let files = self.seen.environments.get_mut(&name(agent)).expect("it has some");
+        files.rendered = Some(Fact::Known(FileFacts::File { content, mode: 0o600 }));
+    }
+
     fn holder(&mut self) {
+        for path in [self.layout.holder_unit(), self.layout.agent_template(), self.layout.tmux_conf()] {
+            self.installed(path, "ours\n");
+        }
         let detail = UnitDetail {
             main_pid: SERVER,
             active_since: 2.0,
@@ -83,7 +119,10 @@ impl Case {
         let runtime = self.roster.agent(name).map_or_else(String::new, |a| a.runtime.to_string());
         self.runs(name.as_str(), &runtime);
         self.seen.memory.insert(unit, 4096);
-        self.record(name, |_| ());
+        let text = format!("A=1\nMOSAIC_AGENT_NAME={name}\n");
+        let rendered = Some(self.installed(self.layout.agent_env(name), &text));
+        self.seen.environments.insert(name.clone(), EnvironmentFiles { rendered, local: None });
+        self.record(name, |r| r.environment = Some(Environment::of(text.as_bytes(), b"")));
         self.beat(name, &format!("pid={pid}\nboot_id={BOOT}\nboottime={}\n", NOW - 5.0));
     }
 
@@ -173,7 +212,8 @@ impl Case {
 
     /// What is judged.
     pub fn given(&self) -> Given<'_> {
-        Given { roster: &self.roster, layout: &self.layout, host: &self.host, seen: &self.seen }
+        let Self { roster, layout, host, seen, installed } = self;
+        Given { roster, layout, host, seen, installed }
     }
 
     /// The rows.
@@ -204,6 +244,7 @@ fn empty() -> Snapshot {
         tmux: Fact::Known(Tmux::Running { pid: SERVER, version: "3.3a".to_owned(), panes: Vec::new() }),
         files: BTreeMap::new(),
         beats: BTreeMap::new(),
+        environments: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: BTreeMap::new(),
         processes: BTreeMap::new(),
@@ -239,4 +280,26 @@ pub fn pane(session: &str, pid: i32) -> Pane {
         activity: UNIX - 30.0,
         attached: 0,
     }
+}
+
+/// Spoils a healthy fleet of a, b and c, and expects these flags on b alone.
+pub fn flags_b(expected: &[Flag], spoil: impl FnOnce(&mut Case)) -> Case {
+    let mut case = Case::of(&["a", "b", "c"]);
+    spoil(&mut case);
+    assert_eq!(case.flags(), [("b".to_owned(), expected.to_vec())], "{:#?}", case.row("b").reasons);
+    case
+}
+
+/// Spoils it in a way that is none.
+pub fn no_flags(spoil: impl FnOnce(&mut Case)) -> Case {
+    let mut case = Case::of(&["a", "b", "c"]);
+    spoil(&mut case);
+    assert_eq!(case.flags(), [], "{:#?}", case.row("b").reasons);
+    case
+}
+
+/// The reason of that beginning.
+pub fn reason(case: &Case, agent: &str, what: &str) -> String {
+    let reasons = case.row(agent).reasons;
+    reasons.iter().find(|r| r.starts_with(what)).unwrap_or_else(|| panic!("{reasons:?}")).clone()
 }

@@ -45,6 +45,10 @@ flags!(
     Reload = "RELOAD",
     /// Another file wins.
     Shadowed = "SHADOWED",
+    /// A file of ours was changed by hand.
+    Edited = "EDITED",
+    /// It runs with files from before the last apply.
+    Pending = "PENDING",
     /// Three or more starts within ten minutes.
     Flapping = "FLAPPING",
     /// The OOM killer ended something of it within the last hour.

@@ -9,16 +9,19 @@ pub mod verify;
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod installed_tests;
+#[cfg(test)]
 mod rows_tests;
 
 use crate::layout::Layout;
+use crate::ledger::Ledger;
 use crate::names::HostName;
 use crate::roster::Roster;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Fact, Snapshot};
 
 pub use flag::Flag;
 pub use row::{PaneState, Row};
-pub use rows::{rows, says_enough};
+pub use rows::{judged, rows, says_enough};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -31,4 +34,6 @@ pub struct Given<'a> {
     pub host: &'a HostName,
     /// What is.
     pub seen: &'a Snapshot,
+    /// What we installed; nothing where nobody did.
+    pub installed: &'a Fact<Option<Ledger>>,
 }

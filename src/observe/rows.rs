@@ -1,10 +1,13 @@
 //! Snapshot and roster to rows: one an agent, and one for each session that the roster lacks.
 
 mod agent;
+mod installed;
 mod pane;
 mod unit;
 
 use std::collections::BTreeMap;
+
+use installed::Installed;
 
 use super::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use super::{Flag, Given};
@@ -13,6 +16,8 @@ use crate::roster::Roster;
 use crate::runfile::heartbeat::Health;
 use crate::runtime::drift;
 use crate::snapshot::{self, Fact, Process, Tmux};
+
+pub use installed::judged;
 
 /// Whether a pane's process alone tells that it is the roster's runtime. Where it does not, that may
 /// be one of the processes below it.
@@ -26,7 +31,8 @@ pub fn says_enough(roster: &Roster, agent: &AgentName, pid: i32, process: &Proce
 
 /// The rows, agents first in the roster's order.
 pub fn rows(given: &Given<'_>) -> Vec<Row> {
-    let agents = given.roster.agents.iter().map(|a| agent::row(given, a));
+    let installed = Installed::of(given);
+    let agents = given.roster.agents.iter().map(|a| agent::row(given, &installed, a));
     agents.chain(strangers(given).into_iter().map(|panes| stranger(given, &panes))).collect()
 }
 

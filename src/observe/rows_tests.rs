@@ -1,33 +1,13 @@
 //! Each flag by its condition: on that row, and on no other.
 
-use super::case::{BOOT, Case, NOW, SERVER, UNIX, name, pane};
+use super::case::{BOOT, Case, NOW, SERVER, UNIX, flags_b, name, no_flags, pane, reason};
 use super::{Flag, PaneState};
 use crate::names::HOLDER_UNIT;
 use crate::runfile::record::{End, State};
 use crate::snapshot::{Fact, FileFacts, Tmux};
 
-/// Spoils a healthy fleet of a, b and c, and expects these flags on b alone.
-fn flags_b(expected: &[Flag], spoil: impl FnOnce(&mut Case)) -> Case {
-    let mut case = Case::of(&["a", "b", "c"]);
-    spoil(&mut case);
-    assert_eq!(case.flags(), [("b".to_owned(), expected.to_vec())], "{:#?}", case.row("b").reasons);
-    case
-}
-
-fn no_flags(spoil: impl FnOnce(&mut Case)) -> Case {
-    let mut case = Case::of(&["a", "b", "c"]);
-    spoil(&mut case);
-    assert_eq!(case.flags(), [], "{:#?}", case.row("b").reasons);
-    case
-}
-
 fn ago(seconds: f64) -> String {
     format!("pid=200\nboot_id={BOOT}\nboottime={}\n", NOW - seconds)
-}
-
-fn reason(case: &Case, agent: &str, what: &str) -> String {
-    let reasons = case.row(agent).reasons;
-    reasons.iter().find(|r| r.starts_with(what)).unwrap_or_else(|| panic!("{reasons:?}")).clone()
 }
 
 #[test]
@@ -214,6 +194,21 @@ fn another_file_that_wins_shadows_and_is_a_gap() {
     let case =
         flags_b(&[Flag::BootEnable, Flag::Shadowed], |case| case.detail("b").fragment = other.to_owned());
     assert!(reason(&case, "b", "SHADOWED").contains(other));
+}
+
+#[test]
+fn a_clock_that_was_set_changes_no_verdict_where_a_beat_tells_the_boots_own_time() {
+    for step in [-1e7, 1e7] {
+        let case = no_flags(|case| case.seen.clock.unix += step);
+        assert_eq!(case.row("b").heartbeat.age_seconds, Some(5.0));
+    }
+    // A beat of the three plain lines has the wall clock alone.
+    let plain = |case: &mut Case, ts: &str| {
+        let content = format!("ts={ts}\npid=200\nstatus=ok\n").into_bytes();
+        case.seen.beats.insert(name("b"), Fact::Known(FileFacts::File { content, mode: 0o600 }));
+    };
+    flags_b(&[Flag::BadBeat], |case| plain(case, "2027-01-01T00:00:00Z"));
+    no_flags(|case| plain(case, "2026-11-20T09:59:55Z"));
 }
 
 #[test]

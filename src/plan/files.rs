@@ -188,7 +188,7 @@ fn is_unit_file(path: &Path) -> bool {
 }
 
 /// The agent that this file is for, by the shape of its path.
-fn agent_of(path: &Path) -> Option<AgentName> {
+pub fn agent_of(path: &Path) -> Option<AgentName> {
     let environment = || {
         let folder = path.parent()?.file_name()?;
         let name = path.file_name()?.to_str()?.strip_suffix(".env")?;

@@ -24,6 +24,7 @@ use crate::render::{Desired, Link};
 use crate::snapshot::Snapshot;
 
 pub use conflict::{Conflict, ConflictKind, Resolution};
+pub use files::agent_of;
 pub use options::{Conflicts, HolderRestart, Options, Reach, Restarts, Server, Starting};
 pub use reason::Reason;
 pub use roster::{RosterFile, roster_file};

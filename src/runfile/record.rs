@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::environment::Environment;
+
 /// The version of the record that this program writes.
 pub const VERSION: u32 = 1;
 /// Starts that are remembered: enough to see flapping.
@@ -63,6 +65,8 @@ pub struct Record {
     pub runtime_pid: Option<i32>,
     /// When it started, CLOCK_BOOTTIME in seconds.
     pub started: Option<f64>,
+    /// With which variables it was started, as a digest.
+    pub environment: Option<Environment>,
     /// Its first heartbeat, CLOCK_BOOTTIME in seconds.
     pub first_beat: Option<f64>,
     /// The first heartbeat since the boot, whichever run's it was: how long the boot took.
@@ -154,6 +158,9 @@ impl Record {
         if let Some(pid) = self.runtime_pid {
             line("runtime_pid", &pid);
         }
+        if let Some(environment) = &self.environment {
+            line("environment", environment);
+        }
         if let Some(end) = self.last_end {
             line("last_exit", &end);
         }
@@ -192,6 +199,7 @@ impl Record {
                 .collect(),
             runtime_pid: value("runtime_pid").and_then(|v| v.parse().ok()),
             started: number("started"),
+            environment: value("environment").and_then(Environment::parse),
             first_beat: number("first_beat"),
             first_beat_of_boot: number("first_beat_of_boot"),
             last_end: value("last_exit").and_then(End::parse),
@@ -217,6 +225,7 @@ impl Record {
         record.start_times.push(now);
         record.runtime_pid = None;
         record.started = None;
+        record.environment = None;
         record.first_beat = None;
         record.next_try = None;
         record
@@ -238,6 +247,7 @@ mod tests {
             start_times: vec![1.0, 2.5, 9.125],
             runtime_pid: Some(41),
             started: Some(9.25),
+            environment: Some(Environment::of(b"A=1", b"")),
             first_beat: Some(9.5),
             first_beat_of_boot: Some(1.5),
             last_end: Some(End::Signal(9)),

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::envfile;
 use crate::layout::Layout;
-use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, PROTECTED, SocketName};
+use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, SocketName};
 use crate::render::pane;
+use crate::runfile::environment::{self, Environment};
 
 /// One agent's variables: every one of them reaches the runtime.
 #[derive(Clone, Default)]
 pub struct Settings {
     vars: BTreeMap<String, String>,
+    files: [Vec<u8>; 2],
 }
 
 /// A variable of an environment file that can't be what it says.
@@ -37,10 +38,11 @@ pub enum Unusable {
 impl Settings {
     /// Reads the agent's two files, where they are.
     pub fn read(layout: &Layout, agent: &AgentName) -> Result<Self, Unusable> {
-        let mut vars: BTreeMap<String, String> = file(&layout.agent_env(agent))?.into_iter().collect();
-        let local = file(&layout.agent_local_env(agent))?;
-        vars.extend(local.into_iter().filter(|(name, _)| !PROTECTED.contains(&name.as_str())));
-        let mut settings = Self { vars };
+        let files = [file(&layout.agent_env(agent))?, file(&layout.agent_local_env(agent))?];
+        let [rendered, local] = &files;
+        let vars =
+            environment::variables(&String::from_utf8_lossy(rendered), &String::from_utf8_lossy(local));
+        let mut settings = Self { vars, files };
         settings.address(layout, agent);
         Ok(settings)
     }
@@ -77,6 +79,12 @@ impl Settings {
     /// Every variable, by name.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The variables of the files as a digest.
+    pub fn environment(&self) -> Environment {
+        let [rendered, local] = &self.files;
+        Environment::of(rendered, local)
     }
 
     /// A variable's value; an empty one counts as not set.
@@ -118,9 +126,9 @@ pub fn kept_npm_prefix(layout: &Layout) -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
-fn file(path: &Path) -> Result<Vec<(String, String)>, Unusable> {
+fn file(path: &Path) -> Result<Vec<u8>, Unusable> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(envfile::parse(&String::from_utf8_lossy(&bytes))),
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(source) => Err(Unusable::File { path: path.to_owned(), source }),
     }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ByAgent, Look};
 use crate::host::cgroup::{Account, Accounts};
-use crate::host::look::at;
+use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::{self, heartbeat, record};
-use crate::snapshot::{Fact, FileFacts, Tmux, UnitFacts};
+use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
 /// So many agents are worth a thread of their own.
 const WORTH_A_THREAD: usize = 24;
@@ -23,6 +23,8 @@ pub struct Agents {
     pub records: ByAgent<String>,
     /// What stands at each heartbeat.
     pub beats: ByAgent<FileFacts>,
+    /// What stands at each one's environment files.
+    pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// The processes concerned, each looked at once.
     pub seen: BTreeMap<i32, Seen>,
     /// Those of them that panes run.
@@ -59,6 +61,11 @@ impl Agents {
             if let Some(pid) = beat.as_ref().and_then(Fact::known).and_then(writer) {
                 part.wrote(pid);
             }
+            let environment = EnvironmentFiles {
+                rendered: at(&look.layout.agent_env(agent), LONGEST_FILE),
+                local: at(&look.layout.agent_local_env(agent), LONGEST_FILE),
+            };
+            part.environments.insert(agent.clone(), environment);
             part.records.extend(record.map(|record| (agent.clone(), record)));
             part.beats.extend(beat.map(|beat| (agent.clone(), beat)));
         }
@@ -68,6 +75,7 @@ impl Agents {
     fn merge(&mut self, other: Self) {
         self.records.extend(other.records);
         self.beats.extend(other.beats);
+        self.environments.extend(other.environments);
         self.seen.extend(other.seen);
         self.run.extend(other.run);
     }

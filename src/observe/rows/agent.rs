@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::installed::Installed;
 use super::pane::{Found, find};
 use super::rounded;
 use super::unit::{self, Wanted, wanted};
@@ -13,7 +14,7 @@ use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict}
 use crate::runfile::record::{End, Record, State};
 use crate::runtime::Kind;
 use crate::runtime::drift::{self, Drift};
-use crate::snapshot::{Fact, UnitFacts};
+use crate::snapshot::{Fact, FileFacts, UnitFacts};
 
 /// So many starts within [`FLAPPING_WITHIN`] are flapping.
 const FLAPPING_STARTS: usize = 3;
@@ -25,8 +26,8 @@ const OOM_SHOWN: f64 = 3600.0;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The row of one agent.
-pub fn row(given: &Given<'_>, agent: &Agent) -> Row {
-    Judge::new(given, agent).row()
+pub fn row(given: &Given<'_>, installed: &Installed<'_>, agent: &Agent) -> Row {
+    Judge::new(given, installed, agent).row()
 }
 
 /// The version of the supervisor that wrote a record, whatever the record's own version.
@@ -36,6 +37,7 @@ pub fn supervisors_version(record: &str) -> Option<&str> {
 
 struct Judge<'a> {
     given: &'a Given<'a>,
+    installed: &'a Installed<'a>,
     agent: &'a Agent,
     wanted: Wanted,
     unit: Result<Cow<'a, UnitFacts>, &'a str>,
@@ -47,7 +49,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(given: &'a Given<'a>, agent: &'a Agent) -> Self {
+    fn new(given: &'a Given<'a>, installed: &'a Installed<'a>, agent: &'a Agent) -> Self {
         let record = given.seen.records.get(&agent.name).and_then(|r| Record::parse(r.known()?));
         let record = record.filter(|r| r.boot_id == given.seen.clock.boot_id);
         Self {
@@ -56,6 +58,7 @@ impl<'a> Judge<'a> {
             found: find(given, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
             record,
             given,
+            installed,
             agent,
             flags: Vec::new(),
             reasons: Vec::new(),
@@ -70,7 +73,9 @@ impl<'a> Judge<'a> {
         self.running();
         let verdict = self.heartbeat();
         self.drift();
+        self.environment();
         self.boot();
+        self.files();
         self.supervisor();
         self.told(&verdict);
         if found.attached > 0 {
@@ -82,6 +87,7 @@ impl<'a> Judge<'a> {
             self.not_known("version", "the runtime does not tell it");
         }
         self.flags.sort_unstable();
+        self.flags.dedup();
         let text = |text: &Option<String>| text.clone();
         Row {
             name: self.agent.name.to_string(),
@@ -293,6 +299,45 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether it runs with the variables that its files hold.
+    fn environment(&mut self) {
+        let seen = self.given.seen;
+        let Some(record) = self.record.as_ref().filter(|r| r.runtime_pid == self.found.pid) else { return };
+        let (Some(ran_with), Some(files)) = (&record.environment, seen.environments.get(&self.agent.name))
+        else {
+            return;
+        };
+        match (content(files.rendered.as_ref()), content(files.local.as_ref())) {
+            (Ok(rendered), Ok(local)) if ran_with.is_in(rendered, local) => {}
+            (Ok(_), Ok(_)) => {
+                let why = format!(
+                    "runs with other variables than its environment files hold now: fleet restart {}",
+                    self.agent.name
+                );
+                self.flag(Flag::Drift, why);
+            }
+            (Err(why), _) | (_, Err(why)) => self.not_known("environment", why),
+        }
+    }
+
+    /// What of its files is not as we left it, or not yet what it runs with.
+    fn files(&mut self) {
+        let installed = self.installed;
+        if let Some(why) = installed.unknown {
+            self.not_known("ledger", format_args!("not known what was changed by hand: {why}"));
+        }
+        let edited = installed.edited(&self.agent.name);
+        if !edited.is_empty() {
+            self.flag(Flag::Edited, format_args!("{} by hand", edited.join(", ")));
+        }
+        if self.active() || self.found.state == PaneState::Alive {
+            let pending = installed.pending(self.given, &self.agent.name, self.record.as_ref());
+            if !pending.is_empty() {
+                self.flag(Flag::Pending, pending.join("; "));
+            }
+        }
+    }
+
     /// What its supervisor has noted.
     fn supervisor(&mut self) {
         let text = match self.given.seen.records.get(&self.agent.name) {
@@ -361,6 +406,17 @@ impl<'a> Judge<'a> {
             self.not_known("memory", "the kernel does not account for its unit's");
         }
         memory
+    }
+}
+
+/// The bytes of an environment file; one that is absent has none.
+fn content(file: Option<&Fact<FileFacts>>) -> Result<&[u8], String> {
+    match file {
+        None => Ok(&[]),
+        Some(Fact::Known(FileFacts::File { content, .. })) => Ok(content),
+        Some(Fact::Known(FileFacts::Link(_))) => Err("a link in place of a file".to_owned()),
+        Some(Fact::Known(FileFacts::Other(what))) => Err(format!("{what} in place of a file")),
+        Some(Fact::Unknown(why)) => Err(why.clone()),
     }
 }
 

@@ -1,0 +1,117 @@
+//! What we installed against what stands there now: what was changed by hand, and what waits for a
+//! restart.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::layout::Layout;
+use crate::ledger::{Due, FileRecord, Ledger, Sha};
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::observe::Given;
+use crate::plan::agent_of;
+use crate::runfile::record::Record;
+use crate::snapshot::{Fact, FileFacts};
+
+/// The files of ours, but for the agents' environment files, that rows are judged by.
+pub fn judged<'l>(layout: &'l Layout, ledger: &'l Ledger) -> impl Iterator<Item = PathBuf> + 'l {
+    let (framework, agents) = (layout.framework(), layout.agents());
+    let files = ledger.files.keys();
+    files.filter(move |path| !path.starts_with(&framework) && path.parent() != Some(&agents)).cloned()
+}
+
+/// The judgement on a fleet's files.
+#[derive(Debug, Default)]
+pub struct Installed<'a> {
+    ledger: Option<&'a Ledger>,
+    /// Why nothing of it is known, where it is not.
+    pub unknown: Option<&'a str>,
+    /// Changes by hand of what every agent runs with.
+    shared: Vec<String>,
+    /// Of what one does.
+    own: BTreeMap<AgentName, Vec<String>>,
+    /// Whether the holder waits for a restart.
+    holder_due: bool,
+}
+
+impl<'a> Installed<'a> {
+    /// Of all files.
+    pub fn of(given: &Given<'a>) -> Self {
+        let ledger = match given.installed {
+            Fact::Known(Some(ledger)) => ledger,
+            Fact::Known(None) => return Self::default(),
+            Fact::Unknown(why) => return Self { unknown: Some(why), ..Self::default() },
+        };
+        let mut installed = Self { ledger: Some(ledger), ..Self::default() };
+        for path in judged(given.layout, ledger) {
+            let Some(record) = ledger.files.get(&path) else { continue };
+            let Some(what) = by_hand(given.layout, &path, record, given.seen.files.get(&path)) else {
+                continue;
+            };
+            match agent_of(&path) {
+                Some(agent) => installed.own.entry(agent).or_default().push(what),
+                None => installed.shared.push(what),
+            }
+        }
+        for (agent, files) in &given.seen.environments {
+            let path = given.layout.agent_env(agent);
+            let Some(record) = ledger.files.get(&path) else { continue };
+            if let Some(what) = by_hand(given.layout, &path, record, files.rendered.as_ref()) {
+                installed.own.entry(agent.clone()).or_default().push(what);
+            }
+        }
+        let holder = given.seen.units.known().and_then(|units| units.get(HOLDER_UNIT)?.detail.as_ref());
+        installed.holder_due = ledger
+            .restarts_due
+            .get(HOLDER_UNIT)
+            .is_some_and(|due| holds(due, given, holder.map(|detail| detail.main_pid)));
+        installed
+    }
+
+    /// What was changed by hand of what this agent runs with.
+    pub fn edited(&self, agent: &AgentName) -> Vec<&str> {
+        self.own.get(agent).into_iter().flatten().chain(&self.shared).map(String::as_str).collect()
+    }
+
+    /// What this agent, which runs, waits for.
+    pub fn pending(&self, given: &Given<'_>, agent: &AgentName, record: Option<&Record>) -> Vec<String> {
+        let due = self.ledger.and_then(|ledger| ledger.restarts_due.get(&agent.unit()));
+        let mut waits = Vec::new();
+        if due.is_some_and(|due| holds(due, given, record.map(|r| r.supervisor_pid))) {
+            waits.push(format!(
+                "it runs with files from before the last apply: fleet apply, or fleet restart {agent}"
+            ));
+        }
+        if self.holder_due {
+            waits.push(
+                "the holder runs with files from before the last apply: fleet apply --restart-holder"
+                    .to_owned(),
+            );
+        }
+        waits
+    }
+}
+
+/// Whether a restart is still due: not once the boot or the main process is another.
+fn holds(due: &Due, given: &Given<'_>, main_pid: Option<i32>) -> bool {
+    let same = |pid: i32| pid == 0 || due.main_pid == 0 || pid == due.main_pid;
+    due.boot_id == given.seen.clock.boot_id && main_pid.is_none_or(same)
+}
+
+/// How a file of ours is not as we wrote it. One that can't be read is not known to be.
+fn by_hand(
+    layout: &Layout,
+    path: &Path,
+    record: &FileRecord,
+    seen: Option<&Fact<FileFacts>>,
+) -> Option<String> {
+    let what = match seen {
+        None if record.written.is_some() => "was removed".to_owned(),
+        None | Some(Fact::Unknown(_)) => return None,
+        Some(Fact::Known(FileFacts::File { content, .. })) if record.owns(Sha::of(content)) => return None,
+        Some(Fact::Known(FileFacts::File { .. })) => "was changed".to_owned(),
+        Some(Fact::Known(FileFacts::Link(_))) => "is a link now".to_owned(),
+        Some(Fact::Known(FileFacts::Other(kind))) => format!("is {kind} now"),
+    };
+    let shown = path.strip_prefix(layout.home()).map_or_else(|_| path.to_owned(), |p| Path::new("~").join(p));
+    Some(format!("{} {what}", shown.display()))
+}

@@ -1,0 +1,118 @@
+//! An agent's variables as its two files say them, and the digest by which a later look sees that a
+//! run has others than the files hold now. A digest tells nothing of a value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::envfile;
+use crate::names::PROTECTED;
+
+/// So many bytes of a SHA-256 are kept.
+const KEPT: usize = 16;
+
+/// What the rendered file and the operator's own, which is read after it, say together. The local
+/// one can't change who the agent is and where it lives.
+pub fn variables(rendered: &str, local: &str) -> BTreeMap<String, String> {
+    let mut vars: BTreeMap<String, String> = envfile::parse(rendered).into_iter().collect();
+    let own = envfile::parse(local).into_iter();
+    vars.extend(own.filter(|(name, _)| !PROTECTED.contains(&name.as_str())));
+    vars
+}
+
+/// With which variables a run was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Of the files' bytes: where they are the same, so are the variables.
+    files: String,
+    /// Of the variables: a comment that changed is no other environment.
+    variables: String,
+}
+
+impl Environment {
+    /// Of the two files; one that is absent is empty.
+    pub fn of(rendered: &[u8], local: &[u8]) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let mut variables_digest = Sha256::new();
+        for (name, value) in variables(&text(rendered), &text(local)) {
+            for part in [name, value] {
+                variables_digest.update(part);
+                variables_digest.update([0]);
+            }
+        }
+        Self { files: of_files(rendered, local), variables: hexadecimal(variables_digest) }
+    }
+
+    /// Whether the files still hold the variables that it was made of.
+    pub fn is_in(&self, rendered: &[u8], local: &[u8]) -> bool {
+        self.files == of_files(rendered, local) || self.variables == Self::of(rendered, local).variables
+    }
+
+    /// Reads what [`Environment`] shows itself as.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digest = |t: &str| t.len() == 2 * KEPT && t.bytes().all(|b| b.is_ascii_hexdigit());
+        let (files, variables) = text.split_once(' ')?;
+        (is_digest(files) && is_digest(variables))
+            .then(|| Self { files: files.to_owned(), variables: variables.to_owned() })
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.files, self.variables)
+    }
+}
+
+fn of_files(rendered: &[u8], local: &[u8]) -> String {
+    let length = u64::try_from(rendered.len()).unwrap_or(u64::MAX).to_le_bytes();
+    hexadecimal(Sha256::new().chain_update(length).chain_update(rendered).chain_update(local))
+}
+
+fn hexadecimal(digest: Sha256) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = digest.finalize();
+    let digits = bytes.iter().take(KEPT).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RENDERED: &[u8] = b"# Rendered.\nA=1\nB=\"secret\"\nMOSAIC_AGENT_NAME=a\n";
+
+    #[test]
+    fn the_same_variables_are_the_same_environment_whatever_the_files_look_like() {
+        let run = Environment::of(RENDERED, b"");
+        assert!(run.is_in(RENDERED, b""));
+        assert!(run.is_in(b"# Another comment.\nB=secret\nMOSAIC_AGENT_NAME=a\nA=1", b""));
+        assert!(run.is_in(RENDERED, b"A=1\nMOSAIC_AGENT_NAME=other\n"), "a name that can't be changed");
+    }
+
+    #[test]
+    fn a_variable_that_is_added_changed_or_gone_is_another_environment() {
+        let run = Environment::of(RENDERED, b"");
+        for (rendered, local) in [
+            (RENDERED, &b"C=3\n"[..]),
+            (RENDERED, b"A=2\n"),
+            (b"A=1\nMOSAIC_AGENT_NAME=a\n", b""),
+            (b"", b""),
+            // What was one file's can't pass for the other's.
+            (b"A=1\0B=secret\n", b""),
+        ] {
+            assert!(!run.is_in(rendered, local), "{}", String::from_utf8_lossy(rendered));
+        }
+    }
+
+    #[test]
+    fn it_reads_back_from_its_text_which_shows_no_value() {
+        let run = Environment::of(RENDERED, b"X=hidden\n");
+        let text = run.to_string();
+        assert!(!text.contains("secret") && !text.contains("hidden") && text.len() == 4 * KEPT + 1);
+        assert_eq!(Environment::parse(&text), Some(run));
+        for bad in ["", "x y", &text[1..], &text.replace(' ', "  ")] {
+            assert_eq!(Environment::parse(bad), None, "{bad}");
+        }
+    }
+}
