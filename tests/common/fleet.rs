@@ -4,6 +4,7 @@
 #[path = "rig.rs"]
 pub mod rig;
 
+use std::path::Path;
 use std::time::Duration;
 
 use rig::{Rig, Run, Suite};
@@ -25,7 +26,12 @@ pub struct Fleet {
 impl Fleet {
     /// A tenant without anything of ours.
     pub fn tenant(suite: Suite) -> Self {
-        let rig = Rig::boot(suite);
+        Self::tenant_seeing(suite, &[])
+    }
+
+    /// One whose machine sees these folders of the host.
+    pub fn tenant_seeing(suite: Suite, folders: &[&Path]) -> Self {
+        let rig = Rig::boot_seeing(suite, folders);
         let uid = rig.add_lingering_user(TENANT);
         Self { rig, uid }
     }

@@ -70,20 +70,29 @@ impl Rig {
 
     /// A running system of its own with the programs under test in `/usr/bin`.
     pub fn boot(suite: Suite) -> Rig {
-        let [rig] = Rig::boot_all([suite]);
-        rig
+        Rig::boot_seeing(suite, &[])
+    }
+
+    /// A running system that sees these folders of the host below `/srv`, and can't write to them.
+    pub fn boot_seeing(suite: Suite, folders: &[&Path]) -> Rig {
+        let slot = slots(1).pop().expect("a slot");
+        Rig::boot_in(slot, suite, folders)
     }
 
     /// For a test that needs several at once: two tests that each boot one more could wait for each other.
     pub fn boot_all<const N: usize>(suites: [Suite; N]) -> [Rig; N] {
         let mut slots = slots(N).into_iter();
-        suites.map(|suite| Rig::boot_in(slots.next().expect("a slot for each"), suite))
+        suites.map(|suite| Rig::boot_in(slots.next().expect("a slot for each"), suite, &[]))
     }
 
-    fn boot_in(slot: File, suite: Suite) -> Rig {
+    fn boot_in(slot: File, suite: Suite, folders: &[&Path]) -> Rig {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}-{}", process::id(), BOOTED.fetch_add(1, Ordering::Relaxed));
-        Run::of(&mut script(BOOT, ["boot", "--tree", suite.name(), &name]), b"").ok();
+        let mut boot = script(BOOT, ["boot", "--tree", suite.name()]);
+        for folder in folders {
+            boot.arg("--see").arg(folder);
+        }
+        Run::of(boot.arg(&name), b"").ok();
         let rig = Rig { name, _slot: slot };
         let programs = Path::new(env!("CARGO_BIN_EXE_fleet")).parent().expect("a program is in a folder");
         Run::of(rig.verb("install").arg(programs), b"").ok();

@@ -16,15 +16,17 @@ started() {
 }
 
 boot() {
-    local suite=bookworm lower
-    if [[ ${1:-} == --tree ]]; then
-        suite=${2:-}
+    local suite=bookworm lower seen=()
+    while [[ ${1:-} == --tree || ${1:-} == --see ]]; do
+        if [[ $1 == --tree ]]; then suite=${2:-}; else seen+=("$(realpath -- "${2:-}")"); fi
         shift 2
-    fi
+    done
     choose "$@"
     lower=$(tree "$suite")
     gc || echo "rig: some old rigs could not be taken down" >&2
     claim "$suite"
+    # Kept for its later boots.
+    ((${#seen[@]} == 0)) || printf '%s\n' "${seen[@]}" >"$run/seen"
     # From here on the caller gets a whole rig or nothing.
     trap 'status=$?; [[ $status == 0 ]] || down; exit $status' EXIT
     disk "$lower"
@@ -70,7 +72,10 @@ machine_start() {
 # Runs beside the machine, in the same cgroup, and does what firmware does: boot it, and boot it
 # again when it asks for that, which systemd-nspawn tells by ending with 133.
 machine_keep() {
-    local status=133
+    local status=133 folder seen=()
+    if [[ -e $run/seen ]]; then
+        while read -r folder; do seen+=(--bind-ro="${folder//:/\\:}:/srv/${folder##*/}"); done <"$run/seen"
+    fi
     echo "$BASHPID" >"$cg/keeper/cgroup.procs"
     while [[ $status == 133 ]]; do
         status=0
@@ -79,7 +84,8 @@ machine_keep() {
             echo "$BASHPID" >"$cg/cgroup.procs"
             export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
             exec systemd-nspawn --quiet --directory="$run/root" --machine="$name" --boot --register=no --keep-unit \
-                --console=pipe --private-network --resolv-conf=off --timezone=off --link-journal=no
+                --console=pipe --private-network --resolv-conf=off --timezone=off --link-journal=no \
+                "${seen[@]}"
         ) || status=$?
     done
 }
