@@ -18,4 +18,5 @@ pub mod runfile;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;
+pub mod transcript;
 pub mod yaml;

@@ -5,8 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 12] = [
-    "names", "error", "layout", "envfile", "yaml", "roster", "render", "lint", "snapshot", "ledger", "plan",
+const PURE: [&str; 13] = [
+    "names",
+    "error",
+    "layout",
+    "envfile",
+    "yaml",
+    "roster",
+    "render",
+    "lint",
+    "snapshot",
+    "ledger",
+    "plan",
+    "transcript",
     "observe",
 ];
 /// What a pure module has no business with.

@@ -8,6 +8,7 @@ pub mod changes;
 pub mod clock;
 pub mod command;
 pub mod files;
+pub mod follow;
 pub mod gather;
 pub mod input;
 pub mod interrupt;

@@ -87,7 +87,7 @@ impl Tenant {
     }
 
     pub fn clients(&self) -> usize {
-        self.ask(&["list-clients", "-F", "#{client_tty}"]).lines().count()
+        self.ask(&["list-clients", "-F", "#{client_pid}"]).lines().count()
     }
 
     /// Everything that a session's pane has shown and still shows.

@@ -1,7 +1,9 @@
 //! `mosaic agent`, also reached as `fleet agent`: the verbs of one agent.
 
+mod lines;
 mod reach;
 mod roster;
+mod tail;
 mod watch;
 
 use super::{Answer, Context};
@@ -12,6 +14,8 @@ use crate::error::Result;
 pub enum Verb {
     /// Show the agents that the roster defines
     Roster(roster::Args),
+    /// Print the last lines of an agent's terminal as text
+    Tail(tail::Args),
     /// Show an agent's terminal live, read-only
     Watch(watch::Args),
 }
@@ -20,6 +24,7 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
         Verb::Roster(args) => roster::run(args, context),
+        Verb::Tail(args) => tail::run(args, context),
         Verb::Watch(args) => watch::run(args, context),
     }
 }

@@ -60,6 +60,13 @@ pub fn stage_for_a_viewer(context: &Context, server: &Server, agent: &AgentName)
     Ok(stage)
 }
 
+/// An agent that was there and is no more, or not the same run any more.
+pub fn ended(context: &Context, server: &Server, agent: &AgentName) -> Error {
+    stage(context, server, agent)
+        .err()
+        .unwrap_or_else(|| Error::no(format_args!("{agent} ended, and runs again")))
+}
+
 /// What tmux did not do.
 pub fn failed(error: TmuxError) -> Error {
     match error {

@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 
-use super::reach;
+use super::{lines, reach};
 use crate::cli::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::tmux::Server;
@@ -17,12 +17,20 @@ pub struct Args {
     /// The agent
     #[arg(value_name = "NAME")]
     agent: String,
+    /// Print what it writes as plain text, for pipes, until it ends
+    #[arg(long)]
+    log: bool,
 }
 
 /// Shows the terminal until the watcher leaves or the agent ends.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let roster = context.roster()?;
     let agent = reach::named(&roster, &args.agent)?;
+    if args.log {
+        let server = reach::server(&roster)?;
+        let stage = reach::stage(context, &server, &agent)?;
+        return lines::follow(context, &server, &agent, &stage, 0);
+    }
     on_a_terminal("watch", &agent)?;
     let server = reach::server(&roster)?;
     let stage = reach::stage_for_a_viewer(context, &server, &agent)?;
@@ -41,7 +49,7 @@ pub fn on_a_terminal(verb: &str, agent: &AgentName) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Kind::Usage, format_args!("mosaic agent {verb} needs a terminal, for keys and picture"))
-        .hint(format_args!("the last lines as text: mosaic agent tail {agent}")))
+        .hint(format_args!("as text: mosaic agent watch {agent} --log, or mosaic agent tail {agent}")))
 }
 
 /// How a look ended, for the caller's exit code.

@@ -4,6 +4,8 @@
 
 use std::process::Command;
 
+use crate::transcript::Frame;
+
 use super::{Server, SocketFolder, TmuxError, exact, exact_pane};
 
 /// What a client may do.
@@ -80,6 +82,14 @@ impl Server {
         self.said(&call).map(drop)
     }
 
+    /// The pane's screen with so many lines of the history above it.
+    pub fn frame(&self, pane: &str, above: usize) -> Result<Frame, TmuxError> {
+        let call = self.call(["display-message", "-p", "-t", pane, FRAME, ";"]);
+        let call = call.args(["capture-pane", "-p", "-t", pane, "-S", &format!("-{above}")]);
+        let said = self.said(&call)?;
+        parse_frame(&said, above).ok_or(TmuxError::Unreadable(said))
+    }
+
     /// The terminal and the size of the session's active pane; `None` where there is no such
     /// session.
     pub fn stage(&self, session: &str) -> Result<Option<Stage>, TmuxError> {
@@ -109,6 +119,19 @@ impl Server {
         };
         command
     }
+}
+
+/// What a capture is a capture of.
+const FRAME: &str = "#{alternate_on}:#{history_size}";
+
+fn parse_frame(said: &str, above: usize) -> Option<Frame> {
+    let (head, lines) = said.split_once('\n').unwrap_or((said, ""));
+    let (alternate, history) = head.split_once(':')?;
+    let alternate = alternate == "1";
+    let history = history.parse().ok()?;
+    let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+    let above = if alternate { 0 } else { above.min(history) };
+    Some(Frame { alternate, history, above, lines })
 }
 
 /// Where an agent plays: the terminal of its pane.
@@ -156,6 +179,15 @@ mod tests {
         assert_eq!((stage.pane.as_str(), stage.dead, stage.columns, stage.rows), ("%3", false, 200, 50));
         assert_eq!((stage.holds_size, stage.terminal.as_str()), (true, "/dev/pts/7"));
         assert_eq!(Stage::parse("%3:0:200"), None);
+    }
+
+    #[test]
+    fn a_frame_is_its_first_line_and_the_screen() {
+        let frame = parse_frame("0:7\na\n\nb\n", 3).expect("readable");
+        assert_eq!((frame.alternate, frame.history, frame.above), (false, 7, 3));
+        assert_eq!(frame.lines, ["a", "", "b"]);
+        assert_eq!(parse_frame("1:7\nx\n", 3).map(|f| (f.alternate, f.above)), Some((true, 0)));
+        assert_eq!(parse_frame("can't find pane", 0), None);
     }
 
     #[test]
