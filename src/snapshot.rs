@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub processes: BTreeMap<i32, Process>,
     /// Memory in use of each unit's cgroup in bytes, where the kernel accounts for it.
     pub memory: BTreeMap<String, u64>,
+    /// What systemd reads in the place of our unit files; asked for only by a plan that may write.
+    pub stand_ins: Fact<Vec<StandIn>>,
     /// Kills by the OOM killer in each unit's cgroup as it is now, where the kernel counts them.
     pub oom_kills: BTreeMap<String, u64>,
 }
@@ -206,6 +208,28 @@ pub enum FileFacts {
     Link(PathBuf),
     /// Something else: a folder, a FIFO, a device.
     Other(String),
+}
+
+/// Something that systemd reads in the place of a unit file of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// The unit, or the template, that it stands in for.
+    pub unit: String,
+    /// Where.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: StandInKind,
+}
+
+/// What stands in for a file of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandInKind {
+    /// Nothing at all, or a link to /dev/null: the unit can't be started or enabled.
+    Mask,
+    /// Another unit file.
+    File,
+    /// A drop-in of the name of ours, in a folder that comes before ours.
+    DropIn,
 }
 
 /// One process.

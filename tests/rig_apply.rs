@@ -212,16 +212,92 @@ fn who_can_not_start_is_named_with_the_reason_at_once() {
 }
 
 #[test]
-fn a_masked_unit_fails_alone_and_says_so() {
+fn what_masks_or_shadows_a_unit_is_shown_kept_and_ended_by_the_cure_that_is_named() {
     if Rig::skipped() {
         return;
     }
-    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", "")]));
-    fleet.sh("systemctl --user mask mosaic-agent@masked.service").ok();
-    write(&fleet, &roster(&[("coder", ""), ("masked", ""), ("more", "")]));
-    let run = fleet.run(&["fleet", "apply"]);
-    assert!(run.code != 0 && run.stderr.contains("masked"), "{}", run.report());
-    assert!(fleet.pane("more").is_some(), "{}", run.report());
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(&[("coder", ""), ("coder0", ", limits: {tasks_max: 500}")]));
+        let runtime = format!("/run/user/{}/systemd", fleet.uid);
+        let units = "/home/demo/.config/systemd/user";
+        let text = "[Service]\nExecStart=/bin/sleep 100000\n";
+        let put = |path: &str, owner: &str| fleet.rig.write(path, text, owner);
+        let cases: [(&str, &dyn Fn(), String, &str); 6] = [
+            (
+                "masked",
+                &|| drop(fleet.sh("systemctl --user mask mosaic-agent@more.service").ok()),
+                format!("{units}/mosaic-agent@more.service"),
+                "systemctl --user unmask mosaic-agent@more.service",
+            ),
+            (
+                "masked",
+                &|| drop(fleet.sh("systemctl --user mask --runtime mosaic-agent@more.service").ok()),
+                format!("{runtime}/user/mosaic-agent@more.service"),
+                "rm ",
+            ),
+            (
+                "masked",
+                &|| drop(fleet.rig.root_ok(&["systemctl", "--global", "mask", "mosaic-agent@more.service"])),
+                "/etc/systemd/user/mosaic-agent@more.service".to_owned(),
+                "sudo rm ",
+            ),
+            (
+                "shadowed",
+                &|| put("/etc/systemd/user/mosaic-agent@coder.service", "root"),
+                "/etc/systemd/user/mosaic-agent@coder.service".to_owned(),
+                "sudo mv ",
+            ),
+            (
+                "shadowed",
+                &|| put(&format!("{runtime}/user.control/mosaic-tmux-holder.service"), TENANT),
+                format!("{runtime}/user.control/mosaic-tmux-holder.service"),
+                "mv ",
+            ),
+            (
+                "shadowed",
+                &|| put(&format!("{runtime}/user.control/mosaic-agent@coder0.service.d/mosaic.conf"), TENANT),
+                format!("{runtime}/user.control/mosaic-agent@coder0.service.d/mosaic.conf"),
+                "mv ",
+            ),
+        ];
+        for (id, breaks, path, cure) in cases {
+            // Whoever is masked is new: a roster that brings others along brings them all the same.
+            write(&fleet, &roster(&[("coder", ""), ("coder0", ", limits: {tasks_max: 500}")]));
+            fleet.run(&["fleet", "apply"]).ok();
+            breaks();
+            let two = [("coder", ""), ("coder0", ", limits: {tasks_max: 500}"), ("beside", ""), ("more", "")];
+            write(&fleet, &roster(&two));
+            let plan = fleet.run(&["fleet", "plan", "--json"]).ok();
+            let plan: Value = serde_json::from_str(&plan).expect("JSON");
+            let conflict = &plan["conflicts"][0];
+            assert_eq!((&conflict["reason_id"], &conflict["path"]), (&id.into(), &path.clone().into()));
+            let ends = conflict["cure"].as_str().expect("a cure");
+            assert!(ends.starts_with(cure), "{suite:?}: {path}: {ends}");
+            let run = fleet.run(&["fleet", "apply", "--force"]).exits(1);
+            assert!(run.stderr.contains(ends), "{suite:?}: {}", run.report());
+            assert!(fleet.pane("beside").is_some(), "{suite:?}: {}", run.report());
+            assert_eq!(fleet.pane("more").is_some(), id != "masked", "{suite:?}: {path}");
+            let again = fleet.run(&["fleet", "apply"]).exits(1);
+            assert!(!again.stdout.contains(NOTHING), "{suite:?}: {}", again.report());
+            let kept = fleet.rig.root(&["test", "-e", &path]).code == 0 || id == "masked";
+            assert!(kept, "{suite:?}: {path} is not ours to touch");
+            // The cure as it stands, but that root takes the place of sudo.
+            let cured = match ends.strip_prefix("sudo ").and_then(|c| c.strip_suffix(" && fleet apply")) {
+                Some(admins) => {
+                    fleet.rig.root_ok(&["sh", "-c", admins]);
+                    fleet.run(&["fleet", "apply"])
+                }
+                None => fleet.sh(ends),
+            };
+            assert_eq!(cured.code, 0, "{suite:?}: {}", cured.report());
+            assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{suite:?}: {path}");
+            let ours =
+                fleet.unit(&unit("more"), "FragmentPath") + &fleet.unit(&unit("coder"), "FragmentPath");
+            assert_eq!(ours, format!("{units}/mosaic-agent@.service").repeat(2), "{suite:?}: {path}");
+            assert_eq!(fleet.unit(&unit("coder0"), "TasksMax"), "500", "{suite:?}: {path}");
+            assert!(fleet.pane("more").is_some(), "{suite:?}: {path}");
+        }
+    }
 }
 
 #[test]

@@ -84,6 +84,7 @@ impl Fake {
             processes: BTreeMap::new(),
             memory: BTreeMap::new(),
             oom_kills: BTreeMap::new(),
+            stand_ins: Fact::Known(Vec::new()),
         }
     }
 

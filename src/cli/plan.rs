@@ -30,7 +30,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let plan = ground.plan(&seen, Options::default());
     let linted = lint::look(context, &ground, &seen);
     if args.json {
-        let mut value = as_json(&plan, &ground.identity);
+        let mut value = as_json(&plan, &ground.identity, &context.layout);
         value["lint"] = linted.as_json();
         context.out.json(&value)?;
     } else {
@@ -120,6 +120,10 @@ pub fn describe_conflict(conflict: &Conflict, layout: &Layout) -> String {
         (Resolution::Overwritten, _) => "overwritten",
         (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it",
         (_, ConflictKind::NotAFile(_) | ConflictKind::Unreadable(_)) => "kept; move it away yourself",
+        (_, ConflictKind::Mask(_) | ConflictKind::StandsIn(_)) => {
+            let cure = conflict.cure(layout);
+            return format!("{:<9} {path}: {}; kept; to end that: {cure}", "CONFLICT", conflict.kind);
+        }
         (_, _) => "kept; --force overwrites it",
     };
     format!("{:<9} {path}: {}; {fate}", "CONFLICT", conflict.kind)
@@ -186,7 +190,7 @@ fn summary(plan: &Plan) -> String {
 }
 
 /// A plan as JSON, with the same masking as for people.
-pub fn as_json(plan: &Plan, identity: &Identity) -> Value {
+pub fn as_json(plan: &Plan, identity: &Identity, layout: &Layout) -> Value {
     json!({
         "schema_version": 1,
         "tenant_id": identity.tenant,
@@ -195,6 +199,9 @@ pub fn as_json(plan: &Plan, identity: &Identity) -> Value {
         "conflicts": plan.conflicts.iter().map(|c| json!({
             "path": c.path,
             "reason": c.kind.to_string(),
+            "reason_id": c.kind.id(),
+            "unit": c.kind.unit(),
+            "cure": c.cure(layout),
             "resolution": match c.resolution {
                 Resolution::Kept => "kept",
                 Resolution::Overwritten => "overwritten",

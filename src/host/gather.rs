@@ -92,6 +92,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         parked,
         memory: of_each(|account| account.memory),
         oom_kills: of_each(|account| account.oom_kills),
+        stand_ins: Fact::Unknown("not looked for".to_owned()),
         records: agents.records,
         environments: agents.environments,
         beats: agents.beats,

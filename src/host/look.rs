@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::systemd::{Detail, SystemdError, UserManager};
-use super::{clock, logind, runfiles, users, wants};
+use super::{clock, logind, runfiles, stand_ins, users, wants};
 use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::snapshot::{Fact, FileFacts, Snapshot};
+use crate::snapshot::{Fact, FileFacts, Snapshot, UnitFacts};
 
 /// No file of ours is longer; one that is differs from ours anyway.
 pub(super) const LONGEST_FILE: usize = 4 * 1024 * 1024;
@@ -16,7 +16,7 @@ const LONGEST_PARKED: usize = 128;
 /// The units of ours, the holder's and all agents'.
 const OURS: [&str; 2] = [HOLDER_UNIT, "mosaic-agent@*.service"];
 /// What decides whether a unit has to be restarted or reloaded.
-const DETAILS: [Detail; 3] = [Detail::MainPid, Detail::Result, Detail::NeedsReload];
+const DETAILS: [Detail; 4] = [Detail::MainPid, Detail::Result, Detail::Fragment, Detail::DropIns];
 
 /// What to look at.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct Ask<'a> {
 /// Looks at what a plan is made from. What tmux, processes and heartbeats say is not part of it.
 pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> Snapshot {
     let seen = match manager {
-        Ok(manager) => (Fact::from(manager.manager()), Fact::from(manager.units_with(&OURS, &DETAILS))),
+        Ok(manager) => (Fact::from(manager.manager()), Fact::from(units(manager, &ask))),
         // Without a manager none of its units runs.
         Err(error @ (SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })) => {
             (Fact::Unknown(error.to_string()), Fact::Known(BTreeMap::new()))
@@ -61,7 +61,34 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         processes: BTreeMap::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
+        stand_ins: stand_ins::find(ask.layout, ask.uid, &ask.agents.iter().cloned().collect()),
     }
+}
+
+/// Our units with what decides about them. Whether a reload is due is asked last and of few: it is dear.
+fn units(manager: &UserManager, ask: &Ask<'_>) -> Result<BTreeMap<String, UnitFacts>, SystemdError> {
+    let mut units = manager.units_with(&OURS, &DETAILS)?;
+    let names: Vec<String> = units.keys().cloned().collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let on_disk = stand_ins::own_files(ask.layout, ask.uid);
+    let template = ask.layout.agent_template();
+    let own = |unit: &str| {
+        // What it was read from counts, too: files that are gone by now.
+        let folder = format!("{unit}.d");
+        let of_its_own = |path: &String| Path::new(path).parent().is_some_and(|p| p.ends_with(&folder));
+        let read = units.get(unit).and_then(|facts| facts.detail.as_ref()).is_some_and(|detail| {
+            (!detail.fragment.is_empty() && Path::new(&detail.fragment) != template)
+                || detail.drop_ins.iter().any(of_its_own)
+        });
+        read || on_disk.contains(unit)
+    };
+    let behind: Vec<String> = manager.behind(&all, own)?.into_iter().map(str::to_owned).collect();
+    for unit in behind {
+        if let Some(detail) = units.get_mut(&unit).and_then(|facts| facts.detail.as_mut()) {
+            detail.needs_reload = true;
+        }
+    }
+    Ok(units)
 }
 
 /// What stands at a path; `None` where nothing does.

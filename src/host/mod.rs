@@ -23,6 +23,7 @@ pub mod programs;
 pub mod runfiles;
 pub mod site;
 pub mod skills;
+pub mod stand_ins;
 pub mod systemd;
 pub mod terminal;
 pub mod tmux;

@@ -64,7 +64,7 @@ fn folder(path: &Path) -> io::Result<Folder> {
 }
 
 /// The names in a folder; none where there is no such folder.
-fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
     let shown = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
     let list = match fs::read_dir(folder) {
         Ok(list) => list,

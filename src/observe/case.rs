@@ -250,6 +250,7 @@ fn empty() -> Snapshot {
         processes: BTreeMap::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
+        stand_ins: Fact::Known(Vec::new()),
     }
 }
 

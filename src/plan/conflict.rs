@@ -1,6 +1,8 @@
 //! Files that are not as we left them, and what becomes of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::layout::Layout;
 
 /// A file that is not as we left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,12 @@ pub enum ConflictKind {
     /// A link stands there.
     #[error("a link to {}", .0.display())]
     Link(PathBuf),
+    /// A link to /dev/null or an empty file keeps this unit from being enabled and started.
+    #[error("masks {0}")]
+    Mask(String),
+    /// systemd reads it in the place of the file that we wrote for this unit.
+    #[error("systemd reads it in the place of what we wrote for {0}")]
+    StandsIn(String),
     /// Something stands there that is no file.
     #[error("{0}, not a file")]
     NotAFile(String),
@@ -43,4 +51,50 @@ pub enum Resolution {
     Kept,
     /// It is overwritten, as the caller asked.
     Overwritten,
+}
+
+impl ConflictKind {
+    /// The word that stands in JSON.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Edited => "edited",
+            Self::NotOurs => "not-ours",
+            Self::Link(_) => "link",
+            Self::Mask(_) => "masked",
+            Self::StandsIn(_) => "shadowed",
+            Self::NotAFile(_) => "not-a-file",
+            Self::MovesServer => "moves-server",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
+    /// The unit that it keeps from being what we wrote.
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::Mask(unit) | Self::StandsIn(unit) => Some(unit),
+            _ => None,
+        }
+    }
+}
+
+impl Conflict {
+    /// What ends it: a command.
+    pub fn cure(&self, layout: &Layout) -> String {
+        let own = [layout.home(), layout.mosaic(), Path::new("/run/user")];
+        let sudo = if own.iter().any(|folder| self.path.starts_with(folder)) { "" } else { "sudo " };
+        let path = self.path.display();
+        match &self.kind {
+            ConflictKind::Edited | ConflictKind::NotOurs | ConflictKind::Link(_) => {
+                "fleet apply --force".to_owned()
+            }
+            ConflictKind::Mask(unit) if self.path.starts_with(layout.home()) => {
+                format!("systemctl --user unmask {unit} && fleet apply")
+            }
+            ConflictKind::Mask(_) => format!("{sudo}rm {path} && fleet apply"),
+            ConflictKind::StandsIn(_) => format!("{sudo}mv {path} {path}.aside && fleet apply"),
+            ConflictKind::MovesServer => "fleet apply --restart-holder".to_owned(),
+            ConflictKind::NotAFile(_) => format!("mv {path} {path}.aside && fleet apply"),
+            ConflictKind::Unreadable(_) => format!("ls -l {path}"),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::{Action, Before, Conflict, ConflictKind, Conflicts, Options, Plan, Re
 use crate::ledger::{FileRecord, Ledger, Sha};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, File, Role};
-use crate::snapshot::{Fact, FileFacts, Snapshot};
+use crate::snapshot::{Fact, FileFacts, Snapshot, StandInKind};
 
 /// What the change of files asks of units.
 #[derive(Debug, Default)]
@@ -97,10 +97,14 @@ pub fn judge(file: &File, seen: Option<&Fact<FileFacts>>, record: Option<&FileRe
         }
         Some(Fact::Known(FileFacts::File { content, mode })) => (content, *mode),
         Some(Fact::Known(FileFacts::Link(target))) => {
-            return Verdict::Conflict {
-                kind: ConflictKind::Link(target.clone()),
-                before: Some(Before::Link(target.clone())),
+            let kind = match &file.role {
+                Role::HolderUnit | Role::AgentTemplate if target == Path::new("/dev/null") => {
+                    let unit = file.path.file_name().unwrap_or_default();
+                    ConflictKind::Mask(unit.to_string_lossy().into_owned())
+                }
+                _ => ConflictKind::Link(target.clone()),
             };
+            return Verdict::Conflict { kind, before: Some(Before::Link(target.clone())) };
         }
         Some(Fact::Known(FileFacts::Other(what))) => {
             return Verdict::Conflict { kind: ConflictKind::NotAFile(what.clone()), before: None };
@@ -148,6 +152,27 @@ fn carry(verdict: Verdict, file: &File, options: &Options, plan: &mut Plan, chan
             };
             plan.conflicts.push(Conflict { path, kind, resolution });
         }
+    }
+}
+
+/// What systemd reads in the place of our files, wherever it stands: shown and never touched, since
+/// it is not at a path of ours.
+pub fn stand_ins(seen: &Snapshot, plan: &mut Plan) {
+    let found = match &seen.stand_ins {
+        Fact::Known(found) => found,
+        Fact::Unknown(why) => {
+            plan.notes.push(format!("not known whether units are masked or shadowed: {why}"));
+            return;
+        }
+    };
+    for stand_in in found {
+        let unit = stand_in.unit.clone();
+        let kind = match stand_in.kind {
+            StandInKind::Mask => ConflictKind::Mask(unit),
+            StandInKind::File | StandInKind::DropIn => ConflictKind::StandsIn(unit),
+        };
+        let path = stand_in.path.clone();
+        plan.conflicts.push(Conflict { path, kind, resolution: Resolution::Kept });
     }
 }
 

@@ -47,7 +47,8 @@ impl Given<'_> {
                 plan.books.links.push(link.clone());
             }
         }
-        if missing.is_empty() {
+        // One that is masked would have the whole batch refused.
+        if missing.is_empty() || self.is_masked(&unit.name) {
             return;
         }
         let by = missing.iter().filter_map(|l| wanted_by(&l.path)).collect();
@@ -128,11 +129,22 @@ impl Given<'_> {
             Reason::ReloadWasDue
         } else if behind {
             Reason::ManagerIsBehind
+        } else if let Some((unit, word)) = self.not_loaded() {
+            Reason::NotLoaded(unit, word)
         } else {
             return;
         };
         plan.books.reload_due = true;
         plan.push(Action::Reload, reason, Vec::new());
+    }
+
+    /// A unit of the roster that the manager has, and not as we wrote it.
+    fn not_loaded(&self) -> Option<(String, String)> {
+        let units = self.seen.units.known()?;
+        self.desired.units.iter().filter(|u| !self.is_masked(&u.name)).find_map(|unit| {
+            let word = units.get(&unit.name)?.load.as_str();
+            (word != "loaded").then(|| (unit.name.clone(), word.to_owned()))
+        })
     }
 
     fn knows(&self, unit: &str) -> bool {

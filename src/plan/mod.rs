@@ -80,7 +80,13 @@ pub struct Pending {
 pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Options) -> Plan {
     let mut plan = Plan::default();
     let changed = files::plan(desired, seen, ledger, options, &mut plan);
-    let given = units::Given { desired, seen, ledger, options };
+    files::stand_ins(seen, &mut plan);
+    let masked = plan.kept().filter_map(|c| match &c.kind {
+        ConflictKind::Mask(unit) => Some(unit.clone()),
+        _ => None,
+    });
+    let masked = masked.collect();
+    let given = units::Given { desired, seen, ledger, options, masked: &masked };
     if let Some(pending) = given.holder_in_the_way(&changed) {
         return Plan {
             conflicts: vec![Conflict {

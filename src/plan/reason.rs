@@ -39,6 +39,9 @@ pub enum Reason {
     ReloadWasDue,
     /// The manager says that files changed since it read them.
     ManagerIsBehind,
+    /// The manager could not make sense of what it read for this unit: its word for it. It may be
+    /// right by now, and 257 doesn't say of such a unit that its files changed.
+    NotLoaded(String, String),
     /// It should run and does not; systemd's word for what it is.
     NotRunning(String),
     /// It could not be seen whether it runs.
@@ -70,6 +73,7 @@ impl Reason {
             Self::UnitFilesChange => "unit-files-change",
             Self::ReloadWasDue => "reload-was-due",
             Self::ManagerIsBehind => "manager-is-behind",
+            Self::NotLoaded(..) => "not-loaded",
             Self::NotRunning(_) => "not-running",
             Self::RunUnknown => "run-unknown",
             Self::OwnFilesChange(_) => "own-files-change",
@@ -97,6 +101,7 @@ impl fmt::Display for Reason {
             Self::UnitFilesChange => write!(f, "unit files or links change"),
             Self::ReloadWasDue => write!(f, "an earlier run was cut off before it"),
             Self::ManagerIsBehind => write!(f, "files changed since the manager read them"),
+            Self::NotLoaded(unit, word) => write!(f, "the manager has {unit} as {word}"),
             Self::NotRunning(state) => write!(f, "wanted, and {state}"),
             Self::RunUnknown => write!(f, "not known whether it runs"),
             Self::OwnFilesChange(paths) => {

@@ -1,11 +1,12 @@
 //! Units: what is stopped, restarted and started, and which restarts stay pending.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::files::Changed;
 use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step};
 use crate::ledger::{Due, Ledger};
-use crate::names::{AgentName, HOLDER_UNIT};
+use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Role, Unit};
 use crate::snapshot::{Fact, Snapshot, UnitFacts};
 
@@ -20,6 +21,8 @@ pub struct Given<'a> {
     pub ledger: &'a Ledger,
     /// What the caller allows.
     pub options: &'a Options,
+    /// Units and templates that systemd neither enables nor starts.
+    pub masked: &'a BTreeSet<String>,
 }
 
 /// Whether a unit runs.
@@ -130,7 +133,8 @@ impl Given<'_> {
                     return Holder::Stays;
                 };
                 let impact = self.running_agents();
-                if self.options.holder == HolderRestart::Restart && self.jobs() {
+                let allowed = self.options.holder == HolderRestart::Restart && self.jobs();
+                if allowed && !self.can_not_start(HOLDER_UNIT) {
                     plan.push(Action::Restart { unit: HOLDER_UNIT.to_owned() }, reason, impact);
                     return Holder::Restarts;
                 }
@@ -163,7 +167,7 @@ impl Given<'_> {
                     None => plan.push(Action::Restart { unit: name.clone() }, Reason::HolderRestarts, impact),
                     Some(reason) => {
                         let now = self.options.restarts == Restarts::Changed || holder == Holder::Restarts;
-                        if now && self.jobs() {
+                        if now && self.jobs() && !self.can_not_start(name) {
                             plan.push(Action::Restart { unit: name.clone() }, reason, impact);
                         } else {
                             plan.pending.push(Pending { unit: name.clone(), reason, impact });
@@ -192,7 +196,7 @@ impl Given<'_> {
     }
 
     fn start(&self, unit: &str, reason: Reason, plan: &mut Plan) {
-        if self.options.starting == Starting::Now && self.jobs() {
+        if self.options.starting == Starting::Now && self.jobs() && !self.can_not_start(unit) {
             plan.push(Action::Start { unit: unit.to_owned() }, reason, Vec::new());
         }
     }
@@ -211,6 +215,17 @@ impl Given<'_> {
         let main_pid = if main_pid == 0 { before.map_or(0, |b| b.main_pid) } else { main_pid };
         plan.books.due.insert(unit.to_owned(), Due { boot_id: boot_id.clone(), main_pid });
         Some(reason)
+    }
+
+    /// Whether a unit, or its template, is masked.
+    pub fn is_masked(&self, unit: &str) -> bool {
+        let template = AgentName::from_unit(unit).is_some() && self.masked.contains(AGENT_TEMPLATE);
+        template || self.masked.contains(unit)
+    }
+
+    /// Whether systemd would refuse to start it: an agent is not started without its holder either.
+    fn can_not_start(&self, unit: &str) -> bool {
+        self.is_masked(unit) || self.masked.contains(HOLDER_UNIT)
     }
 
     /// Whether the caller wants more than files.

@@ -57,10 +57,15 @@ pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
         let expected = "the content that the roster asks for";
         let reason = match conflict.kind {
             ConflictKind::Unreadable(_) => Why::Unknown,
+            ConflictKind::Mask(_) => Why::Masked,
+            ConflictKind::StandsIn(_) => Why::Shadowed,
             _ => Why::Edited,
         };
         let seen = format!("{}: {}", conflict.path.display(), conflict.kind);
-        let cure = if reason == Why::Edited { "fleet apply --force" } else { "fleet apply" };
+        let cure = match reason {
+            Why::Unknown => "fleet apply".to_owned(),
+            _ => conflict.cure(layout),
+        };
         failing.push(Check::fails("files", None, reason, seen, expected).cure(cure));
     }
     failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string())));
