@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod cli;
+pub mod doctor;
 pub mod envfile;
 pub mod error;
 pub mod host;

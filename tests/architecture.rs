@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "names",
     "error",
     "layout",
@@ -14,6 +14,7 @@ const PURE: [&str; 13] = [
     "roster",
     "render",
     "lint",
+    "doctor",
     "snapshot",
     "ledger",
     "plan",

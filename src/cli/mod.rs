@@ -9,6 +9,7 @@ mod carry;
 mod completions;
 mod context;
 mod diff;
+mod doctor;
 mod ground;
 mod heartbeat;
 mod init;
@@ -111,6 +112,8 @@ enum FleetVerb {
     Ps(ps::Args),
     /// Prove that the fleet is what the roster says and survives a boot
     Verify(verify::Args),
+    /// Say what of this machine is missing or known to be bad, with the cure
+    Doctor(doctor::Args),
     /// Write a roster's installed tree below a folder, and nothing else
     ///
     /// The tree is for the machine that MOSAIC_HOST names, else for this one.
@@ -209,6 +212,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &context()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
         Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &context()?),
         Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &context()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),

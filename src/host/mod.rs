@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod changes;
 pub mod clock;
 pub mod command;
+pub mod doctor;
 pub mod files;
 pub mod follow;
 pub mod gather;
