@@ -128,6 +128,11 @@ impl Layout {
         self.run().join(format!("{agent}.last"))
     }
 
+    /// Who attached to the agent's terminal, a JSON line when they came and one when they left.
+    pub fn attached(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.attached"))
+    }
+
     /// Says that a person stopped the agent, and in which boot.
     pub fn parked(&self, agent: &AgentName) -> PathBuf {
         self.run().join(format!("{agent}.parked"))

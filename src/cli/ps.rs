@@ -45,16 +45,21 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             rows: &rows,
         })?;
     } else {
-        for line in table(&rows).lines(context.out.width(), context.out.colour()) {
-            context.out.line(line);
-        }
-        explain(&context.out, &rows, context.verbose);
-        if rows.is_empty() {
-            context.out.note("the roster has no agent");
-        }
+        show(context, &rows);
     }
     observed.could_look()?;
     Ok(Answer::Yes)
+}
+
+/// Prints rows for people.
+pub fn show(context: &Context, rows: &[Row]) {
+    for line in table(rows).lines(context.out.width(), context.out.colour()) {
+        context.out.line(line);
+    }
+    explain(&context.out, rows, context.verbose);
+    if rows.is_empty() {
+        context.out.note("the roster has no agent");
+    }
 }
 
 /// The agents that can be asked.
@@ -164,7 +169,7 @@ fn flags(row: &Row) -> Cell {
 }
 
 /// A time as short as it is still right.
-fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -174,7 +179,8 @@ fn span(seconds: f64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// Memory as short as it is still right.
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["K", "M", "G", "T"];
     let mut size = bytes as f64 / 1024.0;
     for unit in UNITS {

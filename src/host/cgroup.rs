@@ -112,6 +112,33 @@ impl Accounts {
     }
 }
 
+/// What the cgroup at `path` has used and uses now.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Used {
+    /// Memory in use in bytes.
+    pub memory: Option<u64>,
+    /// The most since it was made.
+    pub memory_peak: Option<u64>,
+    /// Processor time in seconds.
+    pub cpu: Option<f64>,
+    /// Processes and threads.
+    pub tasks: Option<u64>,
+}
+
+/// What the cgroup at `path` has used, each where the kernel accounts for it.
+pub fn used(path: &str) -> Used {
+    let Some(folder) = folders(Path::new(ROOT), path).into_iter().next() else { return Used::default() };
+    let number = |file: &str| kernel::text(folder.join(file)).ok()?.trim().parse::<u64>().ok();
+    let micros =
+        |text: String| text.lines().find_map(|l| l.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok());
+    Used {
+        memory: number("memory.current"),
+        memory_peak: number("memory.peak"),
+        cpu: kernel::text(folder.join("cpu.stat")).ok().and_then(micros).map(|m| m as f64 / 1e6),
+        tasks: number("pids.current"),
+    }
+}
+
 fn oom_kills_in(text: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse().ok())
 }

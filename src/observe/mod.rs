@@ -1,5 +1,6 @@
 //! What a snapshot means for people: rows, flags, checks. Pure: judges facts, asks nobody.
 
+pub mod detail;
 pub mod flag;
 pub mod row;
 mod rows;

@@ -4,6 +4,7 @@
 //! further lines, and each reader bounds what it takes.
 
 pub mod ack;
+pub mod attached;
 pub mod environment;
 pub mod heartbeat;
 pub mod queued;

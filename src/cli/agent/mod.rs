@@ -1,8 +1,10 @@
 //! `mosaic agent`, also reached as `fleet agent`: the verbs of one agent.
 
+mod attach;
 mod lines;
 mod reach;
 mod roster;
+mod status;
 mod tail;
 mod watch;
 
@@ -12,8 +14,12 @@ use crate::error::Result;
 /// The verbs of one agent.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
+    /// Take an agent's terminal over: what you type reaches it
+    Attach(attach::Args),
     /// Show the agents that the roster defines
     Roster(roster::Args),
+    /// Show everything that is known of an agent, or each agent in short
+    Status(status::Args),
     /// Print the last lines of an agent's terminal as text
     Tail(tail::Args),
     /// Show an agent's terminal live, read-only
@@ -23,7 +29,9 @@ pub enum Verb {
 /// Runs one of them.
 pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
+        Verb::Attach(args) => attach::run(args, context),
         Verb::Roster(args) => roster::run(args, context),
+        Verb::Status(args) => status::run(args, context),
         Verb::Tail(args) => tail::run(args, context),
         Verb::Watch(args) => watch::run(args, context),
     }

@@ -99,6 +99,12 @@ impl Server {
         Stage::parse(said.trim_end()).map(Some).ok_or(TmuxError::Unreadable(said))
     }
 
+    /// The prefix key of the pane's session, `C-b`.
+    pub fn prefix(&self, stage: &Stage) -> Result<String, TmuxError> {
+        let said = self.said(&self.call(["display-message", "-p", "-t", &stage.pane, "#{prefix}"]))?;
+        Ok(said.trim_end().to_owned())
+    }
+
     /// Makes a window keep its size whoever attaches, where it does not do so by the fleet's
     /// configuration: to a client that is alone, `ignore-size` means nothing.
     pub fn hold_size(&self, stage: &Stage) -> Result<(), TmuxError> {
