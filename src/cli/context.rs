@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, Output};
 use crate::error::{Error, Kind, Result};
+use crate::host::command::Command;
 use crate::host::users::{self, Caller};
 use crate::host::{input, site};
 use crate::layout::Layout;
@@ -32,10 +33,15 @@ impl Context {
     /// without `-H` or with somebody's MOSAIC_HOME would.
     pub fn new(globals: &Globals, out: &Output) -> Result<Self> {
         let caller = users::caller()?;
-        let mosaic = match &globals.mosaic_home {
-            Some(dir) => Some(std::path::absolute(dir)?),
-            None => None,
-        };
+        if let Some(owner) = users::anothers_home(&caller) {
+            let home = caller.home.display();
+            return Err(Error::machine(format!(
+                "running as {}, but HOME is {home}, which is {owner}'s",
+                caller.name
+            ))
+            .hint(format!("run it with its own home: sudo -u {} -H {}", caller.name, typed())));
+        }
+        let mosaic = globals.mosaic_home()?;
         let layout = Layout::new(&caller.home, mosaic);
         for path in [layout.home(), layout.mosaic()].into_iter().chain(globals.roster.as_deref()) {
             own_path(&caller, path)?;
@@ -83,8 +89,19 @@ impl Context {
     pub fn roster_bytes(&self) -> Result<(PathBuf, Vec<u8>)> {
         self.roster_bytes_if_any()?.ok_or_else(|| {
             let nor = self.declared().map_or_else(String::new, |file| format!(", nor {}", file.display()));
-            Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()))
-                .hint("fleet init --profile minimal --write")
+            let error =
+                Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()))
+                    .hint("fleet init --profile minimal --write");
+            match users::home_of(self.caller.uid) {
+                Some(own) if own != self.caller.home && !self.caller.home.is_dir() => {
+                    error.hint(format_args!(
+                        "HOME is {}, where nothing is; the password database says {}",
+                        self.caller.home.display(),
+                        own.display()
+                    ))
+                }
+                _ => error,
+            }
         })
     }
 
@@ -116,8 +133,16 @@ pub fn own_path(caller: &Caller, path: &Path) -> Result<()> {
             Kind::Machine,
             format!("running as {}, and {} is under the control of {owner}", caller.name, path.display()),
         )
-        .hint(format!("run it as that user: sudo -u {owner} -H fleet …"))),
+        .hint(format!("run it as that user: sudo -u {owner} -H {}", typed()))),
     }
+}
+
+/// This call as a shell takes it.
+fn typed() -> String {
+    let mut words = std::env::args_os();
+    let program = words.next().map(PathBuf::from);
+    let name = program.as_deref().and_then(Path::file_name).unwrap_or("fleet".as_ref()).to_owned();
+    Command::new(name).args(words).typed()
 }
 
 /// The bytes of one roster; `None` where there is no such file.

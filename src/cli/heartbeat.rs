@@ -107,10 +107,7 @@ fn layout(globals: &Globals) -> Result<Layout> {
     if nix::unistd::geteuid().is_root() {
         return Ok(super::Context::new(globals, &super::Output::new(globals.no_color))?.layout);
     }
-    let mosaic = match &globals.mosaic_home {
-        Some(dir) => Some(std::path::absolute(dir)?),
-        None => None,
-    };
+    let mosaic = globals.mosaic_home()?;
     let home = match (&mosaic, std::env::home_dir().filter(|h| h.is_absolute())) {
         (_, Some(home)) => home,
         (Some(mosaic), None) => mosaic.clone(),

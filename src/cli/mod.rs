@@ -34,12 +34,28 @@ mod yolo;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use context::Context;
 pub use output::Output;
 
 use crate::error::{Error, Kind};
+
+impl Globals {
+    /// The folder that is named, as an absolute path. An empty variable names none, as one that is not
+    /// set.
+    pub fn mosaic_home(&self) -> Result<Option<PathBuf>, Error> {
+        let Some(dir) = &self.mosaic_home else { return Ok(None) };
+        if !dir.as_os_str().is_empty() {
+            return Ok(Some(std::path::absolute(dir)?));
+        }
+        match std::env::var_os("MOSAIC_HOME") {
+            Some(variable) if variable.is_empty() => Ok(None),
+            _ => Err(Error::new(Kind::Usage, "--mosaic-home names no folder")),
+        }
+    }
+}
 
 /// Which of the two programs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +81,8 @@ pub enum Answer {
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
     /// Folder of the tenant's definition and state
-    #[arg(long, global = true, value_name = "DIR", env = "MOSAIC_HOME", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", env = "MOSAIC_HOME", help_heading = "Global options",
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub mosaic_home: Option<PathBuf>,
     /// Roster to read in place of the installed one
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
@@ -161,8 +178,10 @@ pub fn main(program: Program) -> ExitCode {
     let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => {
-            let code = error.exit_code();
-            let _ = error.print();
+            let code = match error.print() {
+                Err(lost) if lost.kind() != std::io::ErrorKind::BrokenPipe => Kind::Machine.code(),
+                _ => error.exit_code(),
+            };
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
@@ -180,7 +199,9 @@ pub fn main(program: Program) -> ExitCode {
         Err(error) => error.exit(),
     };
     let out = Output::new(globals.no_color);
-    match run(&globals, verb, &out) {
+    let answer = run(&globals, verb, &out);
+    match answer {
+        Ok(_) if out.lost() => ExitCode::from(u8::try_from(Kind::Machine.code()).unwrap_or(4)),
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Code(code)) => ExitCode::from(code),
@@ -201,19 +222,20 @@ pub fn command(program: Program) -> clap::Command {
 
 fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
     let context = || Context::new(globals, out);
+    let to_the_end = || Context::new(globals, &out.to_the_end());
     match verb {
         Verb::Fleet(FleetVerb::Agent(verb)) => agent::run(verb, &context()?),
-        Verb::Fleet(FleetVerb::Init(args)) => init::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Plan(args)) => plan::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Apply(args)) => apply::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Start(args)) => start::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Stop(args)) => stop::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Init(args)) => init::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Plan(args)) => plan::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Apply(args)) => apply::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Start(args)) => start::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Stop(args)) => stop::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &context()?),
-        Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Context, Output, ground};
 use crate::error::{Error, Result};
 use crate::host::gather::{self, Depth, Look, gather};
+use crate::host::site;
 use crate::host::tmux::Server;
 use crate::layout::Layout;
 use crate::ledger::Ledger;
@@ -85,7 +86,9 @@ impl Observed {
 /// The fleet's tmux server, where it has one. Its socket is at tmux's default place, whatever
 /// TMUX_TMPDIR the caller has: that is where the holder's unit puts it.
 pub fn server(roster: &Roster) -> Option<Server> {
-    (roster.transport == Transport::Tmux).then(|| Server::new("tmux", &roster.socket))
+    // The one that units call, also where the caller's search path is short or empty.
+    let program = || site::tmux().unwrap_or_else(|_| "tmux".into());
+    (roster.transport == Transport::Tmux).then(|| Server::new(program(), &roster.socket))
 }
 
 /// Says why rows are flagged or not known, each reason once with the rows it is about. What is

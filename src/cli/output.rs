@@ -1,6 +1,8 @@
 //! The one place that prints. Results go to stdout, messages for people to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
@@ -12,7 +14,22 @@ use crate::error::Error;
 pub struct Output {
     colour: bool,
     colour_err: bool,
+    without_reader: WithoutReader,
+    stdout: Arc<AtomicU8>,
 }
+
+/// What happens when nobody reads stdout any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WithoutReader {
+    /// The program ends, as every tool in a pipe does.
+    End,
+    /// The verb goes on without words.
+    GoOn,
+}
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const LOST: u8 = 2;
 
 impl Output {
     /// Colour only on a terminal, and never where `--no-color`, `NO_COLOR` or `TERM=dumb` say so.
@@ -23,7 +40,19 @@ impl Output {
         Self {
             colour: wanted && io::stdout().is_terminal(),
             colour_err: wanted && io::stderr().is_terminal(),
+            without_reader: WithoutReader::End,
+            stdout: Arc::new(AtomicU8::new(OPEN)),
         }
+    }
+
+    /// For a verb that has an end: it is carried through, whoever listens, and its exit code is true.
+    pub fn to_the_end(&self) -> Self {
+        Self { without_reader: WithoutReader::GoOn, ..self.clone() }
+    }
+
+    /// Whether a part of the result could not be written, as on a full disk.
+    pub fn lost(&self) -> bool {
+        self.stdout.load(Ordering::Relaxed) == LOST
     }
 
     /// Whether results may be coloured.
@@ -47,7 +76,7 @@ impl Output {
 
     /// A line of the result.
     pub fn line(&self, text: impl std::fmt::Display) {
-        to(&mut io::stdout().lock(), format_args!("{text}\n"));
+        self.write(format!("{text}\n").as_bytes());
     }
 
     /// A line of a unified diff.
@@ -63,8 +92,7 @@ impl Output {
 
     /// Text of the result as it stands, without a line end of its own.
     pub fn raw(&self, bytes: &[u8]) {
-        let mut stdout = io::stdout().lock();
-        quiet_if_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+        self.write(bytes);
     }
 
     /// The result as JSON, alone on stdout.
@@ -76,7 +104,8 @@ impl Output {
 
     /// A message for people.
     pub fn note(&self, text: impl std::fmt::Display) {
-        to(&mut io::stderr().lock(), format_args!("{text}\n"));
+        // Where even that can't be written, nobody is left to be told.
+        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
 
     /// A message for people that should not be overlooked.
@@ -100,18 +129,25 @@ impl Output {
     fn styled(&self, text: &str, style: Style) -> String {
         if self.colour_err { text.style(style).to_string() } else { text.to_owned() }
     }
-}
 
-fn to(stream: &mut impl Write, text: std::fmt::Arguments<'_>) {
-    quiet_if_closed(stream.write_fmt(text).and_then(|()| stream.flush()));
-}
-
-/// A reader that has gone away (`fleet ps | head`) ends the program without a word, as every tool
-/// in a pipe does; a full disk must not look like success.
-fn quiet_if_closed(result: io::Result<()>) {
-    match result {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(_) => std::process::exit(4),
+    /// A reader that has gone away (`fleet ps | head`) is no error; a full disk must not look like
+    /// success.
+    fn write(&self, bytes: &[u8]) {
+        if self.stdout.load(Ordering::Relaxed) != OPEN {
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        let (state, code) = match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => (CLOSED, 0),
+            Err(error) => {
+                self.error(&Error::machine(format!("write the result to stdout: {error}")));
+                (LOST, 4)
+            }
+        };
+        match self.without_reader {
+            WithoutReader::End => std::process::exit(code),
+            WithoutReader::GoOn => self.stdout.store(state, Ordering::Relaxed),
+        }
     }
 }

@@ -43,11 +43,16 @@ pub fn tmux() -> Result<PathBuf> {
         .map_err(|_| Error::machine("find tmux: it is not on PATH").hint("install it: sudo apt install tmux"))
 }
 
-/// A program on a search path, or where distributions have it: cron's path is short.
+/// A program on a search path, or where distributions have it: cron's path is short. The same file
+/// has the same path whoever asks: where `/bin` is a link to `/usr/bin`, or the other way round, a
+/// search path in another order must not change what is rendered.
 fn on_path(name: &str, path: &OsStr) -> Result<PathBuf, NotFound> {
-    let usual = ["/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
+    let usual = ["/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin"].map(PathBuf::from);
     let folders = env::split_paths(path).filter(|folder| folder.is_absolute());
-    programs::find(OsStr::new(name), folders.chain(usual.iter().map(PathBuf::from)))
+    let found = programs::find(OsStr::new(name), folders.chain(usual.iter().cloned()))?;
+    let Ok(file) = found.canonicalize() else { return Ok(found) };
+    let same = |path: &PathBuf| path.canonicalize().is_ok_and(|other| other == file);
+    Ok(usual.iter().map(|folder| folder.join(name)).find(same).unwrap_or(found))
 }
 
 #[cfg(test)]
@@ -62,7 +67,10 @@ mod tests {
         std::fs::write(&own, "#!/bin/sh\n").expect("written");
         std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).expect("set");
         assert_eq!(on_path("sh", folder.path().as_os_str()), Ok(own));
-        assert!(on_path("sh", OsStr::new("")).is_ok());
+        let usual = on_path("sh", OsStr::new("")).expect("there is one");
+        for path in ["/bin:/usr/bin", "/usr/bin:/bin", "/sbin:/bin", "relative:/usr/../bin"] {
+            assert_eq!(on_path("sh", OsStr::new(path)), Ok(usual.clone()), "{path}");
+        }
         assert!(on_path("no-such-program-here", OsStr::new("")).is_err());
     }
 }

@@ -48,6 +48,17 @@ pub fn foreign_path(caller: &Caller, path: &Path) -> Option<String> {
     owners.collect::<Vec<_>>().into_iter().rev().find(|owner| *owner != 0).map(name_of)
 }
 
+/// For a user other than root: whose home HOME names, where it is another user's. So it is after a
+/// `sudo -u` that kept it.
+pub fn anothers_home(caller: &Caller) -> Option<String> {
+    if caller.uid == 0 || home_of(caller.uid).is_some_and(|own| own == caller.home) {
+        return None;
+    }
+    let owner = std::fs::metadata(&caller.home).ok()?.uid();
+    let theirs = home_of(owner).filter(|home| home.parent().is_some())?;
+    (owner != caller.uid && caller.home.starts_with(theirs)).then(|| name_of(owner))
+}
+
 /// The user's name in the password database, or the uid where it has none.
 pub fn name_of(uid: u32) -> String {
     users::get_user_by_uid(uid)
