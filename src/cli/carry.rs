@@ -60,7 +60,7 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
         remember_boot(context, &ground, manner.options)?;
         return Ok(Carried { ground, plan, report: Report::default(), linted });
     }
-    let _lock = lock::take(&context.layout.apply_lock(), LOCK, |holder| {
+    let _lock = lock::take(&context.layout.apply_lock(), "apply of this tenant", LOCK, |holder| {
         let who =
             holder.map_or_else(|| "another apply".to_owned(), |pid| format!("another apply (pid {pid})"));
         context.out.note(format_args!("waiting for {who} of this tenant to end"));

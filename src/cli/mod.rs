@@ -15,6 +15,7 @@ mod heartbeat;
 mod init;
 mod jobs;
 mod lint;
+mod mail;
 mod man;
 mod npm;
 mod observed;
@@ -161,6 +162,9 @@ enum MosaicVerb {
     Fleet(FleetVerb),
     /// Write one heartbeat of the agent that runs this
     Heartbeat(heartbeat::Args),
+    /// Messages that wait for the agent that runs this
+    #[command(subcommand)]
+    Mail(mail::Verb),
     /// Launch a runtime the way the fleet does
     Yolo(yolo::Args),
 }
@@ -169,6 +173,7 @@ enum MosaicVerb {
 enum Verb {
     Fleet(FleetVerb),
     Heartbeat(heartbeat::Args),
+    Mail(mail::Verb),
     Yolo(yolo::Args),
 }
 
@@ -191,6 +196,7 @@ pub fn main(program: Program) -> ExitCode {
             MosaicVerb::Agent(verb) => (m.globals, Verb::Fleet(FleetVerb::Agent(verb))),
             MosaicVerb::Fleet(verb) => (m.globals, Verb::Fleet(verb)),
             MosaicVerb::Heartbeat(args) => (m.globals, Verb::Heartbeat(args)),
+            MosaicVerb::Mail(verb) => (m.globals, Verb::Mail(verb)),
             MosaicVerb::Yolo(args) => (m.globals, Verb::Yolo(args)),
         }),
     };
@@ -239,6 +245,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),
+        Verb::Mail(verb) => mail::run(verb, &context()?),
         Verb::Yolo(args) => yolo::run(args, &context()?),
     }
 }

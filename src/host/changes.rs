@@ -9,13 +9,39 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+/// Wakes up at changes of files in one folder.
+#[derive(Debug)]
+pub struct Watch {
+    inotify: Inotify,
+}
+
+impl Watch {
+    /// Of that folder. A user has few of these: who gets none has to look by the clock.
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        inotify.add_watch(folder, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)?;
+        Ok(Self { inotify })
+    }
+
+    /// Waits until something has changed since the last time, or `limit` has passed.
+    pub fn wait(&self, limit: Duration) -> io::Result<()> {
+        let timeout = PollTimeout::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Which file it was does not matter: who waits looks for itself.
+        while self.inotify.read_events().is_ok() {}
+        Ok(())
+    }
+}
+
 /// Asks `done` now and after each change of a file in `folder`, until it says yes or `limit` has
 /// passed. Whether it said yes.
 pub fn until(folder: &Path, limit: Duration, mut done: impl FnMut() -> bool) -> io::Result<bool> {
     let deadline = Instant::now() + limit;
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     // Watched before it is asked the first time, so that no change falls in between.
-    inotify.add_watch(folder, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)?;
+    let watch = Watch::of(folder)?;
     loop {
         if done() {
             return Ok(true);
@@ -24,13 +50,7 @@ pub fn until(folder: &Path, limit: Duration, mut done: impl FnMut() -> bool) -> 
         if left.is_zero() {
             return Ok(false);
         }
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        // Which file it was does not matter: `done` looks for itself.
-        while inotify.read_events().is_ok() {}
+        watch.wait(left)?;
     }
 }
 

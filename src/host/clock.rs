@@ -42,6 +42,11 @@ pub fn rfc3339(unix: f64) -> String {
     jiff::Timestamp::from_second(unix.floor() as i64).map_or_else(|_| String::new(), |t| t.to_string())
 }
 
+/// The wall clock's instant.
+pub fn timestamp() -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond((unix() * 1e6) as i64).unwrap_or_default()
+}
+
 /// This boot's id; empty where the kernel does not say.
 pub fn boot_id() -> String {
     super::kernel::text("/proc/sys/kernel/random/boot_id")

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -37,6 +39,7 @@ pub struct Command {
     bare: bool,
     folder: Option<PathBuf>,
     input: Vec<u8>,
+    stdin: Option<Arc<File>>,
     limit: Duration,
 }
 
@@ -116,6 +119,7 @@ impl Command {
             bare: false,
             folder: None,
             input: Vec::new(),
+            stdin: None,
             limit: DEFAULT_LIMIT,
         }
     }
@@ -159,6 +163,13 @@ impl Command {
     /// What it reads on its standard input; nothing where this is not called.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
+        self
+    }
+
+    /// A file as its standard input, in place of bytes: it stays open as long as the program, also
+    /// where we end before it.
+    pub fn stdin(mut self, file: Arc<File>) -> Self {
+        self.stdin = Some(file);
         self
     }
 
@@ -218,7 +229,14 @@ impl Command {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let stdin = match &self.stdin {
+            Some(file) => file
+                .try_clone()
+                .map(Stdio::from)
+                .map_err(|source| CommandError::Refused { command: self.typed(), source })?,
+            None if self.input.is_empty() => Stdio::null(),
+            None => Stdio::piped(),
+        };
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().map_err(|source| {
             // A missing folder is the same errno as a missing program.

@@ -1,14 +1,12 @@
-//! One `apply` of a tenant at a time: a lock that the kernel drops with its holder.
+//! One `apply` of a tenant, one sender to an agent at a time: a lock that the kernel drops with its
+//! holder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use super::files;
 use super::interrupt::point;
@@ -17,11 +15,20 @@ use crate::error::{Error, Result};
 /// Held while it lives. Close-on-exec, so that nothing we start inherits it.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Flock<File>,
+    held: File,
+}
+
+impl Lock {
+    /// Its file: the lock is held until every handle of that is closed, also those that a program
+    /// was given. So nothing here unlocks; the last one's end does.
+    pub fn into_file(self) -> File {
+        self.held
+    }
 }
 
 /// Takes the lock at `path`, waiting at most `limit` for who has it; `waiting` is told its pid.
-pub fn take(path: &Path, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> Result<Lock> {
+/// `other` says what the holder is: `apply of this tenant`.
+pub fn take(path: &Path, other: &str, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> Result<Lock> {
     if let Some(folder) = path.parent() {
         files::make_folder(folder)?;
     }
@@ -35,33 +42,33 @@ pub fn take(path: &Path, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> 
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)
         .map_err(failed)?;
-    let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(held) => held,
-        Err((file, Errno::EWOULDBLOCK)) => {
+    let held = match file.try_lock() {
+        Ok(()) => file,
+        Err(TryLockError::WouldBlock) => {
             waiting(holder(&file));
             wait(file, limit).map_err(|error| match error {
-                Waited::Late(holder) => late(holder, limit),
-                Waited::Refused(errno) => failed(errno.into()),
+                Waited::Late(holder) => late(other, holder, limit),
+                Waited::Refused(error) => failed(error),
             })?
         }
-        Err((_, errno)) => return Err(failed(errno.into())),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
     };
     point("locked");
     name_ourselves(&held).map_err(failed)?;
-    Ok(Lock { _held: held })
+    Ok(Lock { held })
 }
 
 enum Waited {
     Late(Option<i32>),
-    Refused(Errno),
+    Refused(io::Error),
 }
 
 /// The kernel wakes the waiter; a clock only bounds it.
-fn wait(file: File, limit: Duration) -> Result<Flock<File>, Waited> {
+fn wait(file: File, limit: Duration) -> Result<File, Waited> {
     let look = file.try_clone().ok();
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let result = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
+        let result = file.lock().map(|()| file);
         drop(sender.send(result));
     });
     match receiver.recv_timeout(limit) {
@@ -70,16 +77,14 @@ fn wait(file: File, limit: Duration) -> Result<Flock<File>, Waited> {
     }
 }
 
-fn late(holder: Option<i32>, limit: Duration) -> Error {
+fn late(other: &str, holder: Option<i32>, limit: Duration) -> Error {
     let seconds = limit.as_secs();
     match holder {
-        Some(pid) => Error::machine(format!(
-            "another apply of this tenant runs (pid {pid}); it did not end within {seconds} s"
-        ))
-        .hint(format!("see what it does: ps -fp {pid}")),
-        None => {
-            Error::machine(format!("another apply of this tenant runs; it did not end within {seconds} s"))
+        Some(pid) => {
+            Error::machine(format!("another {other} runs (pid {pid}); it did not end within {seconds} s"))
+                .hint(format!("see what it does: ps -fp {pid}"))
         }
+        None => Error::machine(format!("another {other} runs; it did not end within {seconds} s")),
     }
 }
 
@@ -106,23 +111,36 @@ mod tests {
     fn a_second_taker_is_told_who_has_it_and_gives_up_in_time() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("run/apply.lock");
-        let _held = take(&path, Duration::ZERO, |_| {}).expect("free");
+        let _held = take(&path, "apply of this tenant", Duration::ZERO, |_| {}).expect("free");
         let mut told = None;
-        let error = take(&path, Duration::from_millis(20), |pid| told = pid).expect_err("held");
+        let error = take(&path, "apply of this tenant", Duration::from_millis(20), |pid| told = pid)
+            .expect_err("held");
         let own = i32::try_from(std::process::id()).expect("a pid");
         assert_eq!(told, Some(own));
         assert!(error.message.contains(&format!("pid {own}")), "{error}");
     }
 
     #[test]
+    fn it_is_held_until_the_last_handle_is_closed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("send.lock");
+        let file = take(&path, "send", Duration::ZERO, |_| {}).expect("free").into_file();
+        let given = file.try_clone().expect("another handle");
+        drop(file);
+        assert!(take(&path, "send", Duration::ZERO, |_| {}).is_err());
+        drop(given);
+        assert!(take(&path, "send", Duration::ZERO, |_| {}).is_ok());
+    }
+
+    #[test]
     fn a_waiter_gets_it_as_soon_as_it_is_free() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("apply.lock");
-        let held = take(&path, Duration::ZERO, |_| {}).expect("free");
+        let held = take(&path, "apply of this tenant", Duration::ZERO, |_| {}).expect("free");
         let (sender, receiver) = mpsc::channel();
         let other = path.clone();
         let waiter = std::thread::spawn(move || {
-            take(&other, Duration::from_secs(30), |_| {
+            take(&other, "apply of this tenant", Duration::from_secs(30), |_| {
                 let _ = sender.send(());
             })
             .map(drop)

@@ -21,6 +21,8 @@ pub mod look;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod queue;
+pub mod receipts;
 pub mod runfiles;
 pub mod site;
 pub mod skills;

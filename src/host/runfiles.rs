@@ -4,7 +4,7 @@
 //! power cut, and a disk must not be woken for it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -48,6 +48,33 @@ pub fn read(path: &Path, longest: usize) -> io::Result<Option<FileFacts>> {
     let mut content = Vec::with_capacity(length + 1);
     file.take(longest as u64 + 1).read_to_end(&mut content)?;
     Ok(Some(FileFacts::File { content, mode: facts.permissions().mode() & 0o7777 }))
+}
+
+/// The bytes of a plain file beyond `from`, at most `longest`; of one that is shorter than that, as
+/// one that began anew is, all. With where the next look goes on.
+pub fn read_on(path: &Path, from: u64, longest: u64) -> io::Result<(Vec<u8>, u64)> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+        Err(error) => return Err(error),
+    };
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other(format!(
+            "{} is {}, not a file",
+            path.display(),
+            kind(facts.file_type())
+        )));
+    }
+    let from = if facts.len() < from { 0 } else { from };
+    file.seek(io::SeekFrom::Start(from))?;
+    let mut content = Vec::new();
+    let read = file.take(longest).read_to_end(&mut content)?;
+    Ok((content, from + read as u64))
 }
 
 /// The text of a plain file; `None` where there is none, or something else, or too much.

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod listing;
+pub mod typing;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

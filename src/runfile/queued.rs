@@ -1,8 +1,8 @@
 //! One queued message: its file's name, which is its place in the row, and its text. No file is
 //! opened here.
 //!
-//! `run/queue/AGENT/PRIORITY-PLACE-ID.json`, mode 0600: the body stands in it until the message is
-//! handed out, expires or is refused.
+//! `run/queue/AGENT/PRIORITY-PLACE-EXPIRY-ID.json`, mode 0600: the body stands in it until the message
+//! is handed out or expires. The name alone says when and in which order.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,8 @@ pub struct Place {
     pub priority: Priority,
     /// Its number in the row.
     pub number: u64,
+    /// When it expires, seconds since 1970.
+    pub expires: u64,
     /// The message's id.
     pub id: String,
 }
@@ -81,20 +83,21 @@ impl Place {
             Priority::Urgent => 0,
             Priority::Normal => 1,
         };
-        format!("{rank}-{:012}-{}.json", self.number, self.id)
+        format!("{rank}-{:012}-{:012}-{}.json", self.number, self.expires, self.id)
     }
 
     /// The place that a file's name says; `None` for a file of something else.
     pub fn of(file_name: &str) -> Option<Self> {
-        let mut parts = file_name.strip_suffix(".json")?.splitn(3, '-');
+        let mut parts = file_name.strip_suffix(".json")?.splitn(4, '-');
         let priority = match parts.next()? {
             "0" => Priority::Urgent,
             "1" => Priority::Normal,
             _ => return None,
         };
-        let number = parts.next().filter(|n| n.len() == 12)?.parse().ok()?;
+        let mut number = || parts.next().filter(|n| n.len() == 12)?.parse().ok();
+        let (number, expires) = (number()?, number()?);
         let id = parts.next().filter(|id| is_id(id))?.to_owned();
-        Some(Self { priority, number, id })
+        Some(Self { priority, number, expires, id })
     }
 }
 
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     fn place(priority: Priority, number: u64, id: &str) -> Place {
-        Place { priority, number, id: id.to_owned() }
+        Place { priority, number, expires: 1_700_000_000, id: id.to_owned() }
     }
 
     #[test]
@@ -126,9 +129,18 @@ mod tests {
     #[test]
     fn a_name_leads_back_to_its_place_and_other_files_to_none() {
         let place = place(Priority::Normal, 7, "a-b.c");
-        assert_eq!(place.file_name(), "1-000000000007-a-b.c.json");
+        assert_eq!(place.file_name(), "1-000000000007-001700000000-a-b.c.json");
         assert_eq!(Place::of(&place.file_name()), Some(place));
-        for other in [".lock", "1-7-a.json", "2-000000000007-a.json", "1-000000000007-.json", "x.json", ""] {
+        let others = [
+            ".lock",
+            "1-7-8-a.json",
+            "1-000000000007-a.json",
+            "2-000000000007-000000000008-a.json",
+            "1-000000000007-000000000008-.json",
+            "x.json",
+            "",
+        ];
+        for other in others {
             assert_eq!(Place::of(other), None, "{other}");
         }
     }

@@ -4,6 +4,7 @@ mod attach;
 mod lines;
 mod reach;
 mod roster;
+mod send;
 mod status;
 mod tail;
 mod watch;
@@ -22,6 +23,8 @@ pub enum Verb {
     Status(status::Args),
     /// Print the last lines of an agent's terminal as text
     Tail(tail::Args),
+    /// Send a message, and say what is known of it
+    Send(send::Args),
     /// Show an agent's terminal live, read-only
     Watch(watch::Args),
 }
@@ -33,6 +36,7 @@ pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
         Verb::Roster(args) => roster::run(args, context),
         Verb::Status(args) => status::run(args, context),
         Verb::Tail(args) => tail::run(args, context),
+        Verb::Send(args) => send::run(args, context),
         Verb::Watch(args) => watch::run(args, context),
     }
 }

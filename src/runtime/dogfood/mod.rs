@@ -13,6 +13,7 @@ mod terminal;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -62,6 +63,7 @@ pub fn run(layout: &Layout, me: Option<&Identity>, faults: Vec<Armed>) -> io::Re
         changed: true,
         me: me.cloned(),
         layout: layout.clone(),
+        record: std::env::var_os("MOSAIC_DOGFOOD_RECORD").map(PathBuf::from),
     };
     for armed in faults {
         if let Some(code) = dogfood.arm(armed) {
@@ -76,6 +78,7 @@ pub fn run(layout: &Layout, me: Option<&Identity>, faults: Vec<Armed>) -> io::Re
         }
         dogfood.beat();
     }
+    dogfood.boundary();
     let code = dogfood.turn(&signals)?;
     Ok(code)
 }
@@ -131,6 +134,8 @@ struct Dogfood {
     changed: bool,
     me: Option<Identity>,
     layout: Layout,
+    /// Where everything that was submitted is kept exactly, a JSON string a line, for tests.
+    record: Option<PathBuf>,
 }
 
 impl Dogfood {

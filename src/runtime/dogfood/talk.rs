@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Dogfood;
 use super::faults::{self, Armed};
+use crate::host::queue::Queue;
 use crate::host::{clock, runfiles};
 use crate::runfile::ack::{self, Ack};
+use crate::runfile::receipt::State;
 
 /// How far the file of acknowledgements grows.
 const LONGEST_ACKS: usize = 1 << 20;
@@ -38,6 +40,7 @@ impl Dogfood {
         if trimmed.is_empty() {
             return None;
         }
+        self.keep(&text);
         if let Some(command) = trimmed.strip_prefix('/').filter(|c| !c.contains('\n')) {
             return self.command(command);
         }
@@ -48,6 +51,7 @@ impl Dogfood {
             return None;
         }
         self.take_up(&text);
+        self.boundary();
         None
     }
 
@@ -60,6 +64,7 @@ impl Dogfood {
                 self.acknowledge(ack::Event::Reset, None);
                 self.beat();
                 self.greet();
+                self.boundary();
             }
             ("quit", "") => return self.end("/quit"),
             ("fault", what) => match what.parse::<Armed>() {
@@ -72,6 +77,45 @@ impl Dogfood {
             _ => self.terminal.say(&format!("/{command} is none of /new, /fault KIND, /quit")),
         }
         None
+    }
+
+    /// Between two turns: takes the messages that wait in the agent's queue, as a runtime's hook
+    /// does, until one of them is work.
+    pub(super) fn boundary(&mut self) {
+        let Some(me) = self.me.clone() else { return };
+        let layout = self.layout.clone();
+        let queue = Queue::of(&layout, &me.agent);
+        let complain = |error: io::Error| format!("the queue cannot be read: {error}");
+        while self.working_until.is_none() {
+            let claim = match queue.claim() {
+                Ok(Some(claim)) => claim,
+                Ok(None) => break,
+                Err(error) => return self.terminal.say(&complain(error)),
+            };
+            if let Err(error) = claim.begin() {
+                return self.terminal.say(&complain(error));
+            }
+            let text = claim.message.text.clone();
+            self.keep(&text);
+            self.take_up(&text);
+            let why = "taken at the turn boundary".to_owned();
+            if let Err(error) = claim.finish(State::Accepted, Some(why), "queue", 0) {
+                return self.terminal.say(&complain(error));
+            }
+        }
+        for gone in queue.take_expired().unwrap_or_default() {
+            self.terminal.say(&format!(
+                "a message from {}, sent {}, expired before it was delivered",
+                gone.source, gone.created_at
+            ));
+        }
+    }
+
+    /// Keeps what was submitted, as it is, where a test asked for that.
+    fn keep(&self, text: &str) {
+        let Some(file) = &self.record else { return };
+        let line = serde_json::Value::from(text).to_string() + "\n";
+        let _ = runfiles::append(file, &line, usize::MAX);
     }
 
     /// Begins a turn with a prompt.
@@ -94,6 +138,7 @@ impl Dogfood {
                 Some(text) => self.take_up(&text),
                 None => {
                     self.beat();
+                    self.boundary();
                     return (self.hung_up && !self.terminal.is_raw()).then_some(0);
                 }
             }

@@ -1,0 +1,330 @@
+//! Messages that wait for an agent, on disk: one file each, handed out once.
+//!
+//! Whoever hands one out claims it first: renames its file and holds a lock on it. The kernel
+//! drops the lock with its holder, so a claim whose lock is free was left by one that died; its
+//! receipt says whether it had begun to hand the message out.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::receipts::{Lasting, Receipts};
+use super::{clock, files, runfiles};
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::runfile::ack;
+use crate::runfile::queued::{DEPTH, LONGEST, Place, Queued};
+use crate::runfile::receipt::{Receipt, State, VERSION, body_digest, stamp};
+
+const CLAIMED: &str = ".claimed-";
+const EXPIRED: &str = ".expired-";
+
+/// One agent's queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Queue<'a> {
+    layout: &'a Layout,
+    agent: &'a AgentName,
+}
+
+/// What came of putting a message in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// It waits.
+    Waits,
+    /// A message of its id waits already.
+    WaitedAlready,
+    /// Too many wait: it was not put in.
+    Full,
+}
+
+/// A message that nobody else will hand out. Dropped without [`Claim::finish`], it is decided by
+/// its receipt.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    queue: Queue<'a>,
+    /// The message.
+    pub message: Queued,
+    place: Place,
+    held: Flock<File>,
+}
+
+impl<'a> Queue<'a> {
+    /// That of this agent.
+    pub fn of(layout: &'a Layout, agent: &'a AgentName) -> Self {
+        Self { layout, agent }
+    }
+
+    /// Puts a message in, durably. Its place comes after all of its priority.
+    pub fn put(&self, message: &Queued) -> io::Result<Put> {
+        runfiles::make_folder(&self.folder())?;
+        let lock = self.lock()?;
+        let all = self.names()?;
+        let places: Vec<Place> =
+            all.iter().filter_map(|n| Place::of(n.strip_prefix(CLAIMED).unwrap_or(n))).collect();
+        if places.iter().any(|p| p.id == message.id) {
+            return Ok(Put::WaitedAlready);
+        }
+        if places.len() >= DEPTH {
+            return Ok(Put::Full);
+        }
+        let number = places.iter().map(|p| p.number).max().unwrap_or(0) + 1;
+        let expires = message.expires_at.parse::<Timestamp>().map_err(io::Error::other)?;
+        let place = Place {
+            priority: message.priority,
+            number,
+            // Rounded up: it may wait as long as was asked for.
+            expires: u64::try_from(expires.as_second() + 1).unwrap_or(0),
+            id: message.id.clone(),
+        };
+        let path = self.folder().join(place.file_name());
+        files::replace(&path, message.json().as_bytes(), 0o600).map_err(|error| error.source)?;
+        drop(lock);
+        self.write_count(&message.tenant_id, &message.host)?;
+        Ok(Put::Waits)
+    }
+
+    /// Claims the next message, the most urgent and oldest first. Those whose time is up are
+    /// expired on the way, and claims of the dead decided.
+    pub fn claim(&self) -> io::Result<Option<Claim<'a>>> {
+        if !self.folder().is_dir() {
+            return Ok(None);
+        }
+        let _lock = self.lock()?;
+        self.tidy()?;
+        for place in self.places()? {
+            let path = self.folder().join(place.file_name());
+            let Some(message) = read(&path) else {
+                set_aside(&path)?;
+                continue;
+            };
+            let claimed = self.folder().join(format!("{CLAIMED}{}", place.file_name()));
+            let held = lock_file(&path)?.ok_or_else(|| io::Error::other("a queued message is in use"))?;
+            fs::rename(&path, &claimed)?;
+            return Ok(Some(Claim { queue: *self, message, place, held }));
+        }
+        Ok(None)
+    }
+
+    /// Expires what is due and decides what the dead left, without claiming anything.
+    pub fn sweep(&self) -> io::Result<()> {
+        if !self.folder().is_dir() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        self.tidy()
+    }
+
+    /// Whether a message waits, or is being handed out.
+    pub fn holds(&self, id: &str) -> io::Result<bool> {
+        if !self.folder().is_dir() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let place = |name: &String| Place::of(name.strip_prefix(CLAIMED).unwrap_or(name));
+        Ok(self.names()?.iter().filter_map(place).any(|place| place.id == id))
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> io::Result<usize> {
+        Ok(if self.folder().is_dir() { self.places()?.len() } else { 0 })
+    }
+
+    /// Messages that expired since somebody asked last; they are not told again.
+    pub fn take_expired(&self) -> io::Result<Vec<Queued>> {
+        if !self.folder().is_dir() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock()?;
+        self.tidy()?;
+        let mut told = Vec::new();
+        for name in self.names()?.iter().filter(|n| n.starts_with(EXPIRED)) {
+            let path = self.folder().join(name);
+            told.extend(read(&path));
+            fs::remove_file(&path)?;
+        }
+        if let Some(first) = told.first() {
+            Receipts::of(self.layout, self.agent)
+                .change(&first.tenant_id, &first.host, |summary| summary.expired = 0)?;
+        }
+        Ok(told)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.layout.queue(self.agent)
+    }
+
+    fn lock(&self) -> io::Result<Flock<File>> {
+        let path = self.folder().join(".lock");
+        runfiles::lock_briefly(&path)?
+            .ok_or_else(|| io::Error::other(format!("{} is held by somebody who hangs", path.display())))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names: Vec<String> =
+            fs::read_dir(self.folder())?.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn places(&self) -> io::Result<Vec<Place>> {
+        let mut places: Vec<Place> = self.names()?.iter().filter_map(|n| Place::of(n)).collect();
+        places.sort();
+        Ok(places)
+    }
+
+    fn tidy(&self) -> io::Result<()> {
+        for name in self.names()?.iter().filter(|n| n.starts_with(CLAIMED)) {
+            self.decide(name)?;
+        }
+        let now = u64::try_from(clock::timestamp().as_second()).unwrap_or(0);
+        for place in self.places()?.iter().filter(|place| place.expires <= now) {
+            let path = self.folder().join(place.file_name());
+            match read(&path) {
+                Some(message) => self.expire(&path, message)?,
+                None => set_aside(&path)?,
+            }
+        }
+        self.recount()
+    }
+
+    /// A claim whose holder is gone: handed out perhaps, then never again; else it waits again.
+    fn decide(&self, name: &str) -> io::Result<()> {
+        let path = self.folder().join(name);
+        let Some(_lock) = lock_file(&path)? else { return Ok(()) };
+        let Some(message) = read(&path) else { return set_aside(&path) };
+        let receipts = Receipts::of(self.layout, self.agent);
+        match receipts.read(&message.id) {
+            Ok(Some(mut receipt)) if receipt.state.may_have_arrived() => {
+                if receipt.state == State::Unknown {
+                    let why = "who handed it out ended before saying so; it is not handed out again";
+                    receipts.enter(&mut receipt, State::Unknown, Some(why.to_owned()))?;
+                }
+                fs::remove_file(&path)
+            }
+            _ => fs::rename(&path, self.folder().join(name.trim_start_matches(CLAIMED))),
+        }
+    }
+
+    fn expire(&self, path: &Path, message: Queued) -> io::Result<()> {
+        let receipts = Receipts::of(self.layout, self.agent);
+        let mut receipt = self.receipt(&message)?;
+        let why = format!("it waited from {} to {}", message.created_at, message.expires_at);
+        receipt.enter(State::Expired, clock::timestamp(), Some(why));
+        receipts.write(&receipt, Lasting::Durable)?;
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let notice = Queued { text: String::new(), ..message };
+        runfiles::replace(&self.folder().join(format!("{EXPIRED}{name}")), notice.json().as_bytes())?;
+        fs::remove_file(path)?;
+        receipts.change(&receipt.tenant_id, &receipt.host, |summary| summary.expired += 1)
+    }
+
+    /// The message's receipt; a new one where its sender was killed before it wrote one.
+    fn receipt(&self, message: &Queued) -> io::Result<Receipt> {
+        if let Some(receipt) = Receipts::of(self.layout, self.agent).read(&message.id)? {
+            return Ok(receipt);
+        }
+        Ok(Receipt {
+            schema_version: VERSION,
+            id: message.id.clone(),
+            tenant_id: message.tenant_id.clone(),
+            host: message.host.clone(),
+            agent: message.agent.clone(),
+            source: message.source.clone(),
+            state: State::Held,
+            reason: None,
+            created_at: message.created_at.clone(),
+            steps: Vec::new(),
+            body_sha256: body_digest(&message.text),
+            body_bytes: message.text.len(),
+            prompt_sha256: ack::digest(&message.text),
+            via: Some("queue".to_owned()),
+            enters: 0,
+        })
+    }
+
+    fn recount(&self) -> io::Result<()> {
+        match Receipts::of(self.layout, self.agent).summary() {
+            Some(summary) => self.write_count(&summary.tenant_id, &summary.host),
+            None => Ok(()),
+        }
+    }
+
+    fn write_count(&self, tenant_id: &str, host: &str) -> io::Result<()> {
+        let places = self.places()?;
+        let next = places.iter().map(|p| p.expires).min();
+        let next = next.and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok());
+        Receipts::of(self.layout, self.agent).change(tenant_id, host, |summary| {
+            summary.waiting = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            summary.next_expiry = next.map(stamp);
+        })
+    }
+}
+
+impl Claim<'_> {
+    /// Says in its receipt that it is handed out from now on: whatever happens to us, nobody does
+    /// it again.
+    pub fn begin(&self) -> io::Result<()> {
+        let mut receipt = self.queue.receipt(&self.message)?;
+        let why = "it is being handed out; who does so has not finished".to_owned();
+        receipt.enter(State::Unknown, clock::timestamp(), Some(why));
+        Receipts::of(self.queue.layout, self.queue.agent).write(&receipt, Lasting::Durable)
+    }
+
+    /// Says what came of it. The message is gone from the queue then.
+    pub fn finish(self, state: State, reason: Option<String>, via: &str, enters: u32) -> io::Result<Receipt> {
+        let mut receipt = self.queue.receipt(&self.message)?;
+        receipt.via = Some(via.to_owned());
+        receipt.enters = enters;
+        receipt.enter(state, clock::timestamp(), reason);
+        Receipts::of(self.queue.layout, self.queue.agent).write(&receipt, Lasting::Durable)?;
+        fs::remove_file(self.path())?;
+        self.queue.recount()?;
+        drop(self.held);
+        Ok(receipt)
+    }
+
+    /// Nothing of it was handed out: it waits again, in its old place.
+    pub fn give_back(self, reason: Option<String>) -> io::Result<Receipt> {
+        let mut receipt = self.queue.receipt(&self.message)?;
+        receipt.enter(State::Held, clock::timestamp(), reason);
+        Receipts::of(self.queue.layout, self.queue.agent).write(&receipt, Lasting::Durable)?;
+        fs::rename(self.path(), self.queue.folder().join(self.place.file_name()))?;
+        drop(self.held);
+        Ok(receipt)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.queue.folder().join(format!("{CLAIMED}{}", self.place.file_name()))
+    }
+}
+
+fn read(path: &Path) -> Option<Queued> {
+    Queued::parse(&runfiles::read_text(path, LONGEST)?)
+}
+
+/// A file that is no message is kept, out of the row.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    fs::rename(path, path.with_file_name(format!(".unreadable{name}")))
+}
+
+/// The lock on a message's own file; `None` while somebody holds it.
+fn lock_file(path: &Path) -> io::Result<Option<Flock<File>>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => Ok(Some(held)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+use super::*;
+use crate::runfile::queued::{self, Priority};
+
+struct Desk {
+    _home: tempfile::TempDir,
+    layout: Layout,
+    agent: AgentName,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a home");
+        let layout = Layout::new(home.path(), None);
+        Self { _home: home, layout, agent: AgentName::parse("coder0").expect("a name") }
+    }
+
+    fn queue(&self) -> Queue<'_> {
+        Queue::of(&self.layout, &self.agent)
+    }
+
+    fn put(&self, id: &str, priority: Priority, seconds: i64) -> Put {
+        let now = clock::timestamp();
+        let later = Timestamp::from_second(now.as_second() + seconds).expect("a time");
+        let message = Queued {
+            schema_version: queued::VERSION,
+            id: id.to_owned(),
+            tenant_id: "usc".to_owned(),
+            host: "h".to_owned(),
+            agent: "coder0".to_owned(),
+            source: "h:s".to_owned(),
+            priority,
+            created_at: stamp(now),
+            expires_at: stamp(later),
+            text: format!("text of {id}"),
+        };
+        self.queue().put(&message).expect("put")
+    }
+
+    fn state(&self, id: &str) -> Option<State> {
+        Receipts::of(&self.layout, &self.agent).read(id).expect("readable").map(|r| r.state)
+    }
+
+    fn drain(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        while let Some(claim) = self.queue().claim().expect("claimed") {
+            claim.begin().expect("recorded");
+            out.push(claim.message.text.clone());
+            claim.finish(State::Accepted, None, "queue", 0).expect("finished");
+        }
+        out
+    }
+}
+
+#[test]
+fn messages_come_out_once_in_order_with_urgent_ones_first() {
+    let desk = Desk::new();
+    for id in ["a", "b", "c"] {
+        assert_eq!(desk.put(id, Priority::Normal, 60), Put::Waits);
+    }
+    assert_eq!(desk.put("u", Priority::Urgent, 60), Put::Waits);
+    assert_eq!(desk.put("b", Priority::Normal, 60), Put::WaitedAlready);
+    let summary = Receipts::of(&desk.layout, &desk.agent).summary().expect("a summary");
+    assert_eq!(summary.waiting, 4);
+    assert_eq!(desk.drain(), ["text of u", "text of a", "text of b", "text of c"]);
+    assert_eq!(desk.drain(), Vec::<String>::new());
+    assert_eq!(desk.state("b"), Some(State::Accepted));
+    let summary = Receipts::of(&desk.layout, &desk.agent).summary().expect("a summary");
+    assert_eq!((summary.waiting, summary.next_expiry), (0, None));
+}
+
+#[test]
+fn a_full_queue_refuses_the_new_one_and_keeps_the_others() {
+    let desk = Desk::new();
+    for number in 0..DEPTH {
+        assert_eq!(desk.put(&format!("m{number}"), Priority::Normal, 60), Put::Waits);
+    }
+    assert_eq!(desk.put("one-more", Priority::Urgent, 60), Put::Full);
+    assert_eq!(desk.drain().len(), DEPTH);
+}
+
+#[test]
+fn what_expires_is_told_to_the_sender_and_once_to_the_receiver() {
+    let desk = Desk::new();
+    desk.put("late", Priority::Normal, -2);
+    desk.put("good", Priority::Normal, 60);
+    assert_eq!(desk.drain(), ["text of good"]);
+    assert_eq!(desk.state("late"), Some(State::Expired));
+    let summary = || Receipts::of(&desk.layout, &desk.agent).summary().expect("a summary");
+    assert_eq!(summary().undelivered(clock::timestamp()), 1);
+    let told = desk.queue().take_expired().expect("told");
+    assert_eq!(told.iter().map(|m| (m.id.as_str(), m.text.as_str())).collect::<Vec<_>>(), [("late", "")]);
+    assert_eq!(desk.queue().take_expired().expect("told"), []);
+    assert_eq!(summary().undelivered(clock::timestamp()), 0);
+}
+
+#[test]
+fn a_claim_of_the_dead_waits_again_unless_it_had_begun() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    desk.put("b", Priority::Normal, 60);
+    drop(desk.queue().claim().expect("claimed"));
+    let begun = desk.queue().claim().expect("claimed").expect("a again");
+    assert_eq!(begun.message.id, "a");
+    begun.begin().expect("recorded");
+    drop(begun);
+    assert_eq!(desk.drain(), ["text of b"]);
+    assert_eq!(desk.state("a"), Some(State::Unknown));
+}
+
+#[test]
+fn what_somebody_claims_nobody_else_gets_until_it_is_given_back() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    let claim = desk.queue().claim().expect("claimed").expect("a");
+    assert!(desk.queue().claim().expect("looked").is_none());
+    assert_eq!(desk.put("a", Priority::Normal, 60), Put::WaitedAlready);
+    claim.give_back(Some("a draft".to_owned())).expect("given back");
+    assert_eq!(desk.state("a"), Some(State::Held));
+    assert_eq!(desk.drain(), ["text of a"]);
+}
+
+#[test]
+fn a_file_that_is_no_message_holds_nobody_up() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    fs::write(desk.layout.queue(&desk.agent).join("0-000000000001-009999999999-x.json"), "{")
+        .expect("planted");
+    assert_eq!(desk.drain(), ["text of a"]);
+    assert!(desk.layout.queue(&desk.agent).join(".unreadable0-000000000001-009999999999-x.json").exists());
+}
+
+#[test]
+fn many_at_once_lose_and_double_nothing() {
+    let desk = Desk::new();
+    let drained = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for sender in 0..4 {
+            let desk = &desk;
+            scope.spawn(move || {
+                for number in 0..10 {
+                    assert_eq!(desk.put(&format!("{sender}.{number}"), Priority::Normal, 60), Put::Waits);
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while drained.lock().expect("a lock").len() < 40 {
+                    let some = desk.drain();
+                    drained.lock().expect("a lock").extend(some);
+                }
+            });
+        }
+    });
+    let mut all = drained.into_inner().expect("a lock");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 40);
+}

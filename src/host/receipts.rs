@@ -1,0 +1,182 @@
+//! Receipts on disk: one file a message, one summary an agent. What a receipt says is decided
+//! elsewhere.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{clock, files, runfiles};
+use crate::layout::Layout;
+use crate::names::AgentName;
+use crate::runfile::receipt::{LONGEST, Receipt, State, Summary, stamp};
+use crate::snapshot::FileFacts;
+
+/// How long a receipt is kept; longer than any message may wait.
+pub const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How often old ones are looked for.
+const PRUNED_EVERY: Duration = Duration::from_secs(3600);
+
+/// Whether a receipt has to outlive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// It has: somebody may ask by its id whether it was sent.
+    Durable,
+    /// Nobody knows its id.
+    Running,
+}
+
+/// One agent's receipts.
+#[derive(Debug, Clone, Copy)]
+pub struct Receipts<'a> {
+    layout: &'a Layout,
+    agent: &'a AgentName,
+}
+
+impl<'a> Receipts<'a> {
+    /// Those of that agent.
+    pub fn of(layout: &'a Layout, agent: &'a AgentName) -> Self {
+        Self { layout, agent }
+    }
+
+    /// Where one stands.
+    pub fn path(&self, id: &str) -> PathBuf {
+        self.layout.receipts(self.agent).join(format!("{id}.json"))
+    }
+
+    /// One by its id; `None` where there is none. One that cannot be read is an error: it is not
+    /// known then whether its message was sent.
+    pub fn read(&self, id: &str) -> io::Result<Option<Receipt>> {
+        let path = self.path(id);
+        let unreadable = || io::Error::other(format!("{} is no receipt of this version", path.display()));
+        match runfiles::read(&path, LONGEST)? {
+            None => Ok(None),
+            Some(FileFacts::File { content, .. }) if content.len() <= LONGEST => {
+                let text = String::from_utf8(content).map_err(|_| unreadable())?;
+                Receipt::parse(&text).map(Some).ok_or_else(unreadable)
+            }
+            Some(_) => Err(unreadable()),
+        }
+    }
+
+    /// Writes one, and makes it the agent's latest.
+    pub fn write(&self, receipt: &Receipt, lasting: Lasting) -> io::Result<()> {
+        let path = self.path(&receipt.id);
+        runfiles::make_folder(&self.layout.receipts(self.agent))?;
+        match lasting {
+            Lasting::Durable => {
+                files::replace(&path, receipt.text().as_bytes(), 0o600).map_err(|error| error.source)?;
+            }
+            Lasting::Running => runfiles::replace(&path, receipt.text().as_bytes())?,
+        }
+        self.change(&receipt.tenant_id, &receipt.host, |summary| summary.latest = Some(receipt.clone()))
+    }
+
+    /// Enters a state into one that is there.
+    pub fn enter(&self, receipt: &mut Receipt, state: State, reason: Option<String>) -> io::Result<()> {
+        receipt.enter(state, clock::timestamp(), reason);
+        self.write(receipt, Lasting::Running)
+    }
+
+    /// The agent's summary; `None` where nothing was ever sent to it.
+    pub fn summary(&self) -> Option<Summary> {
+        Summary::parse(&runfiles::read_text(&self.layout.receipt_summary(self.agent), LONGEST)?)
+    }
+
+    /// Changes the summary, one program after another.
+    pub fn change(&self, tenant_id: &str, host: &str, change: impl FnOnce(&mut Summary)) -> io::Result<()> {
+        let path = self.layout.receipt_summary(self.agent);
+        let lock = path.with_extension("receipt.lock");
+        let _lock = runfiles::lock_briefly(&lock)?;
+        let mut summary =
+            self.summary().unwrap_or_else(|| Summary::empty(tenant_id, host, self.agent.as_str()));
+        let before = summary.clone();
+        change(&mut summary);
+        let now = clock::timestamp();
+        if is_due(&summary, now) {
+            self.prune(now);
+            summary.pruned_at = Some(stamp(now));
+        }
+        if summary == before {
+            return Ok(());
+        }
+        runfiles::replace(&path, summary.text().as_bytes())
+    }
+
+    /// Removes receipts, and the locks of their ids, that nobody changed for long.
+    fn prune(&self, now: Timestamp) {
+        let Ok(entries) = fs::read_dir(self.layout.receipts(self.agent)) else { return };
+        for entry in entries.flatten() {
+            let Ok(facts) = entry.path().symlink_metadata() else { continue };
+            let changed = facts.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+            let old = changed.is_some_and(|at| now.duration_since(at).as_secs() > KEPT.as_secs() as i64);
+            if old && !facts.is_dir() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn is_due(summary: &Summary, now: Timestamp) -> bool {
+    let last = summary.pruned_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    let every = PRUNED_EVERY.as_secs() as i64;
+    // A clock that was set back must not stop it for good.
+    last.is_none_or(|last| now.duration_since(last).as_secs().abs() >= every)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::runfile::receipt::VERSION;
+
+    fn receipt(id: &str) -> Receipt {
+        Receipt {
+            schema_version: VERSION,
+            id: id.to_owned(),
+            tenant_id: "usc".to_owned(),
+            host: "h1".to_owned(),
+            agent: "coder0".to_owned(),
+            source: "h1:ada".to_owned(),
+            state: State::Typed,
+            reason: None,
+            created_at: stamp(clock::timestamp()),
+            steps: Vec::new(),
+            body_sha256: String::new(),
+            body_bytes: 0,
+            prompt_sha256: String::new(),
+            via: None,
+            enters: 0,
+        }
+    }
+
+    #[test]
+    fn the_latest_is_in_the_summary_and_each_by_its_id() {
+        let home = tempfile::tempdir().expect("a home");
+        let (layout, agent) = (Layout::new(home.path(), None), AgentName::parse("coder0").expect("a name"));
+        let receipts = Receipts::of(&layout, &agent);
+        assert_eq!((receipts.read("a").expect("looked"), receipts.summary()), (None, None));
+        receipts.write(&receipt("a"), Lasting::Durable).expect("written");
+        receipts.write(&receipt("b"), Lasting::Running).expect("written");
+        assert_eq!(receipts.read("a").expect("looked").map(|r| r.id), Some("a".to_owned()));
+        assert_eq!(receipts.summary().and_then(|s| s.latest).map(|r| r.id), Some("b".to_owned()));
+        fs::write(receipts.path("a"), "{").expect("broken");
+        assert!(receipts.read("a").is_err(), "it is not known whether that was sent");
+    }
+
+    #[test]
+    fn old_receipts_are_removed_and_young_ones_stay() {
+        let home = tempfile::tempdir().expect("a home");
+        let (layout, agent) = (Layout::new(home.path(), None), AgentName::parse("coder0").expect("a name"));
+        let receipts = Receipts::of(&layout, &agent);
+        receipts.write(&receipt("old"), Lasting::Running).expect("written");
+        receipts.write(&receipt("young"), Lasting::Running).expect("written");
+        let file = fs::File::open(receipts.path("old")).expect("there");
+        file.set_modified(SystemTime::now() - KEPT - Duration::from_secs(10)).expect("made old");
+        receipts.change("usc", "h1", |summary| summary.pruned_at = None).expect("changed");
+        assert!(!receipts.path("old").exists() && receipts.path("young").exists());
+    }
+}

@@ -1,0 +1,321 @@
+//! Sends a message to an agent and keeps its receipt: one sender at a time, at most once per id,
+//! and no state that is not known. How the terminal is reached is the transport's business.
+
+pub mod body;
+mod queue;
+mod reset;
+mod seam;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use reset::{Reset, reset};
+
+use crate::error::{Error, Result};
+use crate::host::lock::{self, Lock};
+use crate::host::queue::Queue;
+use crate::host::receipts::{Lasting, Receipts};
+use crate::host::{clock, runfiles};
+use crate::layout::Layout;
+use crate::names::{HostName, TenantId};
+use crate::roster::{Agent, Roster};
+use crate::runfile::ack::{self, Event};
+use crate::runfile::queued::Priority;
+use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, stamp};
+use crate::runtime::Kind;
+use crate::transport::{Letter, Moment, Outcome, Recipient, SendLock, Transport};
+
+/// How long another sender to the same agent is waited for.
+const LOCK: Duration = Duration::from_secs(30);
+/// How long evidence is waited for where nobody says otherwise.
+pub const VERIFY: Duration = Duration::from_secs(6);
+/// How long a message waits in a queue where nobody says otherwise.
+pub const TTL: Duration = Duration::from_secs(24 * 3600);
+/// How long it may wait at most.
+pub const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// From where messages are sent.
+pub struct Desk<'a> {
+    /// The tenant's places.
+    pub layout: &'a Layout,
+    /// Its roster.
+    pub roster: &'a Roster,
+    /// This machine.
+    pub host: &'a HostName,
+    /// How its agents are reached; `None` where the roster says that they are not.
+    pub transport: Option<&'a dyn Transport>,
+}
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The caller's key, where the same message may be sent again.
+    pub id: Option<String>,
+    /// Who sends it.
+    pub source: String,
+    /// What it says.
+    pub body: Vec<u8>,
+    /// Whether its source and destination stand before it.
+    pub preamble: Preamble,
+    /// How long evidence is waited for; `None` where nobody asks.
+    pub verify: Option<Duration>,
+    /// Now, or later.
+    pub when: When,
+}
+
+/// Whether a preamble is put before a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preamble {
+    /// It is.
+    Put,
+    /// The body goes as it is.
+    Left,
+}
+
+/// When a message is to reach its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Now, or not at all.
+    Now,
+    /// At its next turn boundary or start.
+    Queued {
+        /// Its place in the row.
+        priority: Priority,
+        /// How long it may wait.
+        ttl: Duration,
+        /// Whether an idle agent gets it at once.
+        waking: Waking,
+    },
+}
+
+/// Whether an idle agent is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waking {
+    /// It is.
+    Wakes,
+    /// It is left until somebody else talks to it.
+    Waits,
+}
+
+impl Desk<'_> {
+    /// Sends a message. Its receipt is what is known of it, whatever happened; an error is what
+    /// stands in the way of any receipt.
+    pub fn send(&self, agent: &Agent, message: &Message) -> Result<Receipt> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let id = message.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let lasting = if message.id.is_some() { Lasting::Durable } else { Lasting::Running };
+        let mut receipt = self.receipt(agent, &id, message);
+        let written = |receipt: Receipt| -> Result<Receipt> {
+            receipts
+                .write(&receipt, lasting)
+                .map_err(|error| unwritten(&receipts.path(&receipt.id), error))?;
+            Ok(receipt)
+        };
+        // Who asks again with the same key waits for the first answer.
+        let _id_lock = message.id.as_ref().map(|id| self.id_lock(agent, id)).transpose()?;
+        if message.id.is_some()
+            && let Some(first) = self.first(agent, &receipt)?
+        {
+            return Ok(first);
+        }
+        let text = match body::check(&message.body) {
+            Ok(body) => self.text(agent, message, body),
+            Err(refusal) => {
+                receipt.enter(State::Refused, clock::timestamp(), Some(refusal.to_string()));
+                return written(receipt);
+            }
+        };
+        receipt.prompt_sha256 = ack::digest(&text);
+        seam::step();
+        // What is due is expired whoever comes by.
+        if let Err(error) = Queue::of(self.layout, &agent.name).sweep() {
+            tracing::warn!("the queue of {}: {error}", agent.name);
+        }
+        if let When::Queued { priority, ttl, waking } = message.when {
+            let receipt = self.put(agent, receipt, text, priority, ttl)?;
+            return match (receipt.state, waking) {
+                (State::Held, Waking::Wakes) => self.wake(agent, receipt, message.verify),
+                (State::Held, Waking::Waits) => self.await_hand_out(agent, receipt, message.verify),
+                _ => Ok(receipt),
+            };
+        }
+        let refused = |mut receipt: Receipt, why: String| {
+            receipt.enter(State::Refused, clock::timestamp(), Some(why));
+            receipt
+        };
+        let Some(transport) = self.transport else {
+            let why = "the roster's transport is none: there is no terminal to type into";
+            return written(refused(receipt, why.to_owned()));
+        };
+        let lock = match self.send_lock(agent, LOCK) {
+            Ok(lock) => lock,
+            Err(error) => return written(refused(receipt, error.to_string())),
+        };
+        seam::step();
+        self.deliver(agent, transport, receipt, &text, message.verify, &lock, lasting)
+    }
+
+    /// Types a message and records each step; `lock` is held until that is done.
+    #[allow(clippy::too_many_arguments, reason = "one delivery's own parts, each of another type")]
+    fn deliver(
+        &self,
+        agent: &Agent,
+        transport: &dyn Transport,
+        mut receipt: Receipt,
+        text: &str,
+        verify: Option<Duration>,
+        lock: &SendLock,
+        lasting: Lasting,
+    ) -> Result<Receipt> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        receipt.via = Some("tmux".to_owned());
+        let id = receipt.id.clone();
+        let letter = Letter { id: &id, text, verify };
+        let mut began = false;
+        let sent = transport.send(&self.recipient(agent), &letter, lock, &mut |moment| {
+            match moment {
+                Moment::Typing => {
+                    began = true;
+                    let why = "it is being typed; its sender has not finished".to_owned();
+                    receipt.enter(State::Unknown, clock::timestamp(), Some(why));
+                    receipts.write(&receipt, lasting)?;
+                }
+                // The state stays what it is known to be; the step's time is kept.
+                Moment::Typed => {
+                    receipt.steps.push(Step { state: State::Typed, at: stamp(clock::timestamp()) });
+                }
+                Moment::Entered(times) => receipt.enters = times,
+            }
+            seam::step();
+            Ok(())
+        });
+        let outcome = match sent {
+            Ok(outcome) => outcome,
+            Err(error) if began => Outcome::untouched(State::Unknown, error.to_string()),
+            Err(error) => Outcome::untouched(State::Refused, error.to_string()),
+        };
+        seam::step();
+        receipt.enters = receipt.enters.max(outcome.enters);
+        receipt.enter(outcome.state, clock::timestamp(), outcome.reason);
+        receipts.write(&receipt, lasting).map_err(|error| unwritten(&receipts.path(&receipt.id), error))?;
+        seam::step();
+        Ok(receipt)
+    }
+
+    /// An agent, as transports need to know it.
+    pub fn recipient<'a>(&'a self, agent: &'a Agent) -> Recipient<'a> {
+        let runtime = self.roster.runtime(&agent.runtime);
+        Recipient {
+            agent: &agent.name,
+            kind: Kind::of(&agent.runtime),
+            mark: runtime.map_or("> ", |r| r.draft_mark.as_str()),
+            layout: self.layout,
+        }
+    }
+
+    fn text(&self, agent: &Agent, message: &Message, body: &str) -> String {
+        match message.preamble {
+            Preamble::Put => body::preamble(&message.source, self.host.as_str(), agent.name.as_str()) + body,
+            Preamble::Left => body.to_owned(),
+        }
+    }
+
+    fn receipt(&self, agent: &Agent, id: &str, message: &Message) -> Receipt {
+        let body = String::from_utf8_lossy(&message.body);
+        Receipt {
+            schema_version: VERSION,
+            id: id.to_owned(),
+            tenant_id: self.tenant().to_string(),
+            host: self.host.to_string(),
+            agent: agent.name.to_string(),
+            source: message.source.clone(),
+            state: State::Unknown,
+            reason: None,
+            created_at: stamp(clock::timestamp()),
+            steps: Vec::new(),
+            body_sha256: body_digest(&body),
+            body_bytes: message.body.len(),
+            prompt_sha256: ack::digest(&body),
+            via: None,
+            enters: 0,
+        }
+    }
+
+    fn tenant(&self) -> &TenantId {
+        &self.roster.tenant
+    }
+
+    /// The receipt of the first message with this id, unless nothing of that one was ever typed or
+    /// kept: then it may be sent now.
+    fn first(&self, agent: &Agent, again: &Receipt) -> Result<Option<Receipt>> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let read = receipts.read(&again.id).map_err(|error| {
+            Error::machine(format!("read the first receipt of message {}: {error}", again.id))
+                .hint("it is not known whether the message was sent, so it is not sent again")
+        })?;
+        let Some(mut first) = read else { return Ok(None) };
+        if first.body_sha256 != again.body_sha256 {
+            return Err(Error::input(format!(
+                "message {} was sent to {} before, with another body",
+                again.id, agent.name
+            ))
+            .hint("a new message needs a new --id"));
+        }
+        // Its sender may have been killed between the receipt and the queue.
+        let queue = Queue::of(self.layout, &agent.name);
+        let queued = first.state == State::Held && queue.holds(&first.id)?;
+        let over = first.state.may_have_arrived() || first.state == State::Expired;
+        if !over && !queued {
+            return Ok(None);
+        }
+        // The runtime may have spoken since.
+        if matches!(
+            first.state,
+            State::Unknown | State::Typed | State::Draft | State::Submitted | State::Queued
+        ) && let Some(state) = self.acknowledged(agent, &first)
+            && state != first.state
+        {
+            let why = "acknowledged after its sender had stopped waiting".to_owned();
+            first.enter(state, clock::timestamp(), Some(why));
+            receipts
+                .write(&first, Lasting::Durable)
+                .map_err(|error| unwritten(&receipts.path(&first.id), error))?;
+        }
+        Ok(Some(first))
+    }
+
+    /// What the runtime's acknowledgements say of a message, from its beginning on.
+    fn acknowledged(&self, agent: &Agent, receipt: &Receipt) -> Option<State> {
+        let (bytes, _) = runfiles::read_on(&self.layout.ack(&agent.name), 0, 4 << 20).ok()?;
+        let time = |text: &str| text.parse::<Timestamp>().ok();
+        let since = time(&receipt.created_at)?;
+        let acks = ack::parse(&bytes);
+        let ours = acks.iter().filter(|a| {
+            a.sha256.as_deref() == Some(&receipt.prompt_sha256) && time(&a.ts).is_some_and(|at| at >= since)
+        });
+        let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
+        states.min_by_key(|state| *state != State::Accepted)
+    }
+
+    /// Keeps other senders away from the agent.
+    fn send_lock(&self, agent: &Agent, limit: Duration) -> Result<SendLock> {
+        runfiles::make_folder(&self.layout.run())?;
+        let what = format!("send to {}", agent.name);
+        let lock = lock::take(&self.layout.send_lock(&agent.name), &what, limit, |_| {})?;
+        Ok(Arc::new(lock.into_file()))
+    }
+
+    fn id_lock(&self, agent: &Agent, id: &str) -> Result<Lock> {
+        let folder = self.layout.receipts(&agent.name);
+        runfiles::make_folder(&folder)?;
+        lock::take(&folder.join(format!(".{id}.lock")), &format!("send of message {id}"), LOCK, |_| {})
+    }
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> Error {
+    Error::machine(format!("write the receipt {}: {error}", path.display()))
+        .hint("what became of the message is not kept: look at the agent before sending it again")
+}

@@ -1,0 +1,160 @@
+//! Messages for later: put into the agent's queue, handed out by its hooks, or typed where it is
+//! idle.
+
+use std::time::Duration;
+
+use super::{Desk, VERIFY, seam, unwritten};
+use crate::error::{Error, Result};
+use crate::host::queue::{Put, Queue};
+use crate::host::receipts::{Lasting, Receipts};
+use crate::host::{changes, clock, runfiles};
+use crate::roster::Agent;
+use crate::runfile::heartbeat::{self, Status as Beating};
+use crate::runfile::queued::{DEPTH, Priority, Queued, VERSION};
+use crate::runfile::receipt::{Receipt, State, stamp};
+use crate::runtime::screen::{Activity, Composer};
+use crate::transport::{Letter, Status, Transport};
+
+/// Another sender is not waited for to wake an agent: it wakes it.
+const LOCK: Duration = Duration::from_secs(2);
+
+impl Desk<'_> {
+    /// Puts a message into the agent's queue.
+    pub(super) fn put(
+        &self,
+        agent: &Agent,
+        mut receipt: Receipt,
+        text: String,
+        priority: Priority,
+        ttl: Duration,
+    ) -> Result<Receipt> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let now = clock::timestamp();
+        let expires = now.checked_add(ttl).map_err(Error::machine)?;
+        let message = Queued {
+            schema_version: VERSION,
+            id: receipt.id.clone(),
+            tenant_id: receipt.tenant_id.clone(),
+            host: receipt.host.clone(),
+            agent: receipt.agent.clone(),
+            source: receipt.source.clone(),
+            priority,
+            created_at: stamp(now),
+            expires_at: stamp(expires),
+            text,
+        };
+        receipt.via = Some("queue".to_owned());
+        let why = format!("it waits in the queue of {}, until {} at most", agent.name, message.expires_at);
+        receipt.enter(State::Held, now, Some(why));
+        let queue = Queue::of(self.layout, &agent.name);
+        let refuse =
+            |error| Error::machine(format!("put a message into the queue of {}: {error}", agent.name));
+        let write = |receipt: &Receipt| {
+            receipts
+                .write(receipt, Lasting::Durable)
+                .map_err(|error| unwritten(&receipts.path(&receipt.id), error))
+        };
+        // Its receipt first: who takes the message out at once writes into it.
+        write(&receipt)?;
+        seam::step();
+        match queue.put(&message) {
+            Ok(Put::Waits | Put::WaitedAlready) => {}
+            Ok(Put::Full) => {
+                let why = format!("the queue of {} is full: {DEPTH} messages wait", agent.name);
+                receipt.enter(State::Refused, clock::timestamp(), Some(why));
+                write(&receipt)?;
+            }
+            Err(error) => {
+                receipt.enter(State::Refused, clock::timestamp(), Some(refuse(&error).message));
+                write(&receipt)?;
+                return Err(refuse(&error));
+            }
+        }
+        seam::step();
+        Ok(receipt)
+    }
+
+    /// Waits until a queued message was handed out, where somebody asks.
+    pub(super) fn await_hand_out(
+        &self,
+        agent: &Agent,
+        receipt: Receipt,
+        verify: Option<Duration>,
+    ) -> Result<Receipt> {
+        let Some(limit) = verify else { return Ok(receipt) };
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let now = || receipts.read(&receipt.id).ok().flatten();
+        let settled = |r: &Receipt| !matches!(r.state, State::Held | State::Unknown);
+        changes::until(&self.layout.receipts(&agent.name), limit, || now().as_ref().is_some_and(settled))?;
+        Ok(now().unwrap_or(receipt))
+    }
+
+    /// Types what waits for an agent that is idle, the new message among it; leaves it in the queue
+    /// where the agent is busy, or gone, or its composer is not free.
+    pub(super) fn wake(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let now = |receipt: Receipt| receipts.read(&receipt.id).ok().flatten().unwrap_or(receipt);
+        let Some(transport) = self.transport else { return Ok(receipt) };
+        let Ok(lock) = self.send_lock(agent, LOCK) else {
+            return self.await_hand_out(agent, now(receipt), verify);
+        };
+        let queue = Queue::of(self.layout, &agent.name);
+        for _ in 0..DEPTH {
+            if !self.is_idle(agent, transport) {
+                break;
+            }
+            let Some(claim) = queue.claim()? else { break };
+            let letter = Letter {
+                id: &claim.message.id,
+                text: &claim.message.text,
+                verify: Some(verify.unwrap_or(VERIFY)),
+            };
+            let mut began = false;
+            let sent = transport.send(&self.recipient(agent), &letter, &lock, &mut |_| {
+                if !began {
+                    began = true;
+                    claim.begin()?;
+                }
+                seam::step();
+                Ok(())
+            });
+            let more = match sent {
+                Ok(outcome) if outcome.state.may_have_arrived() => {
+                    claim.finish(outcome.state, outcome.reason, "tmux", outcome.enters)?.state.is_delivered()
+                }
+                Ok(outcome) => {
+                    claim.give_back(outcome.reason)?;
+                    false
+                }
+                Err(error) if began => {
+                    claim.finish(State::Unknown, Some(error.to_string()), "tmux", 0)?;
+                    false
+                }
+                Err(error) => {
+                    claim.give_back(Some(error.to_string()))?;
+                    false
+                }
+            };
+            if !more {
+                break;
+            }
+        }
+        let receipt = now(receipt);
+        match receipt.state {
+            State::Held => self.await_hand_out(agent, receipt, verify),
+            _ => Ok(receipt),
+        }
+    }
+
+    /// Whether an agent waits for a prompt, as far as its screen and its last beat say.
+    fn is_idle(&self, agent: &Agent, transport: &dyn Transport) -> bool {
+        let Ok(Status::Running { screen, typing, .. }) = transport.status(&self.recipient(agent)) else {
+            return false;
+        };
+        let text = runfiles::read_text(&self.layout.heartbeat(&agent.name), heartbeat::LONGEST);
+        let beat = text.and_then(|text| heartbeat::parse(text.as_bytes()).ok());
+        let busy = beat.is_some_and(|beat| beat.status == Beating::Busy);
+        let free = !matches!(screen.composer, Composer::Draft(_)) && screen.dialog.is_none();
+        !typing && free && !busy && screen.activity != Activity::Busy
+    }
+}

@@ -1,0 +1,120 @@
+//! The transport by panes of the fleet's own tmux server.
+
+use std::io;
+use std::time::Duration;
+
+use super::delivery::{Delivery, deliver};
+use super::reset::reset;
+use super::terminal::{Terminal, person_types};
+use super::{Letter, Listed, Moment, Outcome, Recipient, SendLock, Status, Transport, TransportError};
+use crate::host::clock;
+use crate::host::tmux::typing::{Glimpse, Pasted};
+use crate::host::tmux::{Server, Target};
+use crate::names::AgentName;
+use crate::runtime::screen;
+use crate::snapshot;
+
+/// Agents' panes on one server.
+#[derive(Debug, Clone)]
+pub struct Tmux {
+    server: Server,
+}
+
+impl Tmux {
+    /// Those of that server.
+    pub fn new(server: Server) -> Self {
+        Self { server }
+    }
+}
+
+/// One agent's pane, for one sender.
+struct Pane<'a> {
+    server: &'a Server,
+    agent: &'a AgentName,
+    buffer: String,
+    lock: &'a SendLock,
+}
+
+impl Pane<'_> {
+    /// `id` is of the message: a buffer has one writer, also where an earlier one was killed.
+    fn new<'a>(server: &'a Server, agent: &'a AgentName, id: &str, lock: &'a SendLock) -> Pane<'a> {
+        // Only characters that tmux's command language takes as they are.
+        let plain = id.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b) } else { '-' });
+        let buffer = format!("mosaic-{agent}-{}-{}", std::process::id(), plain.collect::<String>());
+        Pane { server, agent, buffer, lock }
+    }
+}
+
+impl Terminal for Pane<'_> {
+    fn look(&self) -> Result<Option<Glimpse>, TransportError> {
+        Ok(self.server.glimpse(self.agent.as_str())?)
+    }
+
+    fn paste(&self, text: &str, seen: &Glimpse) -> Result<Pasted, TransportError> {
+        // Two calls, so that a sender that is killed while it hands the text over leaves no part.
+        self.server.load(&self.buffer, text)?;
+        let pasted = self.server.paste(&self.buffer, seen, self.lock);
+        if pasted.is_err() {
+            let _ = self.server.forget(&self.buffer);
+        }
+        Ok(pasted?)
+    }
+
+    fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<(), TransportError> {
+        Ok(self.server.type_keys(&seen.pane, keys, self.lock)?)
+    }
+
+    fn enter(&self, seen: &Glimpse) -> Result<(), TransportError> {
+        Ok(self.server.enter(&self.buffer, &seen.pane, self.lock)?)
+    }
+}
+
+impl Transport for Tmux {
+    fn send(
+        &self,
+        to: &Recipient<'_>,
+        letter: &Letter<'_>,
+        lock: &SendLock,
+        told: &mut dyn FnMut(Moment) -> io::Result<()>,
+    ) -> Result<Outcome, TransportError> {
+        let pane = Pane::new(&self.server, to.agent, letter.id, lock);
+        deliver(&Delivery { terminal: &pane, to, letter }, told)
+    }
+
+    fn reset(
+        &self,
+        to: &Recipient<'_>,
+        command: &str,
+        verify: Duration,
+        lock: &SendLock,
+    ) -> Result<Outcome, TransportError> {
+        reset(&Pane::new(&self.server, to.agent, "reset", lock), to, command, verify)
+    }
+
+    fn status(&self, to: &Recipient<'_>) -> Result<Status, TransportError> {
+        Ok(match self.server.glimpse(to.agent.as_str())? {
+            None => Status::Absent,
+            Some(seen) if seen.dead => Status::Ended,
+            Some(seen) => Status::Running {
+                pid: seen.pid,
+                screen: screen::judge(to.kind, to.mark, &seen.screen),
+                typing: person_types(&seen.typists, clock::unix() as i64),
+            },
+        })
+    }
+
+    fn tail(&self, to: &Recipient<'_>, lines: u32) -> Result<Option<String>, TransportError> {
+        if !self.server.has_session(to.agent.as_str())? {
+            return Ok(None);
+        }
+        Ok(Some(self.server.capture(Target::Session(to.agent.as_str()), lines)?))
+    }
+
+    fn list(&self) -> Result<Vec<Listed>, TransportError> {
+        let panes = match self.server.look()? {
+            snapshot::Tmux::Absent => Vec::new(),
+            snapshot::Tmux::Running { panes, .. } => panes,
+        };
+        Ok(panes.into_iter().map(|p| Listed { name: p.session, pid: p.pid, running: !p.dead }).collect())
+    }
+}
