@@ -2,6 +2,8 @@
 //!
 //! What could not be found out is [`Fact::Unknown`] with the reason, never an empty value.
 
+pub mod boot;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The last lines of a unit in the journal, by `journalctl`: for the report of a unit that failed, and
-//! for nothing else.
+//! The journal, by `journalctl`: the last lines of a unit that failed, and what the user's manager said
+//! of starts that it dropped.
 
 use std::time::Duration;
 
@@ -12,6 +12,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The last `count` lines of one of the user's own units, or why they can't be had.
 pub fn last_lines(unit: &str, count: usize) -> Fact<Vec<String>> {
     read(&journalctl(unit, count).within(LIMIT).run(), unit)
+}
+
+/// So many lines of the manager's are read at most.
+const MANAGERS_LINES: usize = 5000;
+
+/// What the user's manager said in this boot, oldest first.
+pub fn of_the_manager() -> Fact<Vec<String>> {
+    let call = Command::new("journalctl")
+        .args(["--user", "-b", "SYSLOG_IDENTIFIER=systemd", "-n", &MANAGERS_LINES.to_string()])
+        .args(["-o", "cat", "--no-pager"])
+        .env("LC_ALL", "C.UTF-8");
+    read(&call.within(LIMIT).run(), "the user manager")
 }
 
 fn journalctl(unit: &str, count: usize) -> Command {

@@ -3,6 +3,7 @@
 //! One outside program or interface, one file. What is read is parsed by pure functions beside it.
 
 pub mod ancestry;
+pub mod boot;
 pub mod cgroup;
 pub mod changes;
 pub mod clock;

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod listing;
 pub mod typing;
+mod version;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -18,6 +19,8 @@ use nix::unistd::Pid;
 
 use super::command::{Command, CommandError, Output};
 use crate::snapshot::{Pane, Tmux};
+
+pub use version::installed;
 
 /// How long one call may take: a server can livelock, and what people look at must answer in two
 /// seconds.

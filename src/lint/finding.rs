@@ -58,6 +58,8 @@ pub enum Rule {
     NewerKey,
     /// An EnvironmentFile that is not read.
     EnvironmentFile,
+    /// A drop-in makes another service of ours.
+    TakesOver,
     /// A unit is enabled, and its file does not say by what.
     NoInstall,
     /// A drop-in that could not be read.
@@ -74,6 +76,7 @@ impl Rule {
             Self::SystemOnly => "system-only-dependency",
             Self::NewerKey => "newer-key",
             Self::EnvironmentFile => "environment-file",
+            Self::TakesOver => "takes-over",
             Self::NoInstall => "no-install",
             Self::Unreadable => "unreadable",
         }

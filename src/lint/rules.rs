@@ -24,6 +24,12 @@ const KNOWN: &str = "aAbBCdEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
 /// Settings of [Install] that say what enabling means.
 const INSTALL: [&str; 4] = ["WantedBy", "RequiredBy", "UpheldBy", "Alias"];
 
+/// Settings by which a drop-in makes another service of ours.
+const TAKE_OVER: [&str; 8] =
+    ["Type", "ExecStart", "NotifyAccess", "KillMode", "Delegate", "Restart", "RemainAfterExit", "PIDFile"];
+/// Lists that a drop-in may add to; what makes another service of ours is to empty them.
+const MAY_BE_ADDED_TO: [&str; 4] = ["ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStopPost"];
+
 /// What we would write. Everything that is found here is an error: it comes from a value that is
 /// written as systemd does not read it.
 pub fn rendered(desired: &Desired, home: &Path) -> Vec<Finding> {
@@ -65,8 +71,23 @@ pub fn by_hand(source: &Source<'_>, sources: &Sources) -> Vec<Finding> {
         findings.extend(newer_key(&at));
         findings.extend(dependencies(&at, |unit| sources.fragment(unit).is_some()));
         findings.extend(environment_file(&at));
+        findings.extend(takes_over(&at));
     }
     findings
+}
+
+/// A drop-in may limit and add; with another program, or another way to start and stop it, nothing
+/// that the fleet says of the unit is true.
+fn takes_over(at: &At<'_>) -> Option<Finding> {
+    let Setting { section, key, value, .. } = at.setting;
+    let emptied = MAY_BE_ADDED_TO.contains(&key.as_str()) && value.is_empty();
+    (section == "Service" && (TAKE_OVER.contains(&key.as_str()) || emptied)).then(|| {
+        at.found(
+            Rule::TakesOver,
+            format!("{key}= makes another service of it than the one that the fleet starts and watches"),
+            "take it out, or have the roster say the agent's command",
+        )
+    })
 }
 
 /// Where a rule looks.

@@ -138,6 +138,12 @@ fn a_drop_in_of_somebody_elses_is_told_of_what_has_no_effect() {
         ("[Service]\nExecStartPre=/bin/date +%Y%k\n", vec![("warning", "unescaped-percent", 2)]),
         ("[Service]\nExecStartPre=/bin/echo ${HOME} %h %u\nEnvironmentFile=-%h/x\n", vec![]),
         ("[Unit]\nAfter=mosaic-tmux-holder.service\n[Service]\nEnvironmentFile=\n", vec![]),
+        (
+            "[Service]\nExecStart=\nExecStart=/bin/sleep 1\n",
+            vec![("warning", "takes-over", 2), ("warning", "takes-over", 3)],
+        ),
+        ("[Service]\nExecCondition=\n", vec![("warning", "takes-over", 2)]),
+        ("[Service]\nExecCondition=/bin/true\nMemoryMax=1G\n[Unit]\nType=x\n", vec![]),
     ] {
         assert_eq!(shown(&with_file(drop_in, text)), expected, "{text}");
     }

@@ -5,13 +5,14 @@ mod text;
 
 use std::path::PathBuf;
 
-use super::ground::Ground;
+use super::ground::{self, Ground};
 use super::observed::{self, Observed};
-use super::{Answer, Context};
+use super::{Answer, Context, lint};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
-use crate::host::{clock, probe, runfiles};
-use crate::observe::verify::{Evidence, Probes, Verdict, Why, verify};
+use crate::host::{boot, clock, journal, probe, runfiles, site, stand_ins};
+use crate::observe::row::PaneState;
+use crate::observe::verify::{Evidence, Past, Probes, Verdict, Why, verify};
 use crate::plan::Options;
 use crate::snapshot::{Fact, Tmux};
 
@@ -43,7 +44,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         for line in text::lines(&verdict, context.out.colour()) {
             context.out.line(line);
         }
-        if verdict.ok && before.survived(&verdict.boot_id) {
+        if verdict.ok && verdict.survived_boot == Some(true) {
             context.out.line(text::survived(&observed.seen.clock, observed.seen.booted));
         }
     }
@@ -73,7 +74,10 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
     files.extend(roster.agents.iter().map(|a| layout.agent_local_env(&a.name)));
     files.sort_unstable();
     files.dedup();
-    let observed = Observed::look(context, Depth::Everything, &files)?;
+    let mut observed = Observed::look(context, Depth::Everything, &files)?;
+    let names = observed.roster.agents.iter().map(|a| a.name.clone()).collect();
+    observed.seen.stand_ins = stand_ins::find(layout, context.caller.uid, &names);
+    let linted = lint::look(context, &ground, &observed.seen);
     let rows = observed.rows();
     let plan = ground.plan(&observed.seen, Options::default());
     let probes = Probes {
@@ -91,16 +95,24 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
             })
             .collect(),
     };
+    let mut facts = boot::look(layout, site::tmux().ok().as_deref(), &ground::manager(context));
+    // What was said of a start matters where something that is wanted does not run.
+    if rows.iter().any(|row| row.pane.state == PaneState::Dead && !row.parked) {
+        facts.said = journal::of_the_manager();
+    }
     let verdict = verify(
         &Evidence {
             given: observed.given(),
             rows: &rows,
             plan: &plan,
             probes: &probes,
+            boot: &facts,
+            findings: &linted.findings,
+            not_linted: linted.unseen.as_deref(),
             user: &context.caller.name,
             uid: context.caller.uid,
             programs: ground.identity.program.parent().unwrap_or(layout.home()),
-            survived_boot: before.survived(&observed.seen.clock.boot_id),
+            past: before.past(&observed.seen.clock.boot_id),
         },
         clock::rfc3339(observed.seen.clock.unix),
     );
@@ -111,8 +123,17 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
 struct Before {
     /// The boot in which the fleet was last applied.
     applied_in: Option<String>,
-    /// The boot of the last verify, and whether it told recovery times.
-    verified_in: Option<(String, bool)>,
+    /// The last verify.
+    verified: Option<Verified>,
+}
+
+/// What the record of a verify says.
+struct Verified {
+    boot_id: String,
+    /// Whether it saw the fleet come back by itself.
+    survived: Option<bool>,
+    /// Whether it told recovery times: the fleet was there before that boot.
+    told: bool,
 }
 
 impl Before {
@@ -125,17 +146,26 @@ impl Before {
         let verified = read(context.layout.verify_record());
         Self {
             applied_in: read(context.layout.boot_record()).as_ref().and_then(boot),
-            verified_in: verified.and_then(|record| {
-                let told = record["recovery_seconds"].as_object().is_some_and(|o| !o.is_empty());
-                Some((boot(&record)?, told))
+            verified: verified.and_then(|record| {
+                Some(Verified {
+                    boot_id: boot(&record)?,
+                    survived: record["survived_boot"].as_bool(),
+                    told: record["recovery_seconds"].as_object().is_some_and(|o| !o.is_empty()),
+                })
             }),
         }
     }
 
-    /// Whether the fleet was there before this boot. An apply since then does not make that undone.
-    fn survived(&self, boot_id: &str) -> bool {
-        self.applied_in.as_deref().is_some_and(|boot| boot != boot_id)
-            || self.verified_in.as_ref().is_some_and(|(boot, told)| boot != boot_id || *told)
+    fn past(&self, boot_id: &str) -> Past {
+        let earlier = self.applied_in.as_deref().is_some_and(|applied| applied != boot_id);
+        match &self.verified {
+            Some(Verified { boot_id: boot, survived: Some(survived), .. }) if boot == boot_id => {
+                Past::Seen(*survived)
+            }
+            _ if earlier => Past::Untouched,
+            Some(verified) if verified.boot_id != boot_id || verified.told => Past::Applied,
+            _ => Past::Young,
+        }
     }
 }
 

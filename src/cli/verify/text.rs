@@ -3,7 +3,7 @@
 use owo_colors::{OwoColorize, Style};
 
 use crate::host::clock;
-use crate::observe::verify::{Check, Recovery, Verdict, Why};
+use crate::observe::verify::{Check, Follower, Recovery, Verdict, Why};
 use crate::snapshot::Clock;
 
 /// The lines.
@@ -15,18 +15,22 @@ pub fn lines(verdict: &Verdict, colour: bool) -> Vec<String> {
     let ok = word("ok", Style::new().green());
     let mut lines: Vec<String> =
         groups(&verdict.checks).into_iter().map(|group| format!("{ok} {group}")).collect();
+    let note = word("note", Style::new().yellow());
+    let told = |c: &&Check| c.ok && c.reason.is_some_and(|why| why != Why::Parked);
+    lines.extend(verdict.checks.iter().filter(told).map(|check| format!("{note} {}", title(check))));
     for check in verdict.failures() {
-        let whose = check.agent.as_ref().map_or_else(String::new, |a| format!("{a}: "));
-        let reason = check.reason.map_or("", Why::word);
-        lines.push(format!(
-            "{} {whose}{} ({reason}): {}",
-            word("FAILED", Style::new().red().bold()),
-            check.id,
-            check.seen
-        ));
+        let failed = match check.reason.is_some_and(Why::is_underway) {
+            true => word("WAITING", Style::new().yellow().bold()),
+            false => word("FAILED", Style::new().red().bold()),
+        };
+        lines.push(format!("{failed} {}", title(check)));
         lines.push(format!("          expected: {}", check.expected));
         if let Some(cure) = &check.cure {
             lines.push(format!("          cure:     {cure}"));
+        }
+        let follow = followers(verdict, check);
+        if !follow.is_empty() {
+            lines.push(format!("          not judged because of it: {follow}"));
         }
     }
     lines.extend(
@@ -36,6 +40,30 @@ pub fn lines(verdict: &Verdict, colour: bool) -> Vec<String> {
             .map(|r| format!("{} {}", word("recovered", Style::new().cyan()), recovered(r))),
     );
     lines
+}
+
+fn title(check: &Check) -> String {
+    let whose = check.agent.as_ref().map_or_else(String::new, |a| format!("{a}: "));
+    format!("{whose}{} ({}): {}", check.id, check.reason.map_or("", Why::word), check.seen)
+}
+
+/// What has to wait until a check holds: the fleet's own, then agents with what is open of them.
+fn followers(verdict: &Verdict, check: &Check) -> String {
+    let of_it = |f: &&Follower| f.because_of.0 == check.id && f.because_of.1 == check.agent;
+    let own = verdict.not_judged.iter().filter(of_it).filter(|f| f.agent.is_none()).map(|f| f.id.to_owned());
+    let mut told: Vec<String> = own.collect();
+    let mut agents: Vec<&str> = Vec::new();
+    for agent in verdict.not_judged.iter().filter(of_it).filter_map(|f| f.agent.as_ref()) {
+        // Of the agent that it is about, that goes without saying.
+        if Some(agent) != check.agent.as_ref() && !agents.contains(&agent.as_str()) {
+            agents.push(agent.as_str());
+        }
+    }
+    if let [_, ..] = agents.as_slice() {
+        told.push(format!("what runs of {}", agents.join(", ")));
+    }
+    told.dedup();
+    told.join(", ")
 }
 
 /// What holds, the fleet's own first, then by agent: those with the same checks on one line.
@@ -121,6 +149,8 @@ mod tests {
             time: String::new(),
             ok: false,
             checks,
+            not_judged: Vec::new(),
+            survived_boot: None,
             recovery_seconds: Default::default(),
             recovery: vec![Recovery { agent: a, since_boot: 1.25, since_manager: Some(0.61) }],
         };

@@ -9,6 +9,7 @@ mod exchange;
 #[cfg(test)]
 pub(in crate::host) mod fake;
 mod files;
+mod graph;
 mod jobs;
 mod private;
 pub(in crate::host) mod proxy;

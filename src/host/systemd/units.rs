@@ -252,7 +252,10 @@ impl UserManager {
     }
 
     /// Where the units are in the manager's tree; asked for where it has not been told yet.
-    fn places_of(&self, units: &[&str]) -> Result<Vec<Result<OwnedObjectPath, SystemdError>>, SystemdError> {
+    pub(super) fn places_of(
+        &self,
+        units: &[&str],
+    ) -> Result<Vec<Result<OwnedObjectPath, SystemdError>>, SystemdError> {
         let unknown: Vec<&str> = {
             let places = self.places();
             units.iter().copied().filter(|unit| !places.contains_key(*unit)).collect()

@@ -1,40 +1,43 @@
 //! One agent's checks: its unit, its pane, its process, its heartbeat, by its row and its unit.
 
-use super::{Check, Evidence, Why};
+use super::{Check, Evidence, Why, cure, down};
 use crate::envfile;
-use crate::names::{AgentName, HOLDER_UNIT, PROTECTED};
+use crate::names::{AgentName, PROTECTED};
 use crate::observe::row::PaneState;
 use crate::observe::{Flag, Row};
 use crate::roster::{Agent, Launch, Lifecycle, State};
-use crate::runfile::heartbeat::Health;
-use crate::runfile::record::{Record, State as Phase};
+use crate::runfile::heartbeat::{DEFAULT_INTERVAL, GRACE_INTERVALS, Health};
+use crate::runfile::record::Record;
+use crate::runtime::Kind;
 use crate::snapshot::{Fact, FileFacts, UnitFacts};
-
-/// Exit codes that a retry can't cure: the program is missing, the configuration is wrong.
-const INCURABLE: [i32; 2] = [127, 78];
 
 /// The checks of one agent. One that is parked, or that others start per task and nobody has, has
 /// only its unit's.
 pub fn checks(evidence: &Evidence<'_>, agent: &Agent) -> Vec<Check> {
     let Some(row) = evidence.rows.iter().find(|r| r.name == agent.name.as_str()) else { return Vec::new() };
     let one = One { evidence, agent, row, name: &agent.name };
-    let mut checks = vec![one.unit_file()];
-    checks.extend(one.overrides());
+    let mut checks: Vec<Check> = one.overrides().into_iter().collect();
     let active = one.active();
     let up = active.ok && active.reason.is_none();
     checks.push(active);
     if up {
         checks.extend([one.pane(), one.cgroup(), one.runtime(), one.heartbeat()]);
         checks.extend(one.path());
+        checks.extend(one.told());
     }
     checks
 }
 
-struct One<'a> {
-    evidence: &'a Evidence<'a>,
-    agent: &'a Agent,
-    row: &'a Row,
-    name: &'a AgentName,
+/// One agent with everything that is known of it.
+pub struct One<'a> {
+    /// What is judged.
+    pub evidence: &'a Evidence<'a>,
+    /// What the roster says of it.
+    pub agent: &'a Agent,
+    /// Its row.
+    pub row: &'a Row,
+    /// Its name.
+    pub name: &'a AgentName,
 }
 
 impl One<'_> {
@@ -57,30 +60,16 @@ impl One<'_> {
         said.unwrap_or_default().to_owned()
     }
 
-    fn facts(&self) -> Option<&UnitFacts> {
+    /// What the manager says of its unit.
+    pub fn facts(&self) -> Option<&UnitFacts> {
         self.evidence.given.seen.units.known()?.get(&self.name.unit())
     }
 
-    fn record(&self) -> Option<Record> {
+    /// What its supervisor recorded in this boot.
+    pub fn record(&self) -> Option<Record> {
         let seen = self.evidence.given.seen;
         let record = Record::parse(seen.records.get(self.name)?.known()?)?;
         (record.boot_id == seen.clock.boot_id).then_some(record)
-    }
-
-    fn unit_file(&self) -> Check {
-        let expected = self.evidence.given.layout.agent_template().display().to_string();
-        let unit = self.name.unit();
-        match self.facts() {
-            Some(facts) if facts.load == "masked" => self
-                .fails("unit-file", Why::Masked, format!("{unit} is masked"), &expected)
-                .cure(format!("systemctl --user unmask {unit} && fleet apply")),
-            Some(_) if self.row.flags.contains(&Flag::Shadowed) => {
-                let other = self.facts().and_then(|f| f.detail.as_ref()).map_or("", |d| d.fragment.as_str());
-                self.fails("unit-file", Why::Shadowed, other, &expected)
-                    .cure(format!("mv {other} {other}.aside && fleet apply"))
-            }
-            _ => self.holds("unit-file", expected),
-        }
     }
 
     /// Local overrides that try to change who the agent is: they are ignored, and named here.
@@ -116,7 +105,7 @@ impl One<'_> {
         const EXPECTED: &str = "active in this boot";
         let units = &self.evidence.given.seen.units;
         if let Fact::Unknown(why) = units {
-            return self.fails("active", Why::Unknown, why, EXPECTED);
+            return self.fails("active", Why::Unknown, why, EXPECTED).cure("fleet ps");
         }
         let facts = self.facts();
         let active = facts.map_or("inactive", |f| f.active.as_str());
@@ -140,80 +129,27 @@ impl One<'_> {
         if self.agent.lifecycle == Lifecycle::Ephemeral && active == "inactive" {
             return self.holds("active", "not started: per task").because(Why::Parked);
         }
-        let (why, seen, cure) = self.down(facts, active);
-        self.fails("active", why, seen, EXPECTED).cure(cure)
+        let down = down::why(self, facts, active);
+        self.fails("active", down.why, down.seen, EXPECTED).cure(down.cure)
     }
 
-    /// Why a wanted agent's unit is not active.
-    fn down(&self, facts: Option<&UnitFacts>, active: &str) -> (Why, String, String) {
-        let start = || format!("fleet start {}", self.name);
-        let detail = facts.and_then(|f| f.detail.as_ref());
-        let result = detail.map_or("", |d| d.result.as_str());
-        let code = detail.filter(|d| d.exit_code == 1).map(|d| d.exit_status);
-        let record = self.record();
-        let status = record.as_ref().map_or("", |r| r.status.as_str());
-        let with_status = |text: String| if status.is_empty() { text } else { format!("{text}: {status}") };
-        if facts.is_some_and(|f| f.load == "masked") {
-            return (
-                Why::Masked,
-                "masked".to_owned(),
-                format!("systemctl --user unmask {}", self.name.unit()),
-            );
-        }
-        if self.row.flags.contains(&Flag::Shadowed) {
-            let seen = format!("{active}, and another file stands in for its unit");
-            return (Why::Shadowed, seen, "fleet plan".to_owned());
-        }
-        if let Some(code) = code.filter(|c| active == "failed" && INCURABLE.contains(c)) {
-            let what = if code == 127 { "its program is missing" } else { "its configuration is wrong" };
-            return (Why::CannotRetry, format!("exit code {code}: {what}"), self.how_it_is_launched());
-        }
-        if result == "start-limit-hit" {
-            return (Why::StartLimit, with_status("ended too often".to_owned()), start());
-        }
-        if active == "failed" {
-            return (Why::Failed, with_status(format!("failed ({result})")), self.restart());
-        }
-        let phase = record.as_ref().map(|r| r.state);
-        let queued = facts.is_some_and(|f| matches!(f.job.as_str(), "start" | "restart"));
-        if queued || (active == "activating" && phase != Some(Phase::Backoff)) {
-            return (Why::Starting, with_status(active.to_owned()), "fleet ps".to_owned());
-        }
-        if active == "activating" {
-            return (Why::Failed, with_status("held back".to_owned()), self.restart());
-        }
-        let holder = self.evidence.given.seen.units.known().and_then(|u| u.get(HOLDER_UNIT));
-        if holder.is_none_or(|h| h.active != "active") {
-            let holder = holder.map_or("inactive", |h| h.active.as_str());
-            let seen = format!("{active}, and the holder is {holder}");
-            return (Why::HolderFailed, seen, "fleet start --holder".to_owned());
-        }
-        if record.is_some() {
-            return (Why::NotRunning, with_status(active.to_owned()), start());
-        }
-        if self.row.systemd.enabled == Some(false) {
-            return (Why::NeverWanted, format!("{active}, and not enabled"), "fleet apply".to_owned());
-        }
-        (Why::NotStarted, format!("{active}, enabled, and never started in this boot"), start())
-    }
-
+    /// Restarts it.
     fn restart(&self) -> String {
         format!("fleet restart {}", self.name)
     }
 
-    /// What shows where its program was looked for.
-    fn how_it_is_launched(&self) -> String {
-        match self.evidence.given.roster.launch(self.agent) {
-            Launch::Yolo(runtime) => format!("mosaic yolo {runtime} --print"),
-            Launch::Command(_) => format!("mosaic agent tail {}", self.name),
-        }
+    /// Shows what its pane does; what to do about it is a person's to say.
+    fn tail(&self, then: &str) -> String {
+        format!("mosaic agent tail {}  # {then}", self.name)
     }
 
     fn pane(&self) -> Check {
         const EXPECTED: &str = "its pane is alive";
         match self.row.pane.state {
             PaneState::Alive => self.holds("pane", EXPECTED),
-            PaneState::Unknown => self.fails("pane", Why::Unknown, self.reason_of("pane"), EXPECTED),
+            PaneState::Unknown => {
+                self.fails("pane", Why::Unknown, self.reason_of("pane"), EXPECTED).cure("fleet ps")
+            }
             PaneState::Dead => {
                 let seen = if self.row.flags.contains(&Flag::Dead) {
                     self.reason(Flag::Dead)
@@ -233,7 +169,11 @@ impl One<'_> {
                 self.fails("cgroup", Why::Outside, self.reason(Flag::Outside), EXPECTED).cure(self.restart())
             }
             Some(process) if process.unit == self.name.unit() => self.holds("cgroup", EXPECTED),
-            _ => self.fails("cgroup", Why::Unknown, "its process could not be looked at", EXPECTED),
+            _ => {
+                let pid = self.row.pane.pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+                self.fails("cgroup", Why::Unknown, "its process could not be looked at", EXPECTED)
+                    .cure(format!("cat /proc/{pid}/cgroup  # its last part should be {}", self.name.unit()))
+            }
         }
     }
 
@@ -241,9 +181,16 @@ impl One<'_> {
     fn runtime(&self) -> Check {
         let expected = format!("its pane runs {}", self.agent.runtime);
         if self.row.flags.contains(&Flag::Drift) {
-            return self
-                .fails("runtime", Why::Drift, self.reason(Flag::Drift), &expected)
-                .cure(self.restart());
+            let cure = match self.evidence.given.roster.launch(self.agent) {
+                Launch::Yolo(_) => self.restart(),
+                Launch::Command(_) => {
+                    format!(
+                        "{}  # again? its command starts something else than the roster's runtime",
+                        self.restart()
+                    )
+                }
+            };
+            return self.fails("runtime", Why::Drift, self.reason(Flag::Drift), &expected).cure(cure);
         }
         match self.reason_of("drift") {
             why if why.is_empty() => self.holds("runtime", expected),
@@ -253,14 +200,61 @@ impl One<'_> {
 
     fn heartbeat(&self) -> Check {
         const EXPECTED: &str = "a heartbeat of this boot, younger than three intervals";
-        let why = match self.row.heartbeat.health {
+        let file = || cure::word(&self.evidence.given.layout.heartbeat(self.name).display().to_string());
+        let (why, cure) = match self.row.heartbeat.health {
             Health::Healthy => return self.holds("heartbeat", EXPECTED),
-            Health::Stale => Why::Stale,
-            Health::Alive => Why::Alive,
-            Health::Invalid => Why::BadBeat,
-            Health::Unknown => Why::NoBeat,
+            Health::Stale => (Why::Stale, self.restart()),
+            Health::Alive => (Why::Alive, self.tail("what does it wait for? else: fleet restart it")),
+            Health::Invalid => (
+                Why::BadBeat,
+                format!("mv -T {0} {0}.aside && {1}  # again? two programs write it", file(), self.restart()),
+            ),
+            Health::Unknown if self.row.flags.contains(&Flag::NoBeat) => (Why::NoBeat, self.never_beat()),
+            Health::Unknown => match self.first_beat_due() {
+                Some(left) => {
+                    (Why::Waiting, cure::again(&format!("its first beat is due within {left:.0} s")))
+                }
+                None => (Why::Unknown, format!("ls -ld {}", file())),
+            },
         };
-        self.fails("heartbeat", why, &self.row.heartbeat.reason, EXPECTED).cure(self.restart())
+        self.fails("heartbeat", why, &self.row.heartbeat.reason, EXPECTED).cure(cure)
+    }
+
+    /// Seconds that its runtime still has before its first beat; `None` where that can't be said.
+    fn first_beat_due(&self) -> Option<f64> {
+        let seen = self.evidence.given.seen;
+        if seen.beats.get(self.name).is_some_and(|beat| beat.why().is_some()) {
+            return None;
+        }
+        let started = seen.processes.get(&self.row.pane.pid?)?.started;
+        let grace = GRACE_INTERVALS * f64::from(DEFAULT_INTERVAL);
+        Some((started + grace - seen.clock.boottime).max(0.0).ceil())
+    }
+
+    /// What to do about a runtime that never beats: the built-in one is hung; any other may wait
+    /// for a person, or not know how.
+    fn never_beat(&self) -> String {
+        match self.evidence.given.roster.launch(self.agent) {
+            Launch::Yolo(runtime) => match Kind::of(runtime) {
+                Kind::Dogfood => self.restart(),
+                Kind::Custom => self.tail("has what it runs to call: mosaic heartbeat"),
+                _ => self.tail("does it wait for a login or an answer? else: fleet restart it"),
+            },
+            Launch::Command(_) => self.tail("its command has to call, every 15 s: mosaic heartbeat"),
+        }
+    }
+
+    /// What is no failure by itself and worth to be told.
+    fn told(&self) -> Vec<Check> {
+        [
+            ("starts", Flag::Flapping, Why::Flapping),
+            ("memory", Flag::Oom, Why::Oom),
+            ("supervisor", Flag::Skew, Why::Skew),
+        ]
+        .into_iter()
+        .filter(|(_, flag, _)| self.row.flags.contains(flag))
+        .map(|(id, flag, why)| self.holds(id, self.reason(flag)).because(why))
+        .collect()
     }
 
     /// Agents that the fleet launches call `mosaic`; what a command of the roster's own needs is
@@ -278,7 +272,9 @@ impl One<'_> {
                 self.fails("path", Why::NotOnPath, "mosaic is in none of its folders", EXPECTED)
                     .cure(format!("sudo ln -s {} /usr/local/bin/mosaic", program.display()))
             }
-            Fact::Unknown(why) => self.fails("path", Why::Unknown, why, EXPECTED),
+            Fact::Unknown(why) => self
+                .fails("path", Why::Unknown, why, EXPECTED)
+                .cure(self.tail("is mosaic found there? command -v mosaic")),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! One check: what was expected, what was seen, and what to do about it.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::Why;
 use crate::names::AgentName;
 
 /// One check.
@@ -19,104 +20,35 @@ pub struct Check {
     pub seen: String,
     /// What should be.
     pub expected: String,
-    /// What to do, to be copied.
+    /// What to do: a line for a shell. What a person has to weigh or decide stands behind its `#`.
     pub cure: Option<String>,
+    /// Which units it is about, for telling causes from effects.
+    #[serde(skip)]
+    pub(super) about: About,
 }
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
-        /// Why a check does not hold.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Why { $($(#[$doc])* $name),+ }
+/// Which units a check of the fleet's files is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum About {
+    /// None in particular.
+    #[default]
+    Nothing,
+    /// The holder's.
+    Holder,
+    /// Every agent's.
+    EveryAgent,
+    /// One agent's.
+    Agent(AgentName),
+}
 
-        impl Why {
-            /// Every reason.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// The word that stands in JSON.
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$name => $word),+ }
-            }
+impl About {
+    /// Whether a check of `agent` (`None` for the fleet's own) is about the same units.
+    pub fn covers(&self, agent: Option<&AgentName>) -> bool {
+        match (self, agent) {
+            (Self::Holder, None) | (Self::EveryAgent, Some(_)) => true,
+            (Self::Agent(own), Some(agent)) => own == agent,
+            _ => false,
         }
-    };
-}
-
-reasons!(
-    /// It could not be looked at.
-    Unknown = "unknown",
-    /// logind does not start the user's manager at boot.
-    LingerOff = "linger-off",
-    /// A file is missing or not as it should be.
-    NotAsRendered = "not-as-rendered",
-    /// A file was changed by hand, or is not ours.
-    Edited = "edited",
-    /// Nothing pulls its unit in.
-    NotEnabled = "not-enabled",
-    /// Something pulls it in that should not.
-    NotForBoot = "not-for-boot",
-    /// Its unit is masked.
-    Masked = "masked",
-    /// Another file wins.
-    Shadowed = "shadowed",
-    /// systemd has not read what stands on disk.
-    ReloadPending = "reload-pending",
-    /// It runs with files from before the last apply.
-    RestartPending = "restart-pending",
-    /// Its unit was never told to start, and nothing does at boot.
-    NeverWanted = "never-wanted",
-    /// Stopped on purpose: nothing is wrong.
-    Parked = "parked",
-    /// Its start is under way.
-    Starting = "starting",
-    /// It is down because the holder is.
-    HolderFailed = "holder-failed",
-    /// It is wanted and enabled, and was not started in this boot.
-    NotStarted = "not-started",
-    /// It was started and is down.
-    NotRunning = "not-running",
-    /// Its unit failed.
-    Failed = "failed",
-    /// It ended too often, and systemd gave up.
-    StartLimit = "start-limit",
-    /// It ended in a way that trying again can't cure.
-    CannotRetry = "cannot-retry",
-    /// systemd says active, and nothing runs.
-    ExitedActive = "exited-active",
-    /// Its unit is up, and its pane is dead.
-    PaneDead = "pane-dead",
-    /// It runs outside its unit's cgroup.
-    Outside = "outside",
-    /// Its pane runs something else than the roster says.
-    Drift = "drift",
-    /// Its last beat is too old.
-    Stale = "stale",
-    /// Only a sidecar answers.
-    Alive = "alive",
-    /// No beat in this run.
-    NoBeat = "no-beat",
-    /// What stands there is no beat of this agent.
-    BadBeat = "bad-beat",
-    /// Nothing listens on the server's socket.
-    NoServer = "no-server",
-    /// The server is not the holder's.
-    ForeignServer = "foreign-server",
-    /// A session that the roster does not have.
-    UnknownSession = "unknown-session",
-    /// A name hit a session of which it is only the beginning.
-    PrefixHit = "prefix-hit",
-    /// A program is not found on the agent's PATH.
-    NotOnPath = "not-on-path",
-    /// A local override tries to change who the agent is.
-    Override = "override",
-    /// Something else than what was restarted changed.
-    OthersChanged = "others-changed",
-    /// What was restarted did not come back.
-    NotBack = "not-back",
-);
-
-impl Serialize for Why {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
     }
 }
 
@@ -124,7 +56,16 @@ impl Check {
     /// A check that holds.
     pub fn holds(id: &'static str, agent: Option<&AgentName>, seen: impl Into<String>) -> Self {
         let seen = seen.into();
-        Self { id, agent: agent.cloned(), ok: true, reason: None, expected: seen.clone(), seen, cure: None }
+        Self {
+            id,
+            agent: agent.cloned(),
+            ok: true,
+            reason: None,
+            expected: seen.clone(),
+            seen,
+            cure: None,
+            about: About::Nothing,
+        }
     }
 
     /// A check that does not.
@@ -143,7 +84,19 @@ impl Check {
             seen: seen.into(),
             expected: expected.into(),
             cure: None,
+            about: About::Nothing,
         }
+    }
+
+    /// Whether it fails for that reason.
+    pub fn is(&self, id: &str, reason: Why) -> bool {
+        self.id == id && self.reason == Some(reason)
+    }
+
+    /// About which units it is.
+    pub(super) fn about(mut self, about: About) -> Self {
+        self.about = about;
+        self
     }
 
     /// With what to do.

@@ -4,30 +4,32 @@
 
 use std::path::Path;
 
-use super::{Check, Why};
-use crate::layout::Layout;
+use super::check::About;
+use super::unit_file::in_the_way;
+use super::{Check, Evidence, Why};
 use crate::names::AgentName;
-use crate::plan::{Action, ConflictKind, Plan, Reason};
+use crate::plan::{Action, ConflictKind, Reason};
 
 /// Files, links, reload and restarts; one that holds for each kind that has nothing to do.
-pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
+pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+    let plan = evidence.plan;
     let mut failing = Vec::new();
     for step in &plan.steps {
         let why = step.reason.to_string();
         match &step.action {
-            Action::WriteFile { file, .. } => failing.push(file_check(layout, &file.path, &why)),
-            Action::RemoveFile { path, .. } => failing.push(file_check(layout, path, &why)),
+            Action::WriteFile { file, .. } => failing.push(file_check(evidence, &file.path, &why)),
+            Action::RemoveFile { path, .. } => failing.push(file_check(evidence, path, &why)),
             Action::Enable { unit, links } => {
                 let missing: Vec<String> = links.iter().map(|l| folder(&l.path)).collect();
                 let agent = AgentName::from_unit(unit);
                 let seen = format!("{unit} is not in {}", missing.join(", "));
-                let check = Check::fails(
-                    "enabled",
-                    agent.as_ref(),
-                    Why::NotEnabled,
-                    seen,
-                    "pulled in by all of them",
-                );
+                let units = evidence.given.seen.units.known();
+                let down = units.is_some_and(|units| {
+                    units.get(unit).is_none_or(|u| matches!(u.active.as_str(), "inactive" | "failed"))
+                });
+                let boot = missing.iter().any(|folder| folder == "default.target.wants");
+                let why = if down && boot { Why::NeverWanted } else { Why::NotEnabled };
+                let check = Check::fails("enabled", agent.as_ref(), why, seen, "pulled in by all of them");
                 failing.push(check.cure("fleet apply"));
             }
             Action::Disable { unit, links } => {
@@ -55,18 +57,22 @@ pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
     }
     for conflict in plan.kept() {
         let expected = "the content that the roster asks for";
-        let reason = match conflict.kind {
-            ConflictKind::Unreadable(_) => Why::Unknown,
-            ConflictKind::Mask(_) => Why::Masked,
-            ConflictKind::StandsIn(_) => Why::Shadowed,
-            _ => Why::Edited,
-        };
-        let seen = format!("{}: {}", conflict.path.display(), conflict.kind);
-        let cure = match reason {
-            Why::Unknown => "fleet apply".to_owned(),
-            _ => conflict.cure(layout),
-        };
-        failing.push(Check::fails("files", None, reason, seen, expected).cure(cure));
+        let path = conflict.path.display().to_string();
+        let cure = conflict.cure(evidence.given.layout);
+        let seen = format!("{path}: {}", conflict.kind);
+        failing.push(match &conflict.kind {
+            ConflictKind::Mask(unit) => in_the_way(evidence, unit, Why::Masked, seen, &cure),
+            ConflictKind::StandsIn(unit) => in_the_way(evidence, unit, Why::Shadowed, seen, &cure),
+            kind => {
+                let reason = match kind {
+                    ConflictKind::Unreadable(_) => Why::Unknown,
+                    ConflictKind::MovesServer => Why::RestartPending,
+                    _ => Why::Edited,
+                };
+                let check = Check::fails("files", None, reason, seen, expected).cure(cure);
+                check.about(about(evidence, &conflict.path))
+            }
+        });
     }
     failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string())));
     let holding = [
@@ -83,12 +89,27 @@ pub fn checks(layout: &Layout, plan: &Plan) -> Vec<Check> {
     failing
 }
 
-fn file_check(layout: &Layout, path: &Path, why: &str) -> Check {
-    let shown =
-        path.strip_prefix(layout.home()).map_or_else(|_| path.to_path_buf(), |p| Path::new("~").join(p));
+fn file_check(evidence: &Evidence<'_>, path: &Path, why: &str) -> Check {
+    let home = evidence.given.layout.home();
+    let shown = path.strip_prefix(home).map_or_else(|_| path.to_path_buf(), |p| Path::new("~").join(p));
     let seen = format!("{}: {why}", shown.display());
     Check::fails("files", None, Why::NotAsRendered, seen, "the content that the roster asks for")
         .cure("fleet apply")
+        .about(about(evidence, path))
+}
+
+/// Whose unit a file of ours makes.
+fn about(evidence: &Evidence<'_>, path: &Path) -> About {
+    let layout = evidence.given.layout;
+    if path == layout.holder_unit() || path == layout.tmux_conf() {
+        return About::Holder;
+    }
+    if path == layout.agent_template() || path == layout.start_script() {
+        return About::EveryAgent;
+    }
+    let agents = evidence.given.roster.agents.iter().map(|a| &a.name);
+    let whose = |a: &&AgentName| path == layout.agent_env(a) || path == layout.agent_drop_in(a);
+    agents.clone().find(whose).map_or(About::Nothing, |agent| About::Agent(agent.clone()))
 }
 
 fn unwanted_link(unit: &str, folder: String) -> Check {

@@ -1,18 +1,24 @@
 //! The fleet's own checks: lingering, manager, holder, server, sessions.
 
-use super::{Check, Evidence, Why};
+use super::down::{dropped_since, last_word};
+use super::{Check, Evidence, Why, cure};
 use crate::names::HOLDER_UNIT;
 use crate::observe::Flag;
+use crate::observe::row::PaneState;
 use crate::roster::Transport;
 use crate::snapshot::{Fact, Tmux, UnitFacts};
+
+/// How often systemd has to try until a holder that does not come up is called failed.
+const TRIES: u32 = 3;
 
 /// All of them.
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let mut checks = vec![linger(evidence), manager(evidence)];
+    checks.extend(home(evidence));
     if evidence.given.roster.transport == Transport::Tmux {
         checks.push(holder(evidence));
-        checks.push(unit_file(evidence));
         checks.push(server(evidence));
+        checks.extend(version(evidence));
         checks.push(sessions(evidence));
         checks.extend(exact(evidence));
     }
@@ -24,21 +30,54 @@ fn linger(evidence: &Evidence<'_>) -> Check {
     match &evidence.given.seen.linger {
         Fact::Known(true) => Check::holds("linger", None, "on"),
         Fact::Known(false) => Check::fails("linger", None, Why::LingerOff, "off", "on").cure(cure),
-        Fact::Unknown(why) => Check::fails("linger", None, Why::Unknown, why, "on").cure(cure),
+        Fact::Unknown(why) => Check::fails("linger", None, Why::Unknown, why, "on")
+            .cure(format!("loginctl show-user {} --property=Linger", evidence.user)),
     }
 }
 
 fn manager(evidence: &Evidence<'_>) -> Check {
+    const EXPECTED: &str = "up since this boot";
     let seen = evidence.given.seen;
+    let unit = format!("user@{}.service", evidence.uid);
     match &seen.manager {
         Fact::Known(manager) => {
             let since = manager.started - seen.booted;
             let seen = format!("systemd {}, up since {since:.1} s after the boot", manager.version);
             Check::holds("manager", None, seen)
         }
-        Fact::Unknown(why) => Check::fails("manager", None, Why::Unknown, why, "up since this boot")
-            .cure(format!("sudo systemctl start user@{}.service", evidence.uid)),
+        // Without a manager none of its units runs, and that much is known.
+        Fact::Unknown(why) if seen.units.known().is_some() => {
+            Check::fails("manager", None, Why::NoManager, why, EXPECTED)
+                .cure(format!("sudo systemctl start {unit}"))
+        }
+        Fact::Unknown(why) => Check::fails("manager", None, Why::Unknown, why, EXPECTED)
+            .cure(format!("sudo systemctl restart {unit}  # ends every agent; they start again")),
     }
+}
+
+/// Whether the manager found the units when it started. One that knows nothing of a link which is
+/// older than itself looked before the home was there.
+fn home(evidence: &Evidence<'_>) -> Option<Check> {
+    let (seen, boot) = (evidence.given.seen, evidence.boot);
+    let (manager, wanted) = (seen.manager.known()?, boot.wanted.known()?);
+    let started = seen.clock.unix - (seen.clock.boottime - manager.started);
+    if wanted.contains(HOLDER_UNIT) || boot.linked? >= started {
+        return (boot.linked.is_some())
+            .then(|| Check::holds("home", None, "there before the user's manager"));
+    }
+    let what = "the user manager started before the home was there, and found no units";
+    let check = Check::fails("home", None, Why::HomeLate, what, "there before the user's manager");
+    Some(match &boot.home_mount {
+        None => check.cure("fleet apply"),
+        Some(mount) => {
+            let folder = format!("/etc/systemd/system/user@{}.service.d", evidence.uid);
+            let lines = format!(r"[Unit]\nRequiresMountsFor={}\n", mount.display());
+            check.cure(format!(
+                "sudo sh -c \"mkdir -p {folder} && printf '{lines}' > {folder}/home.conf && systemctl daemon-reload\" \
+                 && fleet apply"
+            ))
+        }
+    })
 }
 
 fn holder_facts<'a>(evidence: &'a Evidence<'_>) -> Option<&'a UnitFacts> {
@@ -46,42 +85,34 @@ fn holder_facts<'a>(evidence: &'a Evidence<'_>) -> Option<&'a UnitFacts> {
 }
 
 fn holder(evidence: &Evidence<'_>) -> Check {
-    let fails = |why, seen: String| Check::fails("holder", None, why, seen, "active");
-    match (&evidence.given.seen.units, holder_facts(evidence)) {
-        (Fact::Unknown(why), _) => fails(Why::Unknown, why.clone()),
-        (_, None) => fails(Why::NotRunning, "not loaded".to_owned()).cure("fleet apply"),
-        (_, Some(unit)) if unit.active == "active" => Check::holds("holder", None, "active"),
-        (_, Some(unit)) => {
-            let result = unit.detail.as_ref().map_or("", |d| d.result.as_str());
-            let why = match (unit.active.as_str(), result) {
-                (_, "start-limit-hit") => Why::StartLimit,
-                ("failed", _) => Why::Failed,
-                ("activating", _) => Why::Starting,
-                _ => Why::NotRunning,
-            };
-            fails(why, format!("{} ({}, {result})", unit.active, unit.sub)).cure("fleet start --holder")
-        }
+    const START: &str = "fleet start --holder";
+    let fails = |why, seen: String, cure: &str| Check::fails("holder", None, why, seen, "active").cure(cure);
+    let unit = match &evidence.given.seen.units {
+        Fact::Unknown(why) => return fails(Why::Unknown, why.clone(), "fleet ps"),
+        Fact::Known(units) => match units.get(HOLDER_UNIT) {
+            None => return fails(Why::NotRunning, "not loaded".to_owned(), "fleet apply"),
+            Some(unit) => unit,
+        },
+    };
+    if unit.active == "active" {
+        return Check::holds("holder", None, "active");
     }
-}
-
-fn unit_file(evidence: &Evidence<'_>) -> Check {
-    let ours = evidence.given.layout.holder_unit();
-    let expected = ours.display().to_string();
-    match holder_facts(evidence) {
-        Some(unit) if unit.load == "masked" => {
-            Check::fails("unit-file", None, Why::Masked, format!("{HOLDER_UNIT} is masked"), expected)
-                .cure(format!("systemctl --user unmask {HOLDER_UNIT} && fleet apply"))
+    let (result, restarts) = unit.detail.as_ref().map_or(("", 0), |d| (d.result.as_str(), d.restarts));
+    let seen = format!("{} ({}, {result})", unit.active, unit.sub);
+    let said = evidence.boot.said.known().and_then(|said| last_word(said, HOLDER_UNIT));
+    match (unit.active.as_str(), result) {
+        (_, "start-limit-hit") => fails(Why::StartLimit, seen, START),
+        ("activating" | "deactivating", _) if restarts < TRIES => {
+            fails(Why::Starting, seen, &cure::again("its start is under way"))
         }
-        Some(unit) => {
-            let fragment = unit.detail.as_ref().map_or("", |d| d.fragment.as_str());
-            if fragment.is_empty() || std::path::Path::new(fragment) == ours {
-                Check::holds("unit-file", None, expected)
-            } else {
-                Check::fails("unit-file", None, Why::Shadowed, fragment, expected)
-                    .cure(format!("mv {fragment} {fragment}.aside && fleet apply"))
-            }
+        ("failed" | "activating", _) => {
+            let journal = format!("journalctl --user -u {HOLDER_UNIT} -n 20  # says why; then: {START}");
+            fails(Why::Failed, format!("{seen}, tried {} times", restarts + 1), &journal)
         }
-        None => Check::fails("unit-file", None, Why::Unknown, "not loaded", expected).cure("fleet apply"),
+        _ => match said {
+            Some(line) => fails(dropped_since(line), format!("{seen}; systemd said: {line}"), START),
+            None => fails(Why::NotRunning, seen, START),
+        },
     }
 }
 
@@ -93,7 +124,10 @@ fn server(evidence: &Evidence<'_>) -> Check {
     let fails = |why, seen: String| Check::fails("server", None, why, seen, EXPECTED);
     let main_pid = holder_facts(evidence).and_then(|u| u.detail.as_ref()).map_or(0, |d| d.main_pid);
     let pid = match &seen.tmux {
-        Fact::Unknown(why) => return fails(Why::Unknown, why.clone()).cure("fleet restart --holder"),
+        Fact::Unknown(why) => {
+            return fails(Why::Unknown, why.clone())
+                .cure(format!("fleet restart --holder  # ends {}", panes(evidence)));
+        }
         Fact::Known(Tmux::Absent) if main_pid > 0 => {
             let seen = format!("nothing listens on socket {socket}, though pid {main_pid} runs");
             return fails(Why::NoServer, seen).cure(format!("kill -USR1 {main_pid}"));
@@ -107,28 +141,68 @@ fn server(evidence: &Evidence<'_>) -> Check {
     let process = seen.processes.get(&pid);
     let unit = process.map_or("", |p| p.unit.as_str());
     if seen.units.known().is_none() {
-        return fails(Why::Unknown, format!("pid {pid}; not known what the holder's is"));
+        return fails(Why::Unknown, format!("pid {pid}; not known what the holder's is")).cure("fleet ps");
     }
     if pid != main_pid || unit != HOLDER_UNIT {
-        let seen = format!("pid {pid} in {unit:?}; the holder's is {main_pid}");
-        let cure = format!("tmux -L {socket} kill-server && fleet start --holder");
-        return fails(Why::ForeignServer, seen).cure(cure);
+        let unit = if unit.is_empty() { "an unknown unit" } else { unit };
+        let holder =
+            if main_pid == 0 { "the holder has none".into() } else { format!("the holder's is {main_pid}") };
+        let cure = format!(
+            "tmux -L {socket} kill-server && fleet start --holder  # save first what runs in it: tmux -L {socket} attach"
+        );
+        return fails(Why::ForeignServer, format!("pid {pid} of {unit}; {holder}")).cure(cure);
     }
     let started = process.map_or(0.0, |p| p.started) - seen.booted;
     Check::holds("server", None, format!("pid {pid}, started {started:.1} s after the boot"))
+}
+
+/// Whether the server is of the version that is installed: one that was upgraded meanwhile runs on
+/// as it was, and a client of another version may not be understood.
+fn version(evidence: &Evidence<'_>) -> Option<Check> {
+    let Fact::Known(Tmux::Running { version, .. }) = &evidence.given.seen.tmux else { return None };
+    let installed = match &evidence.boot.tmux {
+        Fact::Known(installed) => installed,
+        Fact::Unknown(why) => {
+            let check =
+                Check::fails("tmux", None, Why::Unknown, why, format!("tmux {version}, as the server"));
+            return Some(check.cure("tmux -V"));
+        }
+    };
+    if installed == version {
+        return Some(Check::holds("tmux", None, format!("{version}, server and program")));
+    }
+    let seen = format!("the server is tmux {version}, installed is {installed}");
+    let check = Check::fails("tmux", None, Why::TmuxVersion, seen, "a server of the installed version");
+    Some(check.cure(format!("fleet restart --holder  # ends {}", panes(evidence))))
+}
+
+/// Whose panes die with the server.
+fn panes(evidence: &Evidence<'_>) -> String {
+    let live = evidence.rows.iter().filter(|row| row.pane.state != PaneState::Dead);
+    let names: Vec<&str> = live.map(|row| row.name.as_str()).collect();
+    match names.as_slice() {
+        [] => "no pane".to_owned(),
+        [first, _, _, _, _, ..] => format!("the panes of {first} and {} others", names.len() - 1),
+        few => format!("the panes of {}", few.join(", ")),
+    }
 }
 
 fn sessions(evidence: &Evidence<'_>) -> Check {
     const EXPECTED: &str = "no session but the agents' and the holder's";
     let strangers: Vec<&str> =
         evidence.rows.iter().filter(|r| r.flags.contains(&Flag::Unknown)).map(|r| r.name.as_str()).collect();
-    match (&evidence.given.seen.tmux, strangers.first()) {
-        (Fact::Unknown(why), _) => Check::fails("sessions", None, Why::Unknown, why, EXPECTED),
-        (Fact::Known(_), None) => Check::holds("sessions", None, EXPECTED),
-        (Fact::Known(_), Some(first)) => {
-            let socket = &evidence.given.roster.socket;
+    let socket = &evidence.given.roster.socket;
+    match (&evidence.given.seen.tmux, strangers.is_empty()) {
+        (Fact::Unknown(why), _) => Check::fails("sessions", None, Why::Unknown, why, EXPECTED)
+            .cure(format!("tmux -L {socket} list-sessions")),
+        (Fact::Known(_), true) => Check::holds("sessions", None, EXPECTED),
+        (Fact::Known(_), false) => {
+            let kills: Vec<String> = strangers
+                .iter()
+                .map(|name| format!("kill-session -t {}", cure::quoted(&format!("={name}"))))
+                .collect();
             Check::fails("sessions", None, Why::UnknownSession, strangers.join(", "), EXPECTED)
-                .cure(format!("tmux -L {socket} kill-session -t '={first}'"))
+                .cure(format!("tmux -L {socket} {}  # or have the roster name them", kills.join(r" \; ")))
         }
     }
 }
@@ -141,8 +215,9 @@ fn exact(evidence: &Evidence<'_>) -> Option<Check> {
         Fact::Known(false) => Check::holds("exact-targets", None, expected),
         Fact::Known(true) => {
             Check::fails("exact-targets", None, Why::PrefixHit, format!("={name} hit a session"), expected)
-                .cure("tmux -V")
+                .cure("tmux -V  # this tmux does not understand exact targets: install another")
         }
-        Fact::Unknown(why) => Check::fails("exact-targets", None, Why::Unknown, why, expected),
+        Fact::Unknown(why) => Check::fails("exact-targets", None, Why::Unknown, why, expected)
+            .cure(format!("tmux -L {} has-session -t '={name}'", evidence.given.roster.socket)),
     })
 }

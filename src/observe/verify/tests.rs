@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-use super::super::case::{BOOT, Case, NOW, SERVER, name, pane};
-use super::{Check, Evidence, Probes, Verdict, Why, verify};
+use super::super::case::{BOOT, Case, NOW, SERVER, UNIX, name, pane};
+use super::{Check, Evidence, Past, Probes, Verdict, Why, verify};
+use crate::lint::{Finding, Level, Rule};
 use crate::names::HOLDER_UNIT;
 use crate::plan::{Action, Conflict, ConflictKind, Pending, Plan, Reason, Resolution, Step};
 use crate::render::Link;
 use crate::runfile::record::State;
+use crate::snapshot::boot::BootFacts;
 use crate::snapshot::{Fact, FileFacts, Tmux};
 
 struct Proof {
     case: Case,
     plan: Plan,
     probes: Probes,
-    survived_boot: bool,
+    boot: BootFacts,
+    findings: Vec<Finding>,
+    not_linted: Option<&'static str>,
+    past: Past,
 }
 
 impl Proof {
@@ -23,7 +28,14 @@ impl Proof {
             exact: Some(("code".to_owned(), Fact::Known(false))),
             mosaic: agents.iter().map(|a| (name(a), Fact::Known(true))).collect(),
         };
-        Self { case: Case::of(agents), plan: Plan::default(), probes, survived_boot: false }
+        let boot = BootFacts {
+            wanted: Fact::Known([HOLDER_UNIT.to_owned()].into()),
+            linked: Some(UNIX - NOW),
+            tmux: Fact::Known("3.3a".to_owned()),
+            ..BootFacts::default()
+        };
+        let (case, plan) = (Case::of(agents), Plan::default());
+        Self { case, plan, probes, boot, findings: Vec::new(), not_linted: None, past: Past::Young }
     }
 
     fn verdict(&self) -> Verdict {
@@ -33,10 +45,13 @@ impl Proof {
             rows: &rows,
             plan: &self.plan,
             probes: &self.probes,
+            boot: &self.boot,
+            findings: &self.findings,
+            not_linted: self.not_linted,
             user: "usc",
             uid: 1000,
             programs: Path::new("/opt/fleet/bin"),
-            survived_boot: self.survived_boot,
+            past: self.past,
         };
         verify(&evidence, "now".to_owned())
     }
@@ -80,11 +95,13 @@ fn a_sound_fleet_is_proven_by_checks_of_every_kind() {
         [
             "linger",
             "manager",
+            "home",
             "holder",
-            "unit-file",
             "server",
+            "tmux",
             "sessions",
             "exact-targets",
+            "unit-file",
             "files",
             "enabled",
             "reload",
@@ -99,21 +116,40 @@ fn a_sound_fleet_is_proven_by_checks_of_every_kind() {
 fn lingering_and_the_manager_come_first() {
     let checks = fails(&[("linger", None, Why::LingerOff)], |p| p.case.seen.linger = Fact::Known(false));
     assert_eq!(checks[0].cure.as_deref(), Some("sudo loginctl enable-linger usc"));
-    let unknown = |p: &mut Proof| p.case.seen.manager = Fact::Unknown("no bus".into());
-    let checks = fails(&[("manager", None, Why::Unknown)], unknown);
+    let none = |p: &mut Proof| {
+        p.case.seen.manager = Fact::Unknown("no runtime folder".into());
+        p.case.units().clear();
+        p.case.seen.processes.clear();
+        p.case.seen.tmux = Fact::Known(Tmux::Absent);
+    };
+    let checks = fails(&[("manager", None, Why::NoManager)], none);
     assert_eq!(checks[0].cure.as_deref(), Some("sudo systemctl start user@1000.service"));
+    fails(&[("linger", None, Why::LingerOff)], |p| {
+        none(p);
+        p.case.seen.linger = Fact::Known(false);
+    });
+    let hung = fails(&[("manager", None, Why::Unknown)], |p| {
+        p.case.seen.manager = Fact::Unknown("did not answer".into());
+        p.case.seen.units = Fact::Unknown("did not answer".into());
+    });
+    assert!(hung[0].cure.as_ref().is_some_and(|c| c.starts_with("sudo systemctl restart user@1000.service")));
 }
 
 #[test]
-fn a_manager_that_says_nothing_makes_no_agent_dead() {
-    let all = [
-        ("holder", None, Why::Unknown),
-        ("unit-file", None, Why::Unknown),
-        ("server", None, Why::Unknown),
-        ("active", Some("a"), Why::Unknown),
-        ("active", Some("b"), Why::Unknown),
-    ];
-    fails(&all, |p| p.case.seen.units = Fact::Unknown("no bus".into()));
+fn what_can_not_be_judged_names_the_check_that_has_to_hold_first() {
+    let mut proof = Proof::of(&["a"]);
+    proof.case.seen.units = Fact::Unknown("no bus".into());
+    proof.case.seen.manager = Fact::Unknown("no bus".into());
+    let verdict = proof.verdict();
+    let text = serde_json::to_value(&verdict).expect("JSON");
+    let first = &text["not_judged"][0];
+    assert_eq!(
+        *first,
+        serde_json::json!({"id": "holder", "agent": null, "because_of": {"id": "manager", "agent": null}})
+    );
+    let ids: Vec<_> = verdict.not_judged.iter().map(|f| f.id).collect();
+    assert_eq!(ids, ["holder", "server", "active", "pane", "cgroup", "runtime", "heartbeat", "path"]);
+    assert!(!verdict.ok);
 }
 
 #[test]
@@ -126,19 +162,8 @@ fn the_server_has_to_be_the_holders_own() {
     fails(&[("server", None, Why::ForeignServer)], |p| {
         p.case.seen.processes.get_mut(&SERVER).expect("it runs").unit = "session-1.scope".into();
     });
-    let hung = [
-        ("server", None, Why::Unknown),
-        ("sessions", None, Why::Unknown),
-        ("pane", Some("a"), Why::Unknown),
-        ("pane", Some("b"), Why::Unknown),
-    ];
-    fails(&hung, |p| p.case.seen.tmux = Fact::Unknown("did not answer".into()));
-    let gone = [
-        ("server", None, Why::NoServer),
-        ("pane", Some("a"), Why::Unknown),
-        ("pane", Some("b"), Why::Unknown),
-    ];
-    let checks = fails(&gone, |p| p.case.seen.tmux = Fact::Known(Tmux::Absent));
+    fails(&[("server", None, Why::Unknown)], |p| p.case.seen.tmux = Fact::Unknown("did not answer".into()));
+    let checks = fails(&[("server", None, Why::NoServer)], |p| p.case.seen.tmux = Fact::Known(Tmux::Absent));
     assert_eq!(checks[0].cure, Some(format!("kill -USR1 {SERVER}")));
 }
 
@@ -159,20 +184,122 @@ fn a_holder_that_is_down_says_how() {
 }
 
 #[test]
-fn masked_and_shadowed_units_are_told_apart() {
-    fails(&[("unit-file", None, Why::Masked)], |p| {
-        p.case.units().get_mut(HOLDER_UNIT).expect("it is loaded").load = "masked".into();
+fn what_stands_in_a_units_way_is_named_once_with_what_ends_it() {
+    let conflict = |p: &mut Proof, path: &str, kind: ConflictKind| {
+        p.plan.conflicts.push(Conflict { path: path.into(), kind, resolution: Resolution::Kept });
+    };
+    let b = name("b").unit();
+    let checks = fails(&[("unit-file", None, Why::Masked)], |p| {
+        conflict(p, "/run/user/1000/systemd/user.control/x", ConflictKind::Mask(HOLDER_UNIT.to_owned()));
+        p.case.units().get_mut(HOLDER_UNIT).expect("loaded").active = "inactive".to_owned();
+        p.case.seen.tmux = Fact::Known(Tmux::Absent);
     });
+    assert_eq!(checks[0].cure.as_deref(), Some("rm /run/user/1000/systemd/user.control/x && fleet apply"));
     fails(&[("unit-file", None, Why::Shadowed)], |p| {
-        let unit = p.case.units().get_mut(HOLDER_UNIT).expect("it is loaded");
-        unit.detail.as_mut().expect("asked for").fragment = "/etc/systemd/user/other".into();
+        let template = "mosaic-agent@.service".to_owned();
+        conflict(p, "/home/usc/.config/systemd/user.control/x", ConflictKind::StandsIn(template));
+        // It is what every agent was started from, and nothing lives of them.
+        p.case.kill("a");
+        p.case.kill("b");
     });
-    let check = fails_b("unit-file", Why::Masked, |p| p.case.unit("b").load = "masked".into());
-    assert_eq!(check.cure.as_deref(), Some("systemctl --user unmask mosaic-agent@b.service && fleet apply"));
+    fails_b("unit-file", Why::Masked, |p| {
+        conflict(p, "/etc/systemd/user/x", ConflictKind::Mask(b.clone()));
+        down(p, "inactive", "success", None);
+    });
     let check = fails_b("unit-file", Why::Shadowed, |p| {
-        p.case.detail("b").fragment = "/x/mosaic-agent@b.service".into()
+        conflict(p, "/usr/lib/systemd/user/x", ConflictKind::StandsIn(b.clone()));
+        p.case.kill("b");
     });
-    assert_eq!(check.seen, "/x/mosaic-agent@b.service");
+    assert!(check.cure.is_some_and(|cure| cure.ends_with(" && fleet apply && fleet restart b")));
+}
+
+#[test]
+fn what_the_lint_finds_in_files_that_are_there_is_named_with_what_ends_it() {
+    let finding = |unit: &str, rule, level| Finding {
+        level,
+        rule,
+        path: format!("/home/usc/.config/systemd/user/{unit}.d/own.conf").into(),
+        line: 2,
+        seen: "odd".to_owned(),
+        cure: "take it out".to_owned(),
+    };
+    let checks = fails(&[("unit-file", None, Why::OrderingCycle)], |p| {
+        p.findings.push(finding(HOLDER_UNIT, Rule::OrderingCycle, Level::Error));
+    });
+    let path = format!("/home/usc/.config/systemd/user/{HOLDER_UNIT}.d/own.conf");
+    assert_eq!(checks[0].cure, Some(format!("mv {path} {path}.aside && fleet apply")));
+    assert_eq!(checks[0].seen, format!("{path}:2: odd"));
+    let b = name("b").unit();
+    fails_b("unit-file", Why::Shadowed, |p| p.findings.push(finding(&b, Rule::TakesOver, Level::Warning)));
+    fails_b("unit-file", Why::BadUnit, |p| p.findings.push(finding(&b, Rule::SystemOnly, Level::Error)));
+    fails(&[], |p| p.findings.push(finding(&b, Rule::NewerKey, Level::Warning)));
+    fails(&[("unit-file", None, Why::Unknown)], |p| p.not_linted = Some("permission denied"));
+}
+
+#[test]
+fn agents_that_one_reason_kept_down_are_one_failure() {
+    let dropped =
+        |unit: &str| format!("x: Job {unit}/start deleted to break ordering cycle starting with x/start");
+    let checks = fails(&[("active", None, Why::OrderingCycle)], |p| {
+        p.boot.said = Fact::Known(["a", "b"].map(|a| dropped(&name(a).unit())).into());
+        for agent in ["a", "b"] {
+            p.case.unit(agent).active = "inactive".to_owned();
+            p.case.seen.records.remove(&name(agent));
+        }
+        p.case.panes().clear();
+    });
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet start a b"));
+    let check = fails_b("active", Why::HolderFailed, |p| {
+        down(p, "inactive", "success", None);
+        let unit = name("b").unit();
+        p.boot.said = Fact::Known(vec![format!("Dependency failed for {unit} - Agent b.")]);
+    });
+    assert_eq!(check.cure.as_deref(), Some("fleet start b"));
+}
+
+#[test]
+fn a_home_that_came_after_the_manager_is_one_failure_with_what_orders_them() {
+    let late = |p: &mut Proof| {
+        p.boot.wanted = Fact::Known(Default::default());
+        p.case.units().clear();
+        p.case.seen.tmux = Fact::Known(Tmux::Absent);
+        p.case.seen.records.clear();
+    };
+    let checks = fails(&[("home", None, Why::HomeLate)], late);
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet apply"));
+    let checks = fails(&[("home", None, Why::HomeLate)], |p| {
+        late(p);
+        p.boot.home_mount = Some("/home".into());
+    });
+    let cure = checks[0].cure.as_deref().expect("a cure");
+    assert_eq!(
+        cure,
+        r#"sudo sh -c "mkdir -p /etc/systemd/system/user@1000.service.d && printf '[Unit]\nRequiresMountsFor=/home\n' > /etc/systemd/system/user@1000.service.d/home.conf && systemctl daemon-reload" && fleet apply"#
+    );
+    // A link that was made since tells nothing of the home.
+    let mut proof = Proof::of(&["a"]);
+    late(&mut proof);
+    proof.boot.linked = Some(UNIX - 5.0);
+    assert!(proof.failures().iter().all(|c| c.id != "home"));
+}
+
+#[test]
+fn a_server_of_another_version_than_the_program_is_named_with_who_would_end() {
+    let checks = fails(&[("tmux", None, Why::TmuxVersion)], |p| p.boot.tmux = Fact::Known("3.5a".to_owned()));
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet restart --holder  # ends the panes of a, b"));
+}
+
+#[test]
+fn what_is_told_and_is_no_failure_holds_with_its_reason() {
+    let mut proof = Proof::of(&["a", "b"]);
+    proof.case.record(&name("b"), |r| {
+        (r.starts, r.start_times) = (3, vec![700.0, 800.0, 900.0]);
+        (r.last_oom, r.supervisor) = (Some(NOW - 5.0), "0.0.1".to_owned());
+    });
+    let verdict = proof.verdict();
+    assert!(verdict.ok, "{:#?}", verdict.failures().collect::<Vec<_>>());
+    let told: Vec<_> = verdict.checks.iter().filter_map(|c| c.reason).collect();
+    assert_eq!(told, [Why::Flapping, Why::Oom, Why::Skew]);
 }
 
 /// Takes b down with these words of systemd's.
@@ -189,10 +316,10 @@ fn down(p: &mut Proof, active: &str, result: &str, exit: Option<i32>) {
 #[test]
 fn why_an_agent_is_down_is_told_apart() {
     let check = fails_b("active", Why::Failed, |p| down(p, "failed", "exit-code", Some(3)));
-    assert_eq!(check.cure.as_deref(), Some("fleet restart b"));
+    assert_eq!(check.cure.as_deref(), Some("fleet start b"));
     let check = fails_b("active", Why::CannotRetry, |p| down(p, "failed", "exit-code", Some(127)));
     assert_eq!(check.seen, "exit code 127: its program is missing");
-    assert_eq!(check.cure.as_deref(), Some("mosaic yolo claude --print"));
+    assert_eq!(check.cure.as_deref(), Some("npm install -g @anthropic-ai/claude-code && fleet start b"));
     fails_b("active", Why::CannotRetry, |p| down(p, "failed", "exit-code", Some(78)));
     fails_b("active", Why::StartLimit, |p| down(p, "failed", "start-limit-hit", Some(1)));
     fails_b("active", Why::Failed, |p| {
@@ -220,8 +347,7 @@ fn why_an_agent_is_down_is_told_apart() {
         p.case.kill("b");
         p.case.unit("b").sub = "exited".into();
     });
-    let with_holder = [("holder", None, Why::Failed), ("active", Some("b"), Why::HolderFailed)];
-    fails(&with_holder, |p| {
+    fails(&[("holder", None, Why::Failed)], |p| {
         down(p, "inactive", "success", None);
         p.case.units().get_mut(HOLDER_UNIT).expect("it is loaded").active = "failed".into();
     });
@@ -241,12 +367,7 @@ fn a_parked_agent_holds_and_says_so() {
 
 #[test]
 fn a_pane_a_cgroup_and_a_heartbeat_are_checks_of_their_own() {
-    let dead = [
-        ("pane", Some("b"), Why::PaneDead),
-        ("cgroup", Some("b"), Why::Unknown),
-        ("heartbeat", Some("b"), Why::Stale),
-    ];
-    fails(&dead, |p| p.case.kill("b"));
+    fails_b("pane", Why::PaneDead, |p| p.case.kill("b"));
     fails_b("cgroup", Why::Outside, |p| {
         p.case.seen.processes.get_mut(&200).expect("it runs").unit = "tmux-spawn-1.scope".into();
     });
@@ -262,13 +383,33 @@ fn a_pane_a_cgroup_and_a_heartbeat_are_checks_of_their_own() {
     fails_b("heartbeat", Why::Alive, |p| p.case.beat(&b, &beat(5.0, "source=sidecar\n")));
     fails_b("heartbeat", Why::BadBeat, |p| p.case.beat(&b, "pid=100\n"));
     fails_b("heartbeat", Why::NoBeat, |p| drop(p.case.seen.beats.remove(&b)));
+    let check = fails_b("heartbeat", Why::Waiting, |p| {
+        p.case.seen.beats.remove(&b);
+        p.case.seen.processes.get_mut(&200).expect("it runs").started = NOW - 5.0;
+    });
+    assert_eq!(check.cure.as_deref(), Some("fleet verify  # again: its first beat is due within 40 s"));
+    fails_b("heartbeat", Why::Unknown, |p| {
+        p.case.seen.beats.insert(b.clone(), Fact::Unknown("permission denied".into()));
+    });
+}
+
+#[test]
+fn a_command_that_never_beats_is_not_told_to_restart() {
+    let text = "version: 1\ntenant_id: usc\nruntimes: {bot: {command: sleep 9}}\nagents:\n  - {name: w, runtime: bot}\n";
+    let mut proof = Proof::of(&[]);
+    proof.case = Case::with_roster(text);
+    proof.case.runs("w", "sleep");
+    proof.case.seen.beats.clear();
+    let failures = proof.failures();
+    let cure = failures[0].cure.as_deref().expect("a cure");
+    assert!(cure.contains("mosaic heartbeat") && !cure.contains("restart"), "{cure}");
 }
 
 #[test]
 fn a_stray_session_is_named_with_the_exact_cure() {
     let checks =
         fails(&[("sessions", None, Why::UnknownSession)], |p| p.case.panes().push(pane("stray", 900)));
-    let cure = "tmux -L mosaic-factory kill-session -t '=stray'";
+    let cure = "tmux -L mosaic-factory kill-session -t '=stray'  # or have the roster name them";
     assert_eq!((checks[0].seen.as_str(), checks[0].cure.as_deref()), ("stray", Some(cure)));
 }
 
@@ -336,7 +477,7 @@ fn what_an_apply_would_do_is_not_as_it_should_be() {
 #[test]
 fn after_a_boot_each_agents_recovery_is_told() {
     let mut proof = Proof::of(&["a", "b"]);
-    proof.survived_boot = true;
+    proof.past = Past::Untouched;
     proof.case.record(&name("b"), |r| r.first_beat_of_boot = None);
     let verdict = proof.verdict();
     assert_eq!(
@@ -349,7 +490,7 @@ fn after_a_boot_each_agents_recovery_is_told() {
 #[test]
 fn a_manager_that_was_started_again_since_says_nothing_of_the_boot() {
     let mut proof = Proof::of(&["a"]);
-    proof.survived_boot = true;
+    proof.past = Past::Untouched;
     if let Fact::Known(manager) = &mut proof.case.seen.manager {
         manager.started = 500.0;
     }
@@ -359,7 +500,7 @@ fn a_manager_that_was_started_again_since_says_nothing_of_the_boot() {
 #[test]
 fn who_is_down_again_has_not_recovered() {
     let mut proof = Proof::of(&["a", "b"]);
-    proof.survived_boot = true;
+    proof.past = Past::Untouched;
     proof.case.unit("a").active = "failed".to_owned();
     proof.case.kill("a");
     let verdict = proof.verdict();
