@@ -36,12 +36,29 @@ impl Watch {
     }
 }
 
+/// How often it is looked where nothing can be watched.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+
 /// Asks `done` now and after each change of a file in `folder`, until it says yes or `limit` has
 /// passed. Whether it said yes.
-pub fn until(folder: &Path, limit: Duration, mut done: impl FnMut() -> bool) -> io::Result<bool> {
-    let deadline = Instant::now() + limit;
+pub fn until(folder: &Path, limit: Duration, done: impl FnMut() -> bool) -> io::Result<bool> {
     // Watched before it is asked the first time, so that no change falls in between.
-    let watch = Watch::of(folder)?;
+    let watch = match Watch::of(folder) {
+        Ok(watch) => Some(watch),
+        // 128 watches a user is the usual limit, and each agent may have one of its own.
+        Err(error) if is_used_up(&error) => None,
+        Err(error) => return Err(error),
+    };
+    wait(watch.as_ref(), limit, done)
+}
+
+fn is_used_up(error: &io::Error) -> bool {
+    let used_up = [Errno::EMFILE, Errno::ENFILE, Errno::ENOSPC, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| used_up.contains(&Errno::from_raw(code)))
+}
+
+fn wait(watch: Option<&Watch>, limit: Duration, mut done: impl FnMut() -> bool) -> io::Result<bool> {
+    let deadline = Instant::now() + limit;
     loop {
         if done() {
             return Ok(true);
@@ -50,7 +67,10 @@ pub fn until(folder: &Path, limit: Duration, mut done: impl FnMut() -> bool) -> 
         if left.is_zero() {
             return Ok(false);
         }
-        watch.wait(left)?;
+        match watch {
+            Some(watch) => watch.wait(left)?,
+            None => std::thread::sleep(left.min(LOOKS_EVERY)),
+        }
     }
 }
 
@@ -74,6 +94,18 @@ mod tests {
             there
         });
         assert!(seen.expect("watched") && asked == 2, "asked {asked} times");
+    }
+
+    #[test]
+    fn without_a_watch_it_is_looked_until_it_is_so_or_the_time_is_up() {
+        let mut asked = 0;
+        let seen = wait(None, Duration::from_secs(30), || {
+            asked += 1;
+            asked == 3
+        });
+        assert!(seen.expect("nothing can fail"));
+        assert!(!wait(None, Duration::from_millis(20), || false).expect("nothing can fail"));
+        assert!(is_used_up(&io::Error::from(Errno::EMFILE)) && !is_used_up(&io::Error::from(Errno::ENOENT)));
     }
 
     #[test]
