@@ -143,6 +143,25 @@ impl Layout {
         self.run().join(format!("{agent}.launch"))
     }
 
+    /// Everything that running an agent leaves below [`Self::run`]: no name is made up from a pattern,
+    /// so that nothing of an agent whose name begins alike is among it.
+    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 12] {
+        [
+            self.heartbeat(agent),
+            self.heartbeat_lock(agent),
+            self.probe(agent),
+            self.ack(agent),
+            self.record(agent),
+            self.last_lines(agent),
+            self.parked(agent),
+            self.launch(agent),
+            self.receipt_summary(agent),
+            self.send_lock(agent),
+            self.receipts(agent),
+            self.queue(agent),
+        ]
+    }
+
     /// Locks that bound how many agents start at once.
     pub fn slots(&self) -> PathBuf {
         self.run().join("slots")

@@ -79,6 +79,9 @@ pub struct Snapshot {
     pub memory: BTreeMap<String, u64>,
     /// What systemd reads in the place of our unit files; asked for only by a plan that may write.
     pub stand_ins: Fact<Vec<StandIn>>,
+    /// What running left of agents that the roster no longer has; asked for only by a plan that may
+    /// write.
+    pub left: BTreeMap<AgentName, Vec<PathBuf>>,
     /// Kills by the OOM killer in each unit's cgroup as it is now, where the kernel counts them.
     pub oom_kills: BTreeMap<String, u64>,
 }

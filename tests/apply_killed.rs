@@ -143,6 +143,7 @@ fn walk(root: &Path, folder: &Path, tree: &mut BTreeMap<String, String>) {
 /// pids are left out, and whether a link was made by systemd, which says whole paths, or by us without it.
 const STATE: &str = r#"
     cd ~/.config
+    ls mosaic/fleet/run | grep -v lock
     find . ! -path './mosaic/fleet/run/*' -printf '%p %y %#m %l\n' | sed 's, /home/demo/.config/systemd/user/, ../,' | sort
     find . -type f ! -path './mosaic/fleet/run/*' ! -name ledger.json ! -name roster.yaml -exec sha256sum {} + | sort
     python3 -c 'import json; d = json.load(open("mosaic/fleet/ledger.json")); d.pop("applied"); print(json.dumps(d, indent=1))'

@@ -4,6 +4,8 @@
 #[path = "common/fleet.rs"]
 mod fleet;
 
+use std::collections::BTreeMap;
+
 use fleet::rig::{Rig, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT, unit};
 use serde_json::Value;
@@ -101,22 +103,127 @@ fn the_holder_restarts_only_when_asked_for() {
     assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
 }
 
+/// Every agent's pane with its pid, by one call.
+fn panes(fleet: &Fleet) -> BTreeMap<String, i32> {
+    let list = ["tmux", "-L", "mosaic-factory", "list-panes", "-a", "-F", "#{session_name} #{pane_pid}"];
+    let text = fleet.run(&list).ok();
+    let pane = |line: &str| line.split_once(' ').map(|(n, pid)| (n.to_owned(), pid.parse().expect("a pid")));
+    text.lines().filter_map(pane).collect()
+}
+
+#[test]
+fn of_thirteen_agents_only_the_one_that_changed_restarts_and_only_the_one_removed_goes() {
+    if Rig::skipped() {
+        return;
+    }
+    const NAMES: [&str; 13] = [
+        "mos-claude",
+        "coder0",
+        "coder1",
+        "coder2",
+        "coder3",
+        "coder4",
+        "coder5",
+        "enhance",
+        "rev0",
+        "rev1",
+        "secrev0",
+        "secrev1",
+        "ultron",
+    ];
+    let text = |names: &[&str], coder3: &str| {
+        let mut text = "version: 1\ndefaults: {runtime: dogfood}\nagents:\n".to_owned();
+        for name in names {
+            let more = if *name == "coder3" { coder3 } else { "" };
+            text.push_str(&format!("  - {{name: {name}, class: implementer{more}}}\n"));
+        }
+        text
+    };
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &text(&NAMES, ""));
+        let before = panes(&fleet);
+        assert_eq!(before.len(), 14, "{suite:?}");
+        fleet.apply(&text(&NAMES, ", env: {EXTRA: x}"));
+        let changed = panes(&fleet);
+        let others = |panes: &BTreeMap<String, i32>, but: &[&str]| -> BTreeMap<String, i32> {
+            panes.iter().filter(|(n, _)| !but.contains(&n.as_str())).map(|(n, p)| (n.clone(), *p)).collect()
+        };
+        assert_ne!(before["coder3"], changed["coder3"], "{suite:?}");
+        assert_eq!(others(&before, &["coder3"]), others(&changed, &["coder3"]), "{suite:?}");
+
+        let stay: Vec<&str> = NAMES.into_iter().filter(|n| *n != "rev1").collect();
+        write(&fleet, &text(&stay, ", env: {EXTRA: x}"));
+        let plan = fleet.run(&["fleet", "plan"]).ok();
+        assert!(
+            plan.contains("mosaic-agent@rev1.service: no longer in the roster (ends the pane of rev1)"),
+            "{plan}"
+        );
+        assert!(plan.contains("1 panes end"), "{plan}");
+        fleet.run(&["fleet", "apply"]).ok();
+        assert_eq!(panes(&fleet), others(&changed, &["rev1"]), "{suite:?}");
+        assert_eq!(fleet.sh("find ~/.config -name '*rev1*' ! -name '*secrev1*'").ok(), "", "{suite:?}");
+    }
+}
+
 #[test]
 fn an_agent_that_leaves_the_roster_leaves_the_machine() {
     if Rig::skipped() {
         return;
     }
     for suite in Suite::both() {
-        let fleet = Fleet::with(suite, &roster(&[("coder", ""), ("gone", ", limits: {tasks_max: 500}")]));
-        let pane = fleet.pane("coder");
-        // What the ledger does not name is not ours to remove.
+        // One whose name begins alike, and one that has failed for good.
+        let stay = ("gone0", "");
+        let fleet = Fleet::tenant(suite);
+        let failing = ("broken", ", command: 'exit 78'");
+        write(&fleet, &roster(&[("coder", ""), stay, failing, ("gone", ", limits: {tasks_max: 500}")]));
+        fleet.run(&["fleet", "apply"]);
+        let failed = || fleet.sh("systemctl --user list-units --failed --plain --no-legend").ok();
+        fleet.rig.wait_until("it has failed", SOON, || failed().contains("mosaic-agent@broken.service"));
+        let pids_before = pids(&fleet, &["coder", "gone0"]);
+        // Everything that a life leaves behind, and what the ledger does not name.
+        let run = format!("{MOSAIC}/fleet/run");
+        for agent in ["gone", "gone0"] {
+            for file in ["hb", "hb.lock", "probe", "ack", "last", "launch", "receipt", "send.lock"] {
+                fleet.rig.write(&format!("{run}/{agent}.{file}"), "x", TENANT);
+            }
+            fleet.rig.write(&format!("{run}/receipts/{agent}/1.json"), "x", TENANT);
+            fleet.rig.write(&format!("{run}/queue/{agent}/1.json"), "x", TENANT);
+        }
+        let of = |agent: &str| {
+            fleet.sh(&format!("find {run} -path '*/{agent}' -o -path '*/{agent}.*' | sort")).ok()
+        };
+        assert!(
+            of("gone").contains("gone.record") && of("broken").contains("broken.record"),
+            "{}",
+            of("gone")
+        );
+        let neighbour = of("gone0");
         let own = format!("{MOSAIC}/fleet/agents/gone.local.env");
         fleet.rig.write(&own, "MINE=1\n", TENANT);
-        fleet.apply(&roster(&[("coder", "")]));
-        assert_eq!(fleet.sessions(), ["_holder", "coder"], "{suite:?}");
-        assert_eq!(fleet.pane("coder"), pane);
-        let left = fleet.sh("find ~/.config -name '*gone*' ! -path '*/run/*'").ok();
+
+        write(&fleet, &roster(&[("coder", ""), stay]));
+        let plan = fleet.run(&["fleet", "plan"]).ok();
+        for line in [
+            "clear     the run files of gone: ",
+            "forget    mosaic-agent@broken.service: ",
+            "gone.local.env is yours",
+        ] {
+            assert!(plan.contains(line), "{suite:?}: {plan}");
+        }
+        fleet.run(&["fleet", "apply"]).ok();
+        assert_eq!(fleet.sessions(), ["_holder", "coder", "gone0"], "{suite:?}");
+        assert_eq!(pids(&fleet, &["coder", "gone0"]), pids_before, "{suite:?}");
+        let left = "find ~/.config ~/.local /tmp -name '*gone.*' -o -name gone -o -name '*@gone*' -o -name '*broken*'";
+        let left = fleet.sh(&format!("{{ {left}; }} 2>/dev/null | grep -v gone0")).stdout;
         assert_eq!(left.trim(), own, "{suite:?}");
+        assert_eq!(of("gone0"), neighbour, "{suite:?}");
+        let units = fleet.sh("systemctl --user list-units --all --plain --no-legend").ok();
+        assert!(!units.contains("@gone.") && !units.contains("@broken"), "{suite:?}: {units}");
+        let ledger = fleet.rig.read(&format!("{MOSAIC}/fleet/ledger.json"));
+        assert!(
+            !ledger.contains("@gone.") && !ledger.contains("gone.env") && !ledger.contains("broken"),
+            "{ledger}"
+        );
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
         assert_eq!(fleet.rig.read(&own), "MINE=1\n");
     }

@@ -26,6 +26,8 @@ pub struct Fake {
     pub running: BTreeMap<String, i32>,
     /// Parked agents with their boot.
     pub parked: BTreeMap<AgentName, String>,
+    /// What running left of agents that are gone.
+    pub left: BTreeMap<AgentName, Vec<PathBuf>>,
     /// Whether units need a reload.
     pub behind: bool,
     /// Every call, in words.
@@ -85,6 +87,7 @@ impl Fake {
             memory: BTreeMap::new(),
             oom_kills: BTreeMap::new(),
             stand_ins: Fact::Known(Vec::new()),
+            left: self.left.clone(),
         }
     }
 
@@ -142,6 +145,16 @@ impl Machine for Fake {
 
     fn sweep(&mut self, path: &Path) -> Result<()> {
         self.call("sweep", &path.display().to_string())
+    }
+
+    fn clear(&mut self, paths: &[PathBuf]) -> Result<()> {
+        self.call("clear", &paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" "))?;
+        self.left.retain(|_, left| left != paths);
+        Ok(())
+    }
+
+    fn reset_failed(&mut self, unit: &str) -> Result<()> {
+        self.call("reset-failed", unit)
     }
 
     fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()> {

@@ -17,6 +17,8 @@ pub trait Machine {
     fn remove(&mut self, path: &Path) -> Result<()>;
     /// Removes what an interrupted write or removal left beside a file.
     fn sweep(&mut self, path: &Path) -> Result<()>;
+    /// Removes files, and folders with all that is in them.
+    fn clear(&mut self, paths: &[PathBuf]) -> Result<()>;
     /// Writes the ledger, durably.
     fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()>;
     /// Turns lingering on where it is off, and waits for the user's manager.
@@ -27,6 +29,8 @@ pub trait Machine {
     fn disable(&mut self, units: &[String], links: &[PathBuf]) -> Result<()>;
     /// Makes the manager read its files again.
     fn reload(&mut self) -> Result<()>;
+    /// Has the manager forget that a unit failed.
+    fn reset_failed(&mut self, unit: &str) -> Result<()>;
     /// Carries out all jobs in one batch and tells each one's end as it comes.
     fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>>;
 }

@@ -138,6 +138,10 @@ impl Machine for Real<'_> {
         Ok(())
     }
 
+    fn clear(&mut self, paths: &[PathBuf]) -> Result<()> {
+        paths.iter().try_for_each(|path| Ok(files::remove_whole(path)?))
+    }
+
     fn keep_ledger(&mut self, ledger: &Ledger) -> Result<()> {
         let text = ledger.to_text(self.layout);
         Ok(files::replace(&self.layout.ledger(), text.as_bytes(), 0o600)?)
@@ -193,6 +197,14 @@ impl Machine for Real<'_> {
             Ok(manager) => Ok(manager.reload()?),
             Err(error) if absent(&error) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn reset_failed(&mut self, unit: &str) -> Result<()> {
+        match self.manager()?.reset_failed(unit) {
+            // It has forgotten the unit altogether.
+            Err(SystemdError::Answered { name, .. }) if name.ends_with(".NoSuchUnit") => Ok(()),
+            other => Ok(other?),
         }
     }
 

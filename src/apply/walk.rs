@@ -82,6 +82,8 @@ impl<'a> Walk<'a> {
             Action::RemoveFile { agent, .. } if agent.as_ref().is_some_and(|a| self.still_up(a)) => {
                 return Ok(());
             }
+            Action::Clear { agent, .. } if self.still_up(agent) => return Ok(()),
+            Action::Clear { paths, .. } => self.machine.clear(paths)?,
             Action::RemoveFile { path, .. } => {
                 self.machine.remove(path)?;
                 self.books.removed(path);
@@ -182,6 +184,14 @@ impl<'a> Walk<'a> {
         // what the roster says.
         if steps.is_empty() || self.books.reload_is_due() {
             return Ok(());
+        }
+        for step in &steps {
+            if let Action::ResetFailed { unit } = &step.action {
+                match self.machine.reset_failed(unit) {
+                    Ok(()) => self.done(&[step]),
+                    Err(error) => self.report.refused.push(error),
+                }
+            }
         }
         self.batch(&steps);
         self.books.keep(self.machine)

@@ -160,7 +160,7 @@ impl Teller<'_> {
         match &step.action {
             Action::KeepCopy { to, .. } => out.line(format_args!("kept what was there as {}", path(to))),
             Action::EnableLinger => out.line("lingering is on: the fleet starts at boot without a login"),
-            Action::Reload => {}
+            Action::Reload | Action::ResetFailed { .. } => {}
             _ if self.context.verbose > 0 => out.line(super::plan::describe(step, &self.context.layout)),
             _ => return true,
         }

@@ -61,8 +61,11 @@ impl Ground {
         files.extend(self.desired.files.iter().map(|f| f.path.clone()));
         files.extend(self.also.iter().cloned());
         let agents: Vec<AgentName> = self.desired.units.iter().filter_map(|u| u.agent.clone()).collect();
-        let ask = Ask { layout: &context.layout, uid: context.caller.uid, files: &files, agents: &agents };
-        look::for_plan(ask, manager)
+        let known = self.ledger.units.keys().filter_map(|unit| AgentName::from_unit(unit));
+        let gone: Vec<AgentName> = known.filter(|agent| !agents.contains(agent)).collect();
+        files.extend(gone.iter().map(|agent| context.layout.agent_local_env(agent)));
+        let (layout, uid) = (&context.layout, context.caller.uid);
+        look::for_plan(Ask { layout, uid, files: &files, agents: &agents, gone: &gone }, manager)
     }
 
     /// What has to be done.

@@ -90,11 +90,13 @@ pub fn describe(step: &Step, layout: &Layout) -> String {
         Action::WriteFile { file, .. } => short(&file.path, layout),
         Action::KeepCopy { to, .. } => short(to, layout),
         Action::RemoveFile { path, .. } | Action::RemoveLink { path } => short(path, layout),
+        Action::Clear { agent, .. } => format!("the run files of {agent}"),
         Action::EnableLinger => "starting at boot without a login".to_owned(),
         Action::Reload => "the user manager's unit files".to_owned(),
         Action::Stop { unit }
         | Action::Enable { unit, .. }
         | Action::Disable { unit, .. }
+        | Action::ResetFailed { unit }
         | Action::Restart { unit }
         | Action::Start { unit } => unit.clone(),
     };
@@ -152,11 +154,13 @@ fn verb(action: &Action) -> &'static str {
         Action::KeepCopy { .. } => "keep",
         Action::WriteFile { .. } => "write",
         Action::RemoveFile { .. } => "remove",
+        Action::Clear { .. } => "clear",
         Action::EnableLinger => "linger",
         Action::Enable { .. } => "enable",
         Action::Disable { .. } => "disable",
         Action::RemoveLink { .. } => "unlink",
         Action::Reload => "reload",
+        Action::ResetFailed { .. } => "forget",
         Action::Restart { .. } => "restart",
         Action::Start { .. } => "start",
     }
@@ -167,7 +171,7 @@ fn summary(plan: &Plan) -> String {
     let dying: BTreeSet<&AgentName> = plan.steps.iter().flat_map(|s| &s.impact).collect();
     let mut parts = vec![
         format!("{} to write", count(&["write", "keep"])),
-        format!("{} to remove", count(&["remove", "unlink"])),
+        format!("{} to remove", count(&["remove", "unlink", "clear"])),
         format!("{} to enable", count(&["enable"])),
         format!("{} to disable", count(&["disable"])),
         format!("{} to start", count(&["start"])),
@@ -237,6 +241,7 @@ fn step_json(step: &Step) -> Value {
             value["diff"] = json!(diff::of(file, before, &step.reason));
         }
         Action::KeepCopy { to, .. } => value["to"] = json!(to),
+        Action::Clear { paths, .. } => value["paths"] = json!(paths),
         _ => {}
     }
     value

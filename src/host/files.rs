@@ -71,6 +71,18 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Removes what stands at `path`, a folder with all that is in it; no link is followed. That it is
+/// gone already is fine. What this is for is worth nothing after a power cut, so no disk is waited for.
+pub fn remove_whole(path: &Path) -> Result<(), FileError> {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir());
+    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    point("removed");
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|source| FileError { doing: "remove", path: path.to_path_buf(), source }),
+    }
+}
+
 /// Removes what an interrupted [`replace`] of `path` left beside it.
 pub fn sweep(path: &Path) -> Result<(), FileError> {
     let left = unfinished(path);
@@ -237,6 +249,22 @@ mod tests {
         fs::write(&path, "x").expect("written");
         remove(&path).expect("removed");
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_removed_whole_takes_no_links_target_along() {
+        let folder = folder();
+        let (kept, gone) = (folder.path().join("kept"), folder.path().join("gone"));
+        fs::create_dir_all(gone.join("below")).expect("made");
+        fs::create_dir(&kept).expect("made");
+        fs::write(kept.join("x"), "mine").expect("written");
+        symlink(&kept, gone.join("below/link")).expect("linked");
+        symlink(&kept, folder.path().join("link")).expect("linked");
+        remove_whole(&gone).expect("removed");
+        remove_whole(&folder.path().join("link")).expect("removed");
+        remove_whole(&gone).expect("it is gone");
+        assert_eq!(names(folder.path()), ["kept"]);
+        assert_eq!(names(&kept), ["x"]);
     }
 
     #[test]

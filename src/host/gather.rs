@@ -93,6 +93,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         memory: of_each(|account| account.memory),
         oom_kills: of_each(|account| account.oom_kills),
         stand_ins: Fact::Unknown("not looked for".to_owned()),
+        left: BTreeMap::new(),
         records: agents.records,
         environments: agents.environments,
         beats: agents.beats,

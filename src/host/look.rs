@@ -29,6 +29,8 @@ pub struct Ask<'a> {
     pub files: &'a BTreeSet<PathBuf>,
     /// Agents that may be parked.
     pub agents: &'a [AgentName],
+    /// Agents that are to leave nothing behind.
+    pub gone: &'a [AgentName],
 }
 
 /// Looks at what a plan is made from. What tmux, processes and heartbeats say is not part of it.
@@ -61,6 +63,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         processes: BTreeMap::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
+        left: ask.gone.iter().map(|agent| (agent.clone(), left(ask.layout, agent))).collect(),
         stand_ins: stand_ins::find(ask.layout, ask.uid, &ask.agents.iter().cloned().collect()),
     }
 }
@@ -102,6 +105,11 @@ pub fn at(path: &Path, longest: usize) -> Option<Fact<FileFacts>> {
     }
 }
 
+/// What running has left of an agent.
+fn left(layout: &Layout, agent: &AgentName) -> Vec<PathBuf> {
+    layout.run_files(agent).into_iter().filter(|path| path.symlink_metadata().is_ok()).collect()
+}
+
 /// Agents that a person stopped, with the boot in which it was done.
 pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact<String>> {
     let look = |agent: &AgentName| {
@@ -132,7 +140,7 @@ mod tests {
         let files = BTreeSet::from([layout.parked(&agent), layout.tmux_conf()]);
         let error = SystemdError::NoRuntimeDir { uid: 4_000_000, user: "nobody".to_owned() };
         let agents = [agent.clone()];
-        let ask = Ask { layout: &layout, uid: 4_000_000, files: &files, agents: &agents };
+        let ask = Ask { layout: &layout, uid: 4_000_000, files: &files, agents: &agents, gone: &[] };
         let seen = for_plan(ask, Err(&error));
         assert_eq!(seen.parked[&agent], Fact::Known("boot-1".to_owned()));
         assert_eq!(seen.files.len(), 1, "what is absent is absent");

@@ -251,6 +251,7 @@ fn empty() -> Snapshot {
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
         stand_ins: Fact::Known(Vec::new()),
+        left: BTreeMap::new(),
     }
 }
 

@@ -141,7 +141,7 @@ impl Plan {
             up || seen.wants.known().is_none_or(|wants| wants.iter().any(|(_, name)| *name == unit))
         };
         self.steps.retain(|step| match &step.action {
-            Action::RemoveFile { agent: Some(agent), .. } => !in_use(agent),
+            Action::RemoveFile { agent: Some(agent), .. } | Action::Clear { agent, .. } => !in_use(agent),
             action => action.phase() == Phase::Files,
         });
         // What the ledger says of units stays true: nothing was done about them.

@@ -47,6 +47,13 @@ pub enum Action {
         /// The agent it was for: its unit has to be down first.
         agent: Option<AgentName>,
     },
+    /// Removes what running an agent left below the fleet's run folder.
+    Clear {
+        /// The agent: its unit has to be down first.
+        agent: AgentName,
+        /// Files and folders.
+        paths: Vec<PathBuf>,
+    },
     /// Asks logind to start the user's manager at boot.
     EnableLinger,
     /// Pulls a unit in at boot and by the holder.
@@ -70,6 +77,11 @@ pub enum Action {
     },
     /// Makes the manager read its files again.
     Reload,
+    /// Has the manager forget that a unit failed.
+    ResetFailed {
+        /// The unit.
+        unit: String,
+    },
     /// Restarts a unit.
     Restart {
         /// The unit.
@@ -133,11 +145,13 @@ impl Action {
     pub fn phase(&self) -> Phase {
         match self {
             Self::Stop { .. } => Phase::BeforeFiles,
-            Self::KeepCopy { .. } | Self::WriteFile { .. } | Self::RemoveFile { .. } => Phase::Files,
+            Self::KeepCopy { .. } | Self::WriteFile { .. } | Self::RemoveFile { .. } | Self::Clear { .. } => {
+                Phase::Files
+            }
             Self::EnableLinger => Phase::Linger,
             Self::Enable { .. } | Self::Disable { .. } | Self::RemoveLink { .. } => Phase::BeforeReload,
             Self::Reload => Phase::Reload,
-            Self::Restart { .. } | Self::Start { .. } => Phase::AfterReload,
+            Self::ResetFailed { .. } | Self::Restart { .. } | Self::Start { .. } => Phase::AfterReload,
         }
     }
 
@@ -157,6 +171,7 @@ impl Action {
             Self::Stop { unit }
             | Self::Enable { unit, .. }
             | Self::Disable { unit, .. }
+            | Self::ResetFailed { unit }
             | Self::Restart { unit }
             | Self::Start { unit } => Some(unit),
             _ => None,

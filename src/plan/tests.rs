@@ -38,11 +38,13 @@ fn word(action: &Action) -> String {
         Action::KeepCopy { to, .. } => format!("keep {}", name(to)),
         Action::WriteFile { file, .. } => format!("write {}", name(&file.path)),
         Action::RemoveFile { path, .. } => format!("remove {}", name(path)),
+        Action::Clear { agent, .. } => format!("clear {agent}"),
         Action::EnableLinger => "linger".to_owned(),
         Action::Enable { unit, .. } => format!("enable {unit}"),
         Action::Disable { unit, .. } => format!("disable {unit}"),
         Action::RemoveLink { path } => format!("unlink {}", name(path)),
         Action::Reload => "reload".to_owned(),
+        Action::ResetFailed { unit } => format!("forget {unit}"),
         Action::Restart { unit } => format!("restart {unit}"),
         Action::Start { unit } => format!("start {unit}"),
     }
@@ -210,12 +212,23 @@ fn starting_can_be_left_to_the_next_boot() {
 
 #[test]
 fn a_removed_agent_is_stopped_disabled_and_cleaned() {
-    let (machine, ledger) = installed(&fleet(&["a", "b"]));
+    let (mut machine, ledger) = installed(&fleet(&["a", "b"]));
+    machine.left.insert(agent("a"), vec![layout().heartbeat(&agent("a"))]);
+    let local = layout().agent_local_env(&agent("a"));
+    machine.files.insert(local, (b"MINE=1".to_vec(), 0o600));
     let plan = plan(&fleet(&["b"]), &machine.snapshot(), &ledger, &Options::default());
     assert_eq!(
         words(&plan),
-        [format!("stop {A}"), "remove a.env".into(), format!("disable {A}"), "reload".into()]
+        [
+            format!("stop {A}"),
+            "remove a.env".into(),
+            "clear a".into(),
+            format!("disable {A}"),
+            "reload".into(),
+            format!("forget {A}")
+        ]
     );
+    assert!(plan.notes[0].ends_with("a.local.env is yours, so it stays"), "{:?}", plan.notes);
     assert_eq!(plan.steps[0].impact, [agent("a")]);
     assert_eq!(plan.books.gone, [A]);
 }

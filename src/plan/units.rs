@@ -88,12 +88,38 @@ impl Given<'_> {
                 None => self.running_agents(),
             };
             match self.run(unit) {
+                Run::Down(state) if state.starts_with("failed") => self.reset_failed(unit, plan),
                 Run::Down(_) => {}
-                Run::Up { .. } => plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, impact),
+                Run::Up { .. } => {
+                    plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, impact);
+                    // A stop can end in failure, too.
+                    self.reset_failed(unit, plan);
+                }
                 Run::Unknown => {
                     plan.push(Action::Stop { unit: unit.clone() }, Reason::RunUnknown, impact);
                 }
             }
+            if let Some(agent) = AgentName::from_unit(unit) {
+                self.clear(agent, plan);
+            }
+        }
+    }
+
+    fn reset_failed(&self, unit: &str, plan: &mut Plan) {
+        if self.jobs() {
+            plan.push(Action::ResetFailed { unit: unit.to_owned() }, Reason::NotInRoster, Vec::new());
+        }
+    }
+
+    /// What running left of an agent that the roster no longer has.
+    fn clear(&self, agent: AgentName, plan: &mut Plan) {
+        let local = format!("{agent}.local.env");
+        if let Some(path) = self.seen.files.keys().find(|path| path.ends_with(&local)) {
+            plan.notes.push(format!("{} is yours, so it stays", path.display()));
+        }
+        let paths = self.seen.left.get(&agent).cloned().unwrap_or_default();
+        if !paths.is_empty() {
+            plan.push(Action::Clear { agent, paths }, Reason::NotInRoster, Vec::new());
         }
     }
 

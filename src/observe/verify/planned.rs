@@ -52,7 +52,15 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
                 let check = Check::fails("stopped", agent.as_ref(), Why::NotForBoot, seen, why);
                 failing.push(check.cure("fleet apply"));
             }
-            Action::KeepCopy { .. } | Action::EnableLinger | Action::Start { .. } => {}
+            Action::Clear { agent, .. } => {
+                let seen = format!("{agent} left files behind");
+                let check = Check::fails("files", None, Why::NotAsRendered, seen, "gone with the agent");
+                failing.push(check.cure("fleet apply"));
+            }
+            Action::ResetFailed { .. }
+            | Action::KeepCopy { .. }
+            | Action::EnableLinger
+            | Action::Start { .. } => {}
         }
     }
     for conflict in plan.kept() {
