@@ -207,6 +207,16 @@ impl Layout {
         self.mosaic.join("tools/fleet/start-agent-session.sh")
     }
 
+    /// The documented entry point that sends a message to one pane.
+    pub fn send_script(&self) -> PathBuf {
+        self.mosaic.join("tools/tmux/send-message.sh")
+    }
+
+    /// The documented entry point that sends one to an agent, here or on another host.
+    pub fn agent_send_script(&self) -> PathBuf {
+        self.mosaic.join("tools/tmux/agent-send.sh")
+    }
+
     /// Where the user's own units are.
     pub fn units(&self) -> PathBuf {
         self.home.join(UNITS)

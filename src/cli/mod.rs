@@ -3,6 +3,7 @@
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
 mod agent;
+mod agent_send;
 mod answers;
 mod apply;
 mod carry;
@@ -136,6 +137,9 @@ enum FleetVerb {
     ///
     /// The tree is for the machine that MOSAIC_HOST names, else for this one.
     Render(render::Args),
+    /// What agent-send.sh calls
+    #[command(hide = true)]
+    AgentSend(agent_send::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print or write the man pages
@@ -242,6 +246,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &to_the_end()?),
+        Verb::Fleet(FleetVerb::AgentSend(args)) => agent_send::run(args, out),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),

@@ -25,6 +25,7 @@ pub mod programs;
 pub mod queue;
 pub mod receipts;
 pub mod runfiles;
+pub mod sender;
 pub mod site;
 pub mod skills;
 pub mod stand_ins;

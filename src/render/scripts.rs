@@ -15,6 +15,12 @@ pub fn files(roster: &Roster, site: &Site, places: &Places<'_>) -> Result<Vec<Fi
     if roster.transport == Transport::Tmux {
         let text = Template::TmuxConf.render(context! {})?;
         files.push(File::new(site.layout.tmux_conf(), text, Role::TmuxConf));
+        let socket = roster.socket.as_str();
+        let send = Template::SendScript.render(context! { socket => socket })?;
+        files.push(File::new(site.layout.send_script(), send, Role::Script));
+        let agent_send =
+            Template::AgentSendScript.render(context! { program => places.program, socket => socket })?;
+        files.push(File::new(site.layout.agent_send_script(), agent_send, Role::Script));
     }
     Ok(files)
 }

@@ -23,6 +23,10 @@ pub enum Template {
     TmuxConf,
     /// The script that starts one session.
     StartScript,
+    /// The script that sends a message to one pane.
+    SendScript,
+    /// The script that sends one to an agent, here or on another host.
+    AgentSendScript,
 }
 
 macro_rules! template {
@@ -33,8 +37,16 @@ macro_rules! template {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Holder, Self::Agent, Self::DropIn, Self::Env, Self::TmuxConf, Self::StartScript];
+    pub const ALL: [Self; 8] = [
+        Self::Holder,
+        Self::Agent,
+        Self::DropIn,
+        Self::Env,
+        Self::TmuxConf,
+        Self::StartScript,
+        Self::SendScript,
+        Self::AgentSendScript,
+    ];
 
     /// Its path below `templates/` and its text.
     pub fn source(self) -> (&'static str, &'static str) {
@@ -45,6 +57,8 @@ impl Template {
             Self::Env => template!(".config/mosaic/fleet/agents/AGENT.env"),
             Self::TmuxConf => template!(".config/mosaic/fleet/tmux.conf"),
             Self::StartScript => template!(".config/mosaic/tools/fleet/start-agent-session.sh"),
+            Self::SendScript => template!(".config/mosaic/tools/tmux/send-message.sh"),
+            Self::AgentSendScript => template!(".config/mosaic/tools/tmux/agent-send.sh"),
         }
     }
 
