@@ -5,6 +5,14 @@
 //! A runtime whose screen is known has a file of its own; here are the types and the judge for all
 //! others, which knows nothing but the draft mark.
 
+mod claude;
+mod codex;
+mod lines;
+mod opencode;
+mod pi;
+#[cfg(test)]
+mod tests;
+
 use super::Kind;
 
 /// A judged screen.
@@ -49,19 +57,32 @@ pub enum Activity {
 /// draft.
 pub fn judge(kind: Kind, mark: &str, text: &str) -> Screen {
     match kind {
-        Kind::Claude | Kind::Codex | Kind::OpenCode | Kind::Pi | Kind::Dogfood | Kind::Custom => {
-            by_mark(mark, text)
-        }
+        Kind::Claude => claude::judge(text),
+        Kind::Codex => codex::judge(text),
+        Kind::OpenCode => opencode::judge(text),
+        Kind::Pi => pi::judge(text),
+        Kind::Dogfood | Kind::Custom => by_mark(mark, text),
     }
 }
 
 /// Whether what the composer shows is this message and nothing else, provably.
 pub fn shows(kind: Kind, draft: &str, message: &str) -> bool {
-    match kind {
-        Kind::Claude | Kind::Codex | Kind::OpenCode | Kind::Pi | Kind::Dogfood | Kind::Custom => {
-            begins(draft, message)
-        }
-    }
+    // Of a paste that is only said to be there, the size is all that can be compared: whoever looks
+    // has seen the composer empty before.
+    let lines = |count: usize| [message, message.trim_end()].iter().any(|m| m.split('\n').count() == count);
+    let pasted = match kind {
+        Kind::Claude => claude::pasted_lines(draft).map(lines),
+        Kind::Codex => codex::pasted_characters(draft).map(|count| message.chars().count() == count),
+        Kind::OpenCode => opencode::pasted_lines(draft).map(lines),
+        Kind::Pi => pi::pasted(draft).map(|pasted| match pasted {
+            pi::Pasted::Lines(count) => lines(count),
+            pi::Pasted::Units(count) => message.replace('\t', "    ").encode_utf16().count() == count,
+        }),
+        Kind::Dogfood | Kind::Custom => return begins(draft, message),
+    };
+    // These show a draft whole, wrapped.
+    let plain = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
+    pasted.unwrap_or_else(|| !draft.trim().is_empty() && plain(draft) == plain(message))
 }
 
 /// The judge of which only the mark is known: the last line that is not empty decides.
@@ -104,55 +125,5 @@ fn begins(draft: &str, message: &str) -> bool {
         Some((_, shown)) => {
             draft.len() < message.len() && shown.len() >= TELLING && message.starts_with(shown)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn composer(text: &str) -> Composer {
-        judge(Kind::Dogfood, "> ", text).composer
-    }
-
-    #[test]
-    fn the_last_line_decides_and_a_bare_mark_is_no_draft() {
-        assert_eq!(composer("hello\n>\n\n\n"), Composer::Empty);
-        assert_eq!(composer("hello\n> \n"), Composer::Empty);
-        assert_eq!(composer("hello\n> wait\n\n"), Composer::Draft("wait".to_owned()));
-        assert_eq!(composer("> quoted\nnothing here\n"), Composer::Absent);
-        assert_eq!(composer(">quoted\n"), Composer::Absent);
-        assert_eq!(composer("\n\n"), Composer::Absent);
-        assert_eq!(judge(Kind::Custom, "", "> x\n").composer, Composer::Absent, "no mark, no draft");
-    }
-
-    #[test]
-    fn a_screen_without_a_composer_is_not_ready() {
-        assert!(judge(Kind::Dogfood, "> ", "x\n>\n").ready);
-        assert!(!judge(Kind::Dogfood, "> ", "x\n").ready);
-        assert!(!judge(Kind::Dogfood, "> ", "").ready);
-    }
-
-    #[test]
-    fn a_draft_is_a_message_of_ours_only_where_that_can_be_seen() {
-        let message = "[h:s -> h:a] first line\n\tsecond line and more\n";
-        assert!(shows(Kind::Dogfood, "[h:s -> h:a] first line\\n second line and more\\n", message));
-        assert!(shows(Kind::Dogfood, "[h:s -> h:a] first line\\n second lX", message), "cut at the edge");
-        assert!(!shows(Kind::Dogfood, "[h:s -> h:a] fiX", message), "too short to tell");
-        assert!(!shows(Kind::Dogfood, "[h:s -> h:a] first line, but of another one", message));
-        assert!(!shows(Kind::Dogfood, "x[h:s -> h:a] first line\\n second line and more", message));
-        let whole = "[h:s -> h:a] first line\\n second line and more";
-        assert!(!shows(Kind::Dogfood, &format!("{whole}!"), message), "somebody typed on");
-        assert!(!shows(Kind::Dogfood, "", message));
-        assert!(!shows(Kind::Dogfood, "", ""));
-        assert!(shows(Kind::Dogfood, "x", "x") && !shows(Kind::Dogfood, "x", "xy"));
-    }
-
-    #[test]
-    fn a_long_draft_is_shown_with_its_length() {
-        let message = "0123456789 ".repeat(100);
-        let shown = format!("[{} bytes] {}", message.len(), &message[..60]);
-        assert!(shows(Kind::Dogfood, &shown, &message));
-        assert!(!shows(Kind::Dogfood, &shown, &message.repeat(2)));
     }
 }
