@@ -379,21 +379,35 @@ fn an_idle_agent_is_woken_and_a_busy_one_gets_it_at_its_turns_end() {
 
 #[test]
 fn a_runtime_without_acknowledgements_is_judged_by_its_screen() {
+    let dogfood = format!("exec {} yolo dogfood", env!("CARGO_BIN_EXE_mosaic"));
+    let keeper = format!("{dogfood} --fault draft");
     let desk = Desk::custom(&[
         ("echoing", r#"printf '\033[?2004h> '; while IFS= read -r l; do echo "got $l"; printf '> '; done"#),
         ("mute", "stty -echo; printf 'ready\\n> '; sleep 600"),
+        // Outside an agent it acknowledges nothing.
+        ("taker", &dogfood),
+        ("keeper", &keeper),
     ]);
-    desk.start("echoing");
-    desk.start("mute");
-    until("both show a prompt", || {
-        desk.screen("echoing").ends_with('>') && desk.screen("mute").ends_with('>')
-    });
-    let sent = desk.send(&["echoing", "--message", "hello", "--verify", "--json"]);
-    assert_eq!((sent.code, sent.state()), (0, "submitted".to_owned()), "{sent:?}");
-    let mute = desk.send(&["mute", "--message", "hello", "--verify", "--verify-timeout", "600", "--json"]);
+    for agent in ["echoing", "mute", "taker", "keeper"] {
+        desk.start(agent);
+    }
+    for agent in ["echoing", "mute", "taker", "keeper"] {
+        desk.wait("it shows a prompt", || desk.screen(agent).ends_with('>'));
+    }
+    let sent = |agent: &str| {
+        desk.send(&[agent, "--message", "hello\nthere", "--verify", "--verify-timeout", "900", "--json"])
+    };
+    for agent in ["echoing", "taker"] {
+        let sent = sent(agent);
+        assert_eq!((sent.code, sent.state()), (0, "submitted".to_owned()), "{agent}: {sent:?}");
+    }
+    let mute = sent("mute");
     assert_eq!((mute.code, mute.state()), (1, "unknown".to_owned()), "{mute:?}");
     let told = "could not verify delivery (no pane change after send) for agent mute";
     assert!(mute.stderr.contains(told), "{mute:?}");
+    let keeper = sent("keeper");
+    assert_eq!((keeper.code, keeper.state()), (1, "draft".to_owned()), "{keeper:?}");
+    assert!(keeper.stderr.contains("message left as unsubmitted draft in agent keeper"), "{keeper:?}");
 }
 
 #[test]

@@ -20,6 +20,13 @@ pub struct Places<'a> {
     pub tmux: &'a str,
 }
 
+impl Site {
+    /// A roster's path, which may begin with `~` or `%h` for the home.
+    pub fn expand(&self, path: &str) -> Result<String, RenderError> {
+        Ok(Places::of(self)?.expand(path))
+    }
+}
+
 impl<'a> Places<'a> {
     /// Checks them.
     pub fn of(site: &'a Site) -> Result<Self, RenderError> {

@@ -15,6 +15,8 @@ use crate::yaml::{At, Field, Log, Place, Problem};
 
 /// Where an agent starts when nobody says.
 pub const WORKING_DIRECTORY: &str = "~/src";
+/// What stands before a draft of a runtime of which nobody says more.
+const DRAFT_MARK: &str = "> ";
 
 /// A roster with its defaults.
 #[derive(Debug)]
@@ -132,7 +134,7 @@ fn own(name: RuntimeName) -> MergedRuntime {
         bin: None,
         env: Vec::new(),
         process_names: Vec::new(),
-        draft_mark: String::new(),
+        draft_mark: DRAFT_MARK.to_owned(),
     };
     MergedRuntime { runtime, place: None, startable: false }
 }

@@ -48,9 +48,9 @@ impl Terminal for Script {
         Ok(Pasted::Yes)
     }
 
-    fn type_keys(&self, keys: &str, _seen: &Glimpse) -> Result<(), TransportError> {
+    fn type_keys(&self, keys: &str, _seen: &Glimpse) -> Result<Pasted, TransportError> {
         self.did.borrow_mut().push(format!("keys {keys}"));
-        Ok(())
+        Ok(Pasted::Yes)
     }
 
     fn enter(&self, _seen: &Glimpse) -> Result<(), TransportError> {

@@ -8,6 +8,7 @@ use super::terminal::{Pauses, Terminal};
 use super::{Outcome, Recipient, TransportError};
 use crate::host::changes::Watch;
 use crate::host::clock;
+use crate::host::tmux::typing::Pasted;
 use crate::runfile::ack::Event;
 use crate::runfile::receipt::{State, stamp};
 use crate::runtime::screen::{self, Composer};
@@ -19,17 +20,26 @@ pub fn reset(
     command: &str,
     verify: Duration,
 ) -> Result<Outcome, TransportError> {
-    let before = match Readiness::new(to).wait(terminal)? {
-        Ok(seen) => seen,
-        Err(outcome) => return Ok(outcome),
+    let mut readiness = Readiness::new(to);
+    let (before, evidence) = loop {
+        let seen = match readiness.wait(terminal)? {
+            Ok(seen) => seen,
+            Err(outcome) => return Ok(outcome),
+        };
+        let evidence = Evidence::from_now(&to.layout.ack(to.agent), stamp(clock::timestamp()));
+        if terminal.type_keys(command, &seen)? == Pasted::Yes {
+            break (seen, evidence);
+        }
     };
-    if before.in_mode {
-        let why = format!("somebody reads back in the pane of agent {}", to.agent);
+    std::thread::sleep(to.kind.talk().command_gap);
+    // Entered together with somebody else's text it would be a message.
+    if let Some(seen) = terminal.look()?
+        && let Composer::Draft(draft) = screen::judge(to.kind, to.mark, &seen.screen).composer
+        && !screen::shows(to.kind, &draft, command)
+    {
+        let why = format!("the composer of agent {} holds a draft beside the command", to.agent);
         return Ok(Outcome::untouched(State::Held, why));
     }
-    let evidence = Evidence::from_now(&to.layout.ack(to.agent), stamp(clock::timestamp()));
-    terminal.type_keys(command, &before)?;
-    std::thread::sleep(to.kind.talk().command_gap);
     terminal.enter(&before)?;
     let done =
         |state, reason: Option<&str>| Ok(Outcome { state, reason: reason.map(str::to_owned), enters: 1 });

@@ -14,8 +14,8 @@ pub trait Terminal {
     fn look(&self) -> Result<Option<Glimpse>, TransportError>;
     /// Pastes a text as one, where the terminal is still as it was seen.
     fn paste(&self, text: &str, seen: &Glimpse) -> Result<Pasted, TransportError>;
-    /// Types characters, not as a paste.
-    fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<(), TransportError>;
+    /// Types characters, not as a paste, where the terminal is still as it was seen.
+    fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<Pasted, TransportError>;
     /// Presses Enter.
     fn enter(&self, seen: &Glimpse) -> Result<(), TransportError>;
 }

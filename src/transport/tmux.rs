@@ -9,7 +9,7 @@ use super::terminal::{Terminal, person_types};
 use super::{Letter, Listed, Moment, Outcome, Recipient, SendLock, Status, Transport, TransportError};
 use crate::host::clock;
 use crate::host::tmux::typing::{Glimpse, Pasted};
-use crate::host::tmux::{Server, Target};
+use crate::host::tmux::{Server, Target, TmuxError};
 use crate::names::AgentName;
 use crate::runtime::screen;
 use crate::snapshot;
@@ -43,6 +43,20 @@ impl Pane<'_> {
         let buffer = format!("mosaic-{agent}-{}-{}", std::process::id(), plain.collect::<String>());
         Pane { server, agent, buffer, lock }
     }
+
+    /// In two calls, so that a sender that is killed while it hands a text over leaves no part.
+    fn hand_over(
+        &self,
+        text: &str,
+        put: impl FnOnce() -> Result<Pasted, TmuxError>,
+    ) -> Result<Pasted, TransportError> {
+        self.server.load(&self.buffer, text)?;
+        let put = put();
+        if put.is_err() {
+            let _ = self.server.forget(&self.buffer);
+        }
+        Ok(put?)
+    }
 }
 
 impl Terminal for Pane<'_> {
@@ -51,17 +65,11 @@ impl Terminal for Pane<'_> {
     }
 
     fn paste(&self, text: &str, seen: &Glimpse) -> Result<Pasted, TransportError> {
-        // Two calls, so that a sender that is killed while it hands the text over leaves no part.
-        self.server.load(&self.buffer, text)?;
-        let pasted = self.server.paste(&self.buffer, seen, self.lock);
-        if pasted.is_err() {
-            let _ = self.server.forget(&self.buffer);
-        }
-        Ok(pasted?)
+        self.hand_over(text, || self.server.paste(&self.buffer, seen, self.lock))
     }
 
-    fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<(), TransportError> {
-        Ok(self.server.type_keys(&seen.pane, keys, self.lock)?)
+    fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<Pasted, TransportError> {
+        self.hand_over(keys, || self.server.type_keys(&self.buffer, seen, self.lock))
     }
 
     fn enter(&self, seen: &Glimpse) -> Result<(), TransportError> {

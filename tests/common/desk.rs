@@ -163,7 +163,7 @@ impl Desk {
         self.wait("it beats and shows a prompt", || beat.exists() && self.screen(agent).contains("\n>"));
     }
 
-    fn wait(&self, what: &str, holds: impl Fn() -> bool) {
+    pub fn wait(&self, what: &str, holds: impl Fn() -> bool) {
         let until = Instant::now() + SOON;
         while !holds() {
             assert!(Instant::now() < until, "never: {what}");

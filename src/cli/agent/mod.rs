@@ -3,6 +3,7 @@
 mod attach;
 mod lines;
 mod reach;
+mod reset;
 mod roster;
 mod send;
 mod status;
@@ -17,6 +18,8 @@ use crate::error::Result;
 pub enum Verb {
     /// Take an agent's terminal over: what you type reaches it
     Attach(attach::Args),
+    /// Begin a new conversation in an agent's slot
+    Reset(reset::Args),
     /// Show the agents that the roster defines
     Roster(roster::Args),
     /// Show everything that is known of an agent, or each agent in short
@@ -33,6 +36,7 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
         Verb::Attach(args) => attach::run(args, context),
+        Verb::Reset(args) => reset::run(args, context),
         Verb::Roster(args) => roster::run(args, context),
         Verb::Status(args) => status::run(args, context),
         Verb::Tail(args) => tail::run(args, context),

@@ -181,7 +181,7 @@ fn told(receipt: &Receipt) -> String {
 }
 
 /// What a person is told who did not get what was asked for.
-fn failure(receipt: &Receipt) -> Error {
+pub fn failure(receipt: &Receipt) -> Error {
     let agent = &receipt.agent;
     let why = receipt.reason.as_deref().unwrap_or("nothing more is known");
     match receipt.state {

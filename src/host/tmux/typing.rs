@@ -89,10 +89,25 @@ impl Server {
     /// pane's process or the column of its cursor are no longer those that were seen. The buffer is
     /// gone afterwards.
     pub fn paste(&self, buffer: &str, seen: &Glimpse, lock: &Arc<File>) -> Result<Pasted, TmuxError> {
+        self.hand_over("paste-buffer -p -d -r", buffer, seen, lock)
+    }
+
+    /// The same with the characters as keys: to the program they are typed, not pasted.
+    pub fn type_keys(&self, buffer: &str, seen: &Glimpse, lock: &Arc<File>) -> Result<Pasted, TmuxError> {
+        self.hand_over("paste-buffer -d -r", buffer, seen, lock)
+    }
+
+    fn hand_over(
+        &self,
+        how: &str,
+        buffer: &str,
+        seen: &Glimpse,
+        lock: &Arc<File>,
+    ) -> Result<Pasted, TmuxError> {
         const MOVED: &str = "moved";
         let Glimpse { pane, pid, column, .. } = seen;
         let same = format!("#{{&&:#{{==:#{{pane_pid}},{pid}}},#{{==:#{{cursor_x}},{column}}}}}");
-        let paste = format!("paste-buffer -p -d -r -b {buffer} -t {pane}");
+        let paste = format!("{how} -b {buffer} -t {pane}");
         let leave = format!("delete-buffer -b {buffer} ; display-message -p {MOVED}");
         let call = self.call(["if-shell", "-F", "-t", pane, &same, &paste, &leave]);
         let said = self.said(&call.stdin(Arc::clone(lock)))?;
@@ -105,12 +120,6 @@ impl Server {
             format!("set-buffer -b {buffer} \"\\r\" ; paste-buffer -r -d -b {buffer} -t {pane}");
         let key = format!("send-keys -t {pane} -H 0d");
         let call = self.call(["if-shell", "-F", "-t", pane, "#{pane_in_mode}", &past_the_mode, &key]);
-        self.said(&call.stdin(Arc::clone(lock))).map(drop)
-    }
-
-    /// Types characters one by one, not as a paste. They go nowhere while somebody reads back.
-    pub fn type_keys(&self, pane: &str, keys: &str, lock: &Arc<File>) -> Result<(), TmuxError> {
-        let call = self.call(["send-keys", "-t", pane, "-l", "--", keys]);
         self.said(&call.stdin(Arc::clone(lock))).map(drop)
     }
 

@@ -1,0 +1,95 @@
+//! Messages in a real fleet: under units, at starts, and where a runtime does not react.
+
+#[path = "common/fleet.rs"]
+mod fleet;
+
+use fleet::rig::{Rig, Run, Suite};
+use fleet::{Fleet, MOSAIC, SOON, TENANT};
+use serde_json::Value;
+
+const ROSTER: &str = "version: 1
+runtimes:
+  mute: {command: 'mosaic yolo dogfood --fault draft', reset_command: /new}
+  bare: {command: 'mosaic yolo dogfood'}
+agents:
+  - {name: coder, runtime: dogfood}
+  - {name: coder0, runtime: dogfood}
+  - {name: mute, runtime: mute}
+  - {name: bare, runtime: bare}
+";
+
+fn send(fleet: &Fleet, args: &[&str]) -> Run {
+    fleet.run(&[&["mosaic", "agent", "send"], args].concat())
+}
+
+fn state(run: &Run) -> String {
+    let receipt: Value =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.report()));
+    receipt["state"].as_str().expect("a state").to_owned()
+}
+
+fn acks(fleet: &Fleet, agent: &str) -> usize {
+    let text = fleet.run(&["cat", &format!("{MOSAIC}/fleet/run/{agent}.ack")]).stdout;
+    text.lines().filter(|line| line.contains("\"prompt\"")).count()
+}
+
+#[test]
+fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, ROSTER);
+        let sent = send(&fleet, &["coder", "--message", "hello", "--verify", "--json"]).exits(0);
+        assert_eq!(state(&sent), "accepted", "{suite:?}: {}", sent.report());
+        assert_eq!((acks(&fleet, "coder"), acks(&fleet, "coder0")), (1, 0), "{suite:?}");
+
+        fleet.run(&["fleet", "stop", "coder"]).ok();
+        let dead = send(&fleet, &["coder", "--message", "x"]).exits(1);
+        assert!(dead.stderr.contains("agent coder is not running"), "{suite:?}: {}", dead.report());
+        send(&fleet, &["coder", "--message", "at your start", "--queue"]).exits(0);
+        fleet.run(&["fleet", "start", "coder"]).ok();
+        fleet.rig.wait_until("it takes it at its start", SOON, || acks(&fleet, "coder") == 2);
+
+        fleet.run(&["fleet", "stop", "coder"]).ok();
+        let later = send(&fleet, &["coder", "--message", "after the boot", "--queue", "--json"]).exits(0);
+        let id = serde_json::from_str::<Value>(&later.stdout).expect("JSON")["id"].clone();
+        fleet.rig.reboot();
+        fleet.rig.wait_until("it takes it after the boot", SOON, || acks(&fleet, "coder") == 3);
+        let file = format!("{MOSAIC}/fleet/run/receipts/coder/{}.json", id.as_str().expect("an id"));
+        fleet.rig.wait_until("its receipt says so", SOON, || {
+            fleet.rig.read(&file).contains("\"state\": \"accepted\"")
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_does_not_take_its_reset_is_restarted() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, ROSTER);
+        fleet.rig.wait_until("it shows a prompt", SOON, || {
+            let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=mute:"];
+            fleet.run(&shown).stdout.trim_end().ends_with("\n>")
+        });
+        let before = fleet.pane("mute").expect("a pane");
+        let reset = ["mosaic", "agent", "reset", "mute", "--verify-timeout", "500"];
+        let done = fleet.run(&reset).exits(0);
+        assert!(done.stdout.contains("mute: restarted: "), "{suite:?}: {}", done.report());
+        assert_ne!(fleet.pane("mute"), Some(before), "{suite:?}");
+
+        // Without a command, too, and the first prompt comes after the new start.
+        let before = fleet.pane("bare").expect("a pane");
+        fleet.rig.write("/home/demo/first.md", "You are {{ name }}", TENANT);
+        let reset = ["mosaic", "agent", "reset", "bare", "--kickstart", "~/first.md", "--json"];
+        let done = fleet.run(&reset).exits(0);
+        let told: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        assert_eq!(told["reset"], "restarted", "{suite:?}: {}", done.report());
+        assert_ne!(fleet.pane("bare"), Some(before), "{suite:?}");
+        let state = told["kickstart"]["state"].as_str().expect("a state").to_owned();
+        assert!(["accepted", "submitted"].contains(&state.as_str()), "{suite:?}: {}", done.report());
+        assert_eq!(acks(&fleet, "bare"), 1, "{suite:?}");
+    }
+}
