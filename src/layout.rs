@@ -167,6 +167,11 @@ impl Layout {
         self.run().join("slots")
     }
 
+    /// What `apply --adopt` saved of a fleet that was made by hand.
+    pub fn adopted(&self) -> PathBuf {
+        self.fleet().join("adopted")
+    }
+
     /// The lock that one `apply` of this tenant holds.
     pub fn apply_lock(&self) -> PathBuf {
         self.run().join("apply.lock")

@@ -1,6 +1,7 @@
 //! Mosaic Fleet: one roster file becomes a durable, isolated, observable fleet of always-on
 //! terminal agents. `docs/architecture.md` has the bird's view, the code map and the invariants.
 
+pub mod adopt;
 pub mod apply;
 pub mod cli;
 pub mod doctor;

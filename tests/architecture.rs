@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "names",
     "error",
     "layout",
@@ -15,6 +15,7 @@ const PURE: [&str; 14] = [
     "render",
     "lint",
     "doctor",
+    "adopt",
     "snapshot",
     "ledger",
     "plan",

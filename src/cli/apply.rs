@@ -2,7 +2,7 @@
 
 use super::carry::{Manner, carry};
 use super::ground::Ground;
-use super::{Answer, Context, npm};
+use super::{Answer, Context, adopt, npm};
 use crate::error::Result;
 use crate::plan::{Conflicts, HolderRestart, Options, Reach, Restarts};
 
@@ -24,6 +24,12 @@ pub struct Args {
     /// Ask npm for its global prefix again
     #[arg(long)]
     refresh_npm: bool,
+    /// Take over a fleet that was made by hand: its files, and its sessions one by one
+    #[arg(long, conflicts_with_all = ["files_only", "no_restart", "restart_holder", "force"])]
+    adopt: bool,
+    /// Don't ask before sessions end
+    #[arg(long, requires = "adopt")]
+    yes: bool,
 }
 
 impl Args {
@@ -50,6 +56,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let ground = || Ground::of(context, &context.roster()?);
     if args.refresh_npm {
         npm::refresh(context)?;
+    }
+    if args.adopt {
+        return adopt::run(context, if args.yes { adopt::Consent::Given } else { adopt::Consent::Asked });
     }
     let manner = Manner { ground: &ground, options: args.options(), limit: None, prepare: &|_, _| Ok(()) };
     Ok(carry(context, manner)?.conclude(context))

@@ -14,11 +14,11 @@ use crate::host::systemd::JobVerb;
 use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
-use crate::plan::{Action, Options, Phase, Plan, Reach, Step};
+use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Step};
 use crate::snapshot::Snapshot;
 
 /// How long another apply of the same tenant may take.
-const LOCK: Duration = Duration::from_secs(120);
+pub const LOCK: Duration = Duration::from_secs(120);
 /// No honest boot record is longer.
 const LONGEST_RECORD: usize = 4096;
 
@@ -104,6 +104,9 @@ impl Carried {
         }
         for conflict in self.plan.kept() {
             out.warn(super::plan::describe_conflict(conflict, &context.layout));
+        }
+        if self.plan.kept().any(|c| c.kind == ConflictKind::NotOurs) {
+            out.note("where they are a fleet's that was made by hand: fleet apply --adopt");
         }
         let mut said: Vec<&str> = Vec::new();
         for error in &self.report.refused {

@@ -2,6 +2,7 @@
 //!
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
+mod adopt;
 mod agent;
 mod agent_send;
 mod answers;

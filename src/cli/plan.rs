@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ground::{self, Ground};
-use super::{Answer, Context, Output, diff, lint};
+use super::{Answer, Context, Output, adopt, diff, lint};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::Identity;
@@ -29,9 +29,16 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let seen = ground.look(context, manager.as_ref());
     let plan = ground.plan(&seen, Options::default());
     let linted = lint::look(context, &ground, &seen);
+    let hand_made = adopt::recognised(context, &roster, &ground, &seen, &plan);
     if args.json {
         let mut value = as_json(&plan, &ground.identity, &context.layout);
         value["lint"] = linted.as_json();
+        value["hand_made"] = json!(hand_made.map(|found| json!({
+            "files": found.files,
+            "sessions": found.ending().map(|s| &s.name).collect::<Vec<_>>(),
+            "server_pid": found.server.as_ref().map(|s| s.pid),
+            "cure": "fleet apply --adopt",
+        })));
         context.out.json(&value)?;
     } else {
         print(&plan, context, &ground);

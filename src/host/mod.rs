@@ -9,6 +9,7 @@ pub mod changes;
 pub mod clock;
 pub mod command;
 pub mod doctor;
+pub mod ending;
 pub mod files;
 pub mod follow;
 pub mod gather;

@@ -252,6 +252,15 @@ impl Server {
         Ok(self.found(&self.call(["kill-session", "-t"]).arg(exact(session)))?.is_some())
     }
 
+    /// Ends the server with every session on it.
+    pub fn kill_server(&self) -> Result<(), TmuxError> {
+        match self.ask(&self.call(["kill-server"])) {
+            // It may be gone before it has answered; who asked looks whether it is.
+            Ok(_) | Err(TmuxError::NoServer { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The last `lines` lines of a pane as text, without the empty ones at its end; the alternate
     /// screen where a full-screen program shows one.
     pub fn capture(&self, target: Target<'_>, lines: u32) -> Result<String, TmuxError> {
