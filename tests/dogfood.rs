@@ -1,6 +1,7 @@
 //! The dogfood runtime on real terminals: what it shows, writes and, when told to, does wrong.
 
 #[path = "common/pty.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
 mod pty;
 
 use std::fs;

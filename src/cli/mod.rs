@@ -31,6 +31,7 @@ mod start;
 mod status;
 mod stop;
 pub mod table;
+mod top;
 mod verify;
 mod yolo;
 
@@ -130,6 +131,8 @@ enum FleetVerb {
     Status(status::Args),
     /// Show one row an agent: unit, pane, heartbeat, and every disagreement
     Ps(ps::Args),
+    /// Show the fleet live, full-screen
+    Top(top::Args),
     /// Prove that the fleet is what the roster says and survives a boot
     Verify(verify::Args),
     /// Say what of this machine is missing or known to be bad, with the cure
@@ -244,6 +247,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Top(args)) => top::run(args, &context()?),
         Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Render(args)) => render::run(args, &to_the_end()?),

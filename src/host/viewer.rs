@@ -79,6 +79,17 @@ fn show_as(server: &Server, session: &str, rights: Rights, terminal: Option<&str
     left
 }
 
+/// The signals that a look heeds.
+fn heeded() -> SigSet {
+    let mut set = SigSet::empty();
+    for signal in
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGWINCH, Signal::SIGCHLD]
+    {
+        set.add(signal);
+    }
+    set
+}
+
 struct Viewer<'a> {
     server: &'a Server,
     rights: Rights,
@@ -113,19 +124,11 @@ impl<'a> Viewer<'a> {
         let end = || slave.try_clone().map(Stdio::from);
         let mut command = server.client(session, rights);
         command.envs(terminal.map(|name| ("TERM", name)));
+        // Whoever started this program may have blocked what its client is told by.
+        heeded().thread_unblock()?;
         let child = command.stdin(end()?).stdout(end()?).stderr(Stdio::piped()).spawn()?;
         // Only now: a child inherits what is blocked, and this one is told by signals.
-        let mut set = SigSet::empty();
-        for signal in [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-            Signal::SIGWINCH,
-            Signal::SIGCHLD,
-        ] {
-            set.add(signal);
-        }
+        let set = heeded();
         set.thread_block()?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);

@@ -8,7 +8,7 @@ pub mod status;
 pub mod verify;
 
 #[cfg(test)]
-mod case;
+pub(crate) mod case;
 #[cfg(test)]
 mod installed_tests;
 #[cfg(test)]

@@ -89,6 +89,13 @@ impl Pty {
         self.looked += at;
     }
 
+    /// Takes in what it writes, for so long at most.
+    pub fn listen(&mut self, limit: Duration) {
+        if self.readable(u16::try_from(limit.as_millis()).unwrap_or(u16::MAX)) {
+            self.read();
+        }
+    }
+
     /// Everything it has written.
     pub fn seen(&self) -> &str {
         &self.seen

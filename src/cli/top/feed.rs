@@ -1,0 +1,189 @@
+//! Looks at the fleet beside the screen, so that nothing that hangs holds a key up: every look is
+//! bounded, and what it could not see is unknown with the reason.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::model::{Look, Message};
+use crate::cli::Context;
+use crate::cli::observed::{Observed, server};
+use crate::host::command::Command;
+use crate::host::gather::Depth;
+use crate::host::tmux::{Server, Target};
+use crate::snapshot::{Fact, Tmux};
+use crate::transcript::plain;
+
+/// How often is looked.
+pub const EVERY: Duration = Duration::from_secs(2);
+/// Lines of a terminal that a preview may show.
+const PREVIEW: u32 = 60;
+/// Lines of a terminal that can be read.
+const TAIL: u32 = 1000;
+
+/// What the feed is asked for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A look now.
+    Look,
+    /// That agent's terminal, now and with every look.
+    Preview(String),
+    /// That agent's last lines, once.
+    Tail(String),
+    /// Nothing more until the next request: nobody sees it.
+    Pause,
+}
+
+/// The screen's end of it.
+pub struct Feed {
+    /// What comes.
+    pub messages: Receiver<Message>,
+    /// Readable when something came.
+    pub woken: UnixStream,
+    requests: Sender<Request>,
+    voice: Voice,
+}
+
+/// How anything beside the screen speaks to it.
+#[derive(Debug)]
+pub struct Voice {
+    tell: Sender<Message>,
+    wake: UnixStream,
+}
+
+impl Voice {
+    /// Says something; false where nobody listens any more.
+    pub fn say(&mut self, message: Message) -> bool {
+        let heard = self.tell.send(message).is_ok();
+        // A full pipe wakes as well.
+        let _ = self.wake.write(&[0]);
+        heard
+    }
+
+    fn another(&self) -> std::io::Result<Self> {
+        Ok(Self { tell: self.tell.clone(), wake: self.wake.try_clone()? })
+    }
+}
+
+impl Feed {
+    /// Begins to look.
+    pub fn start(context: &Context) -> std::io::Result<Self> {
+        let (tell, messages) = mpsc::channel();
+        let (requests, asked) = mpsc::channel();
+        let (woken, wake) = UnixStream::pair()?;
+        woken.set_nonblocking(true)?;
+        wake.set_nonblocking(true)?;
+        let voice = Voice { tell, wake };
+        let mut watcher =
+            Watcher { context: context.clone(), voice: voice.another()?, server: None, selected: None };
+        std::thread::Builder::new().name("feed".to_owned()).spawn(move || watcher.run(&asked))?;
+        Ok(Self { messages, woken, requests, voice })
+    }
+
+    /// Asks for something.
+    pub fn ask(&self, request: Request) {
+        // A feed that is gone is told of by its silence.
+        let _ = self.requests.send(request);
+    }
+
+    /// Runs one of our own verbs beside the screen, and says how it went.
+    pub fn run(&self, what: String, command: Command) {
+        let Ok(mut voice) = self.voice.another() else { return };
+        std::thread::spawn(move || {
+            let told = match command.run() {
+                Ok(output) if output.status.success() => format!("{what}: done"),
+                Ok(output) => {
+                    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                    let line = said.lines().map(plain).find(|l| !l.is_empty()).unwrap_or_default();
+                    format!("{what}: {}", line.trim_start_matches("error: "))
+                }
+                Err(error) => format!("{what}: {error}"),
+            };
+            voice.say(Message::Told(told));
+        });
+    }
+}
+
+struct Watcher {
+    context: Context,
+    voice: Voice,
+    server: Option<Server>,
+    selected: Option<String>,
+}
+
+impl Watcher {
+    fn run(&mut self, asked: &Receiver<Request>) {
+        let mut due = Some(Instant::now());
+        loop {
+            let request = match due {
+                Some(due) => asked.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let heard = match request {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Request::Pause) => {
+                    due = None;
+                    true
+                }
+                Ok(Request::Preview(name)) => {
+                    self.selected = Some(name);
+                    self.preview()
+                }
+                Ok(Request::Tail(name)) => {
+                    let shown = self.lines(&name, TAIL);
+                    self.voice.say(Message::Tail { name, shown })
+                }
+                Ok(Request::Look) | Err(RecvTimeoutError::Timeout) => {
+                    let heard = self.look();
+                    due = Some(Instant::now() + EVERY);
+                    heard
+                }
+            };
+            if !heard {
+                return;
+            }
+        }
+    }
+
+    fn look(&mut self) -> bool {
+        let look = match Observed::look(&self.context, Depth::Rows, &[]) {
+            Ok(observed) => {
+                self.server = server(&observed.roster);
+                let rows = observed.rows();
+                if matches!(observed.seen.tmux, Fact::Known(Tmux::Running { .. })) && !self.preview() {
+                    return false;
+                }
+                let seen = &observed.seen;
+                let trouble = [seen.tmux.why(), seen.units.why()].into_iter().flatten().next();
+                Look {
+                    tenant: observed.roster.tenant.to_string(),
+                    host: observed.host.to_string(),
+                    time: jiff::Zoned::now().strftime("%H:%M:%S").to_string(),
+                    trouble: trouble.map(plain),
+                    rows,
+                }
+            }
+            Err(error) => Look {
+                tenant: self.context.caller.name.clone(),
+                host: self.context.host().map_or_else(|_| "?".to_owned(), |host| host.to_string()),
+                time: jiff::Zoned::now().strftime("%H:%M:%S").to_string(),
+                trouble: error.message.lines().next().map(plain),
+                rows: Vec::new(),
+            },
+        };
+        self.voice.say(Message::Look(look))
+    }
+
+    fn preview(&mut self) -> bool {
+        let Some(name) = self.selected.clone() else { return true };
+        let shown = self.lines(&name, PREVIEW);
+        self.voice.say(Message::Preview { name, shown })
+    }
+
+    fn lines(&self, name: &str, count: u32) -> Result<Vec<String>, String> {
+        let server = self.server.as_ref().ok_or("no terminal is known yet")?;
+        let text = server.capture(Target::Session(name), count).map_err(|error| error.to_string())?;
+        Ok(text.lines().map(plain).collect())
+    }
+}
