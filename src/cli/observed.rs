@@ -99,7 +99,10 @@ pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
         let flagged = row.flags.iter().any(|f| f.word() == word);
         verbose > 0
             || flagged
-            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "ledger" | "probe")
+            || matches!(
+                word,
+                "systemd" | "enabled" | "pane" | "starting" | "record" | "ledger" | "probe" | "on_stale"
+            )
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {

@@ -9,7 +9,7 @@ use super::templates::Template;
 use super::{File, RenderError, Role, Site};
 use crate::envfile;
 use crate::names::EnvName;
-use crate::roster::{Agent, Launch, Limits, Roster, Transport};
+use crate::roster::{Agent, Launch, Lifecycle, Limits, OnStale, Roster, Transport};
 
 /// Seconds between two heartbeats.
 const HEARTBEAT_INTERVAL: u32 = 15;
@@ -60,6 +60,10 @@ fn ours(agent: &Agent, roster: &Roster, site: &Site, places: &Places<'_>) -> Var
     set("MOSAIC_HOST", site.host.as_str());
     set("MOSAIC_AGENT_CLASS", agent.class.as_deref().unwrap_or_default());
     set("MOSAIC_HEARTBEAT_INTERVAL", &HEARTBEAT_INTERVAL.to_string());
+    // An agent per task is never started again, so its supervisor has nothing to watch for.
+    if agent.on_stale == OnStale::Restart && agent.lifecycle == Lifecycle::Core {
+        set("MOSAIC_AGENT_ON_STALE", agent.on_stale.as_str());
+    }
     let bin = roster.runtime(&agent.runtime).and_then(|r| r.bin.as_deref()).and_then(Path::to_str);
     let bin = bin.map(|bin| places.expand(bin));
     if let Some(folder) = bin.as_deref().map(Path::new).and_then(Path::parent).and_then(Path::to_str) {

@@ -20,6 +20,7 @@ const OURS: &[(&str, &str)] = &[
     ("MOSAIC_AGENT_EFFORT", "say it by the agent's `effort`"),
     ("MOSAIC_AGENT_MODEL", "say it by the agent's `model`"),
     ("MOSAIC_AGENT_NAME", "it is the agent's `name`"),
+    ("MOSAIC_AGENT_ON_STALE", "say it by the agent's `on_stale`"),
     ("MOSAIC_AGENT_RUNTIME", "say it by the agent's `runtime`"),
     ("MOSAIC_AGENT_WORKDIR", "say it by the agent's `working_directory`"),
     ("MOSAIC_HEARTBEAT_INTERVAL", "say it in the agent's .local.env file"),

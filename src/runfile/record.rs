@@ -85,6 +85,10 @@ pub struct Record {
     pub oom_kills: u64,
     /// When the last of them was noticed, CLOCK_BOOTTIME in seconds.
     pub last_oom: Option<f64>,
+    /// Restarts in a row because beats had stopped, as far as answers have not forgiven them.
+    pub stale_restarts: u32,
+    /// When the last of them was, CLOCK_BOOTTIME in seconds.
+    pub last_stale_restart: Option<f64>,
 }
 
 impl fmt::Display for End {
@@ -155,6 +159,7 @@ impl Record {
         time("last_end_boottime", self.last_end_boottime);
         time("next_try", self.next_try);
         time("last_oom", self.last_oom);
+        time("last_stale_restart", self.last_stale_restart);
         if let Some(pid) = self.runtime_pid {
             line("runtime_pid", &pid);
         }
@@ -169,6 +174,7 @@ impl Record {
         }
         line("quick_ends", &self.quick_ends);
         line("oom_kills", &self.oom_kills);
+        line("stale_restarts", &self.stale_restarts);
         out
     }
 
@@ -209,6 +215,8 @@ impl Record {
             next_try: number("next_try"),
             oom_kills: count("oom_kills"),
             last_oom: number("last_oom"),
+            stale_restarts: u32::try_from(count("stale_restarts")).unwrap_or(u32::MAX),
+            last_stale_restart: number("last_stale_restart"),
         })
     }
 
@@ -257,6 +265,8 @@ mod tests {
             next_try: Some(11.0),
             oom_kills: 1,
             last_oom: Some(8.0),
+            stale_restarts: 2,
+            last_stale_restart: Some(7.5),
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Ending {
     Stopped,
     /// The runtime ended.
     Runtime(End),
+    /// Its beats had stopped, and it was ended to be started again.
+    Stale,
     /// The start came to nothing; why.
     Failed(String),
 }
@@ -34,7 +36,7 @@ impl Ending {
             Self::Runtime(End::Exit(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
             Self::Runtime(End::Signal(number)) => end_by(number),
             // The server alone knew, and it is gone: never a success.
-            Self::Runtime(End::Unknown) => ExitCode::from(TEMPORARY),
+            Self::Runtime(End::Unknown) | Self::Stale => ExitCode::from(TEMPORARY),
             Self::Failed(why) => {
                 super::say(&why);
                 ExitCode::from(TEMPORARY)

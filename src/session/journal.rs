@@ -93,6 +93,41 @@ impl Journal {
         }
     }
 
+    /// Says what is to be said of the runtime's beats, where that has changed: to systemd, in the
+    /// record, and in the journal for whoever asks later. `None`: it answers, or was never heard.
+    pub fn beats(&mut self, said: Option<&str>, restarts: u32) {
+        let pid = self.record.runtime_pid.unwrap_or(0);
+        let times = match restarts {
+            0 => String::new(),
+            1 => "; restarted once since its beats stopped".to_owned(),
+            n => format!("; restarted {n} times in a row since its beats stopped"),
+        };
+        let said = said.map_or_else(String::new, |said| format!("; {said}"));
+        let status = format!("running, pid {pid}{times}{said}");
+        if status == self.record.status {
+            return;
+        }
+        if !said.is_empty() {
+            super::say(&status);
+        }
+        self.tell(&[NotifyState::Status(&status)]);
+        let state = self.record.state;
+        self.write(state, &status);
+    }
+
+    /// Writes the record as it is: whether it can be.
+    pub fn rewrite(&self) -> io::Result<()> {
+        runfiles::replace(&self.path, self.record.text().as_bytes())
+    }
+
+    /// The runtime was ended because its beats had stopped; the unit is restarted for it.
+    pub fn gave_up(&mut self, end: End) -> Ending {
+        self.note_end(end, clock::boottime());
+        let status = self.record.status.clone();
+        self.write(State::Ended, &status);
+        Ending::Stale
+    }
+
     /// Keeps what the pane showed last.
     pub fn keep_last_lines(&self, screen: Option<String>) {
         if let Some(screen) = screen {
@@ -126,6 +161,7 @@ impl Journal {
     /// A stop was asked for and carried out.
     pub fn stopped(&mut self) -> Ending {
         self.record.quick_ends = 0;
+        self.record.stale_restarts = 0;
         // What somebody asked for is no flapping.
         self.record.start_times.clear();
         self.write(State::Ended, "stopped");
@@ -153,7 +189,7 @@ impl Journal {
         self.record.state = state;
         status.clone_into(&mut self.record.status);
         // A full disk must not end an agent: ps then says that the record is old.
-        let _ = runfiles::replace(&self.path, self.record.text().as_bytes());
+        let _ = self.rewrite();
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {

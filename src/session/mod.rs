@@ -5,6 +5,7 @@
 //! for days must stay small.
 
 pub mod backoff;
+mod beats;
 mod by_hand;
 mod ending;
 mod found;
@@ -15,6 +16,7 @@ mod pane;
 mod settings;
 mod signals;
 mod slots;
+mod stale;
 mod supervise;
 mod watch;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::beats::Beats;
 use super::ending::Ending;
 use super::journal::Journal;
 use super::signals::{Signals, Wake};
@@ -64,12 +65,19 @@ pub fn until_the_end(
     journal: &mut Journal,
 ) -> Ending {
     let mut chores = Chores::new(layout, agent);
+    let mut beats = Beats::of(layout, agent, journal);
     loop {
-        let wake = signals.wait(&[runtime.pidfd.as_fd()], chores.next());
+        let next = [chores.next(), beats.as_ref().map(Beats::next)].into_iter().flatten().min();
+        let wake = signals.wait(&[runtime.pidfd.as_fd()], next);
         match wake {
             Ok(Wake::Ready(_)) => break,
             Ok(Wake::Stop) => return stop(server, agent, &runtime, journal),
-            Ok(Wake::Timeout) => chores.look(&mut runtime, journal),
+            Ok(Wake::Timeout) => {
+                chores.look(&mut runtime, journal);
+                if beats.as_mut().is_some_and(|beats| beats.look(journal)) {
+                    return give_up(server, agent, &runtime, journal);
+                }
+            }
             Ok(Wake::Now) => {}
             Err(error) => return journal.fail(format!("wait for the runtime: {error}")),
         }
@@ -83,13 +91,34 @@ pub fn until_the_end(
 /// Hang-up, a bounded wait, then kill. The pane's terminal stays while the runtime saves itself.
 fn stop(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Journal) -> Ending {
     journal.phase(State::Stopping, "stopping: the runtime has been hung up on");
+    hang_up(server, agent, runtime, Pane::IsOver);
+    journal.stopped()
+}
+
+/// Ends a runtime whose beats have stopped; how it ended is asked before its session goes.
+fn give_up(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Journal) -> Ending {
+    journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
+    hang_up(server, agent, runtime, Pane::IsAsked);
+    journal.gave_up(end_of(server, runtime))
+}
+
+/// Whether the pane is still to say how it ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pane {
+    IsAsked,
+    IsOver,
+}
+
+fn hang_up(server: &Server, agent: &AgentName, runtime: &Runtime, pane: Pane) {
     runtime.signal(Signal::HUP);
+    // One that has been stopped gets no signal but the last.
     if !runtime.ends_within(SAVES_ITSELF_WITHIN) {
-        let _ = server.kill_session(agent.as_str());
+        if pane == Pane::IsOver {
+            let _ = server.kill_session(agent.as_str());
+        }
         runtime.signal(Signal::KILL);
         let _ = runtime.ends_within(REAPED_WITHIN);
     }
-    journal.stopped()
 }
 
 /// How the pane's process ended. tmux is its parent and alone can say.
@@ -134,6 +163,9 @@ impl<'a> Chores<'a> {
     }
 
     fn look(&mut self, runtime: &mut Runtime, journal: &mut Journal) {
+        if self.next.is_none_or(|next| next > Instant::now()) {
+            return;
+        }
         let age = self.begun.elapsed();
         if !self.beaten {
             self.beaten = journal.note_first_beat(self.layout, self.agent);

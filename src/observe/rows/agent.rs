@@ -8,7 +8,7 @@ use super::rounded;
 use super::unit::{self, Wanted, wanted};
 use crate::observe::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use crate::observe::{Flag, Given};
-use crate::roster::{Agent, Lifecycle};
+use crate::roster::{Agent, Lifecycle, OnStale};
 use crate::runfile;
 use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict};
 use crate::runfile::record::{End, Record, State};
@@ -355,6 +355,12 @@ impl<'a> Judge<'a> {
             self.flag(Flag::Skew, format!("its supervisor is version {version}, this is {VERSION}"));
         }
         let Some(record) = self.record.clone() else { return };
+        if self.agent.on_stale == OnStale::Restart
+            && record.state == State::Running
+            && let Some((_, beats)) = record.status.split_once("; ")
+        {
+            self.reasons.push(format!("on_stale: {beats}"));
+        }
         let now = self.given.seen.clock.boottime;
         let recent = record.start_times.iter().filter(|s| now - **s <= FLAPPING_WITHIN).count();
         if recent >= FLAPPING_STARTS {
