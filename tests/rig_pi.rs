@@ -7,6 +7,7 @@ mod runtimes;
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use fleet::rig::{Rig, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT};
@@ -91,6 +92,11 @@ impl Pi {
         self.beat()
     }
 
+    /// How often the model was asked with a prompt that holds this.
+    fn asked(&self, text: &str) -> usize {
+        self.fleet.rig.root(&["cat", "/var/lib/model/log"]).stdout.matches(text).count()
+    }
+
     fn tmux(&self, line: &str, stdin: &str) {
         let command = format!("tmux -L mosaic-factory {line}");
         self.fleet.rig.as_user_with(TENANT, &["sh", "-c", &command], stdin.as_bytes()).ok();
@@ -139,6 +145,35 @@ fn works_under_the_fleet(suite: Suite) {
     assert_ne!(pi.fleet.run(&["ls", "/tmp/jiti"]).code, 0, "nothing in what all users share");
 }
 
+#[test]
+fn pi_on_bookworm_takes_messages_and_the_first_of_each_of_twenty_sessions() {
+    takes_messages(Suite::Bookworm, 5);
+}
+
+#[test]
+fn pi_on_trixie_takes_messages_and_the_first_of_each_of_four_sessions() {
+    takes_messages(Suite::Trixie, 1);
+}
+
+#[test]
+#[ignore = "takes half a minute to show what the shorter one shows"]
+fn pi_on_trixie_takes_the_first_message_of_each_of_twenty_sessions() {
+    takes_messages(Suite::Trixie, 5);
+}
+
+fn takes_messages(suite: Suite, rounds: usize) {
+    if Rig::skipped() {
+        return;
+    }
+    let Some(installed) = installed("pi") else { return };
+    let pi = Pi::boot(suite, &installed);
+    pi.fleet.apply(&four());
+    takes_the_first_message_of_a_session(&pi, rounds);
+    takes_what_is_sent_while_it_works(&pi);
+    leaves_a_draft_alone(&pi);
+    is_reset_by_command(&pi);
+}
+
 /// Its first second it shows as `node`, and before its first beat there is none: neither is a fault.
 fn is_clean_from_the_first_moment(pi: &Pi) {
     pi.fleet.rig.wait_until("pi is healthy", SOON, || {
@@ -164,7 +199,7 @@ fn beats_idle_and_busy_and_acknowledges(pi: &Pi) {
     let pause = second.boottime.unwrap_or(0.0) - first.boottime.unwrap_or(0.0);
     assert!((0.9..3.0).contains(&pause), "{pause} s between two beats");
 
-    let long = "[h1:a -> h1:coder0] first line\n\n\tindented, with ünïcode\nSLEEP:4\n";
+    let long = "[h1:a -> h1:coder0] first line\n\n\tindented, with ünïcode\nSLEEP:3\n";
     pi.pastes(long);
     pi.fleet.rig.wait_until("the prompt is acknowledged", SOON, || pi.events(long) == [Event::Prompt]);
     let busy = pi.beats("a beat while busy", Status::Busy);
@@ -230,4 +265,88 @@ fn is_acknowledged_when_reset(pi: &Pi) {
     assert_eq!((after.pid, after.first), (before.pid, before.first), "the same process");
     pi.pastes("a new start");
     pi.fleet.rig.wait_until("it takes a message", SOON, || pi.events("a new start") == [Event::Prompt]);
+}
+
+/// Four agents like the one.
+fn four() -> String {
+    let agent =
+        |n| format!("  - {{name: coder{n}, runtime: pi, model: test/test-1, env: {{PI_OFFLINE: '1'}}}}\n");
+    format!("version: 1\nagents:\n{}", (0..4).map(agent).collect::<String>())
+}
+
+/// Sent as soon as the unit is up, when pi does not even read its terminal. Four at once on two cores.
+fn takes_the_first_message_of_a_session(pi: &Pi, rounds: usize) {
+    for round in 0..rounds {
+        if round > 0 {
+            pi.fleet.run(&["fleet", "restart"]).ok();
+        }
+        let send = |n: usize| {
+            let (agent, text) = (format!("coder{n}"), format!("first of round {round}\n\tfor {n}"));
+            let argv = ["mosaic", "agent", "send", &agent, "--message", &text, "--verify", "--json"];
+            let mut command = pi.fleet.rig.as_user_command(TENANT, &argv);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a sender starts")
+        };
+        let senders: Vec<_> = (0..4).map(send).collect();
+        for (n, sender) in senders.into_iter().enumerate() {
+            let output = sender.wait_with_output().expect("a sender ends");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let receipt: Value = serde_json::from_str(&said).unwrap_or_default();
+            assert!(
+                output.status.success() && receipt["state"] == "accepted" && receipt["enters"] == 1,
+                "round {round}, coder{n}: {said}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let text = format!("first of round {round}");
+        pi.fleet.rig.wait_until("the model is asked by all four", SOON, || pi.asked(&text) >= 4);
+        assert_eq!(pi.asked(&text), 4, "by each once");
+    }
+}
+
+fn takes_what_is_sent_while_it_works(pi: &Pi) {
+    let send = |text: &str, flags: &[&str]| -> Value {
+        let argv = [&["mosaic", "agent", "send", "coder0", "--json", "--message", text], flags].concat();
+        serde_json::from_str(&pi.fleet.run(&argv).ok()).expect("a receipt")
+    };
+    assert_eq!(send("work SLEEP:3", &["--verify"])["state"], "accepted");
+    assert_eq!(send("sent meanwhile", &["--verify"])["state"], "queued");
+    assert_eq!(send("left in the queue", &["--queue"])["state"], "held");
+    pi.fleet.rig.wait_until("it takes what was sent", SOON, || pi.asked("sent meanwhile") == 1);
+    pi.fleet.rig.wait_until("and what was left", SOON, || pi.asked("left in the queue") == 1);
+    let folder = format!("{MOSAIC}/fleet/run/queue/coder0");
+    assert_eq!(pi.fleet.run(&["ls", &folder]).ok(), "", "nothing waits");
+
+    pi.fleet.run(&["fleet", "stop", "coder0"]).ok();
+    send("left for its start", &["--queue"]);
+    pi.fleet.run(&["fleet", "start", "coder0"]).ok();
+    pi.fleet.rig.wait_until("it is handed out at the start", SOON, || pi.asked("left for its start") == 1);
+}
+
+fn leaves_a_draft_alone(pi: &Pi) {
+    let shown = |text: &str| {
+        let capture = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=coder1:"];
+        pi.fleet.run(&capture).ok().lines().any(|line| line.trim_end() == text)
+    };
+    pi.tmux("send-keys -t =coder1: -l 'a draft of mine'", "");
+    pi.fleet.rig.wait_until("a draft stands there", SOON, || shown("a draft of mine"));
+    let sent =
+        pi.fleet.run(&["mosaic", "agent", "send", "coder1", "--message", "hello", "--verify"]).exits(1);
+    assert!(sent.stderr.contains("draft"), "{}", sent.report());
+    assert!(shown("a draft of mine"), "as it was");
+}
+
+fn is_reset_by_command(pi: &Pi) {
+    let session = || {
+        let beat = heartbeat::parse(&pi.run_file("coder2.hb")).expect("a beat");
+        (beat.pid, beat.session.expect("a conversation"))
+    };
+    let (pid, before) = session();
+    pi.fleet.run(&["mosaic", "agent", "reset", "coder2"]).ok();
+    let reset = |a: &Ack| a.event == Event::Reset;
+    assert_eq!(ack::parse(&pi.run_file("coder2.ack")).iter().filter(|a| reset(a)).count(), 1);
+    pi.fleet.rig.wait_until("another conversation of the same process", SOON, || {
+        let (now, session) = session();
+        now == pid && session != before
+    });
+    pi.fleet.run(&["mosaic", "agent", "send", "coder2", "--message", "and on", "--verify"]).ok();
 }

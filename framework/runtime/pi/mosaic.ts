@@ -1,8 +1,10 @@
 // Tells the fleet how this pi is: heartbeats and acknowledgements, in the files that
-// docs/usage/runtimes.md describes. `mosaic yolo pi` loads it with -e; it changes nothing of pi.
+// docs/usage/runtimes.md describes. Hands it the messages that wait in the agent's queue whenever it
+// has nothing to do. `mosaic yolo pi` loads it with -e; it changes nothing of pi.
 // Nothing here may throw into pi, hold it up or keep it from ending.
 
 import type { ExtensionAPI, ExtensionContext } from "@earendil-works/pi-coding-agent";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
@@ -19,11 +21,13 @@ const MOST_WAITING = 64;
 const RETRIES = 3;
 /** pi says when a compaction ends, but not when it fails. */
 const LONGEST_COMPACTION_MS = 5 * 60_000;
+/** How long the queue may take to answer, and how much it may say. */
+const QUEUE_TIMEOUT_MS = 10_000;
+const LONGEST_MAIL = 16 << 20;
 
 /** What outlives a new conversation, for which pi loads this file anew. */
-const kept: { first?: number; boottime: number; micros: number } = ((globalThis as any)[
-    Symbol.for("mosaic.heartbeat")
-] ??= { boottime: 0, micros: 0 });
+const kept: { first?: number; boottime: number; micros: number; mail: string; asking: boolean; hand?: () => void } =
+    ((globalThis as any)[Symbol.for("mosaic.fleet")] ??= { boottime: 0, micros: 0, mail: "", asking: false });
 
 type Said = { state: string; resumeAt?: number };
 
@@ -61,9 +65,30 @@ export default function (pi: ExtensionAPI) {
     function settle(pause = 0) {
         const later = () => quietly(() => {
             beat();
-            if (busy() && pause < 1000) settle(pause === 0 ? 50 : pause * 2);
+            if (!busy()) takeMail();
+            else if (pause < 1000) settle(pause === 0 ? 50 : pause * 2);
         });
         pause === 0 ? setImmediate(later) : setTimeout(later, pause).unref();
+    }
+
+    /** Asks for what waits in the queue, where something does; what it hands out counts as delivered. */
+    function takeMail() {
+        if (kept.asking || !hasMail(me!.queue)) return;
+        kept.asking = true;
+        const limits = { timeout: QUEUE_TIMEOUT_MS, maxBuffer: LONGEST_MAIL };
+        execFile("mosaic", ["mail", "check", "--inject"], limits, (_error, stdout) => quietly(() => {
+            kept.asking = false;
+            kept.mail += stdout;
+            // Another conversation may have begun meanwhile: it gets it then.
+            kept.hand?.();
+        }));
+    }
+
+    function handMail() {
+        const mail = kept.mail.trim();
+        if (!ctx || mail === "") return;
+        pi.sendUserMessage(mail, ctx.isIdle() ? undefined : { deliverAs: "followUp" });
+        kept.mail = "";
     }
 
     function acknowledge(event: "prompt" | "queued" | "reset", sha256?: string) {
@@ -106,7 +131,12 @@ export default function (pi: ExtensionAPI) {
         timer = setInterval(beat, me!.interval * 1000);
         timer.unref();
         // Only when this turn of the loop is over does pi wait for input; what is entered sooner is lost.
-        setImmediate(beat);
+        setImmediate(() => quietly(() => {
+            beat();
+            kept.hand = handMail;
+            handMail();
+            if (!busy()) takeMail();
+        }));
     });
 
     on("session_shutdown", () => {
@@ -116,12 +146,12 @@ export default function (pi: ExtensionAPI) {
     });
 
     on("input", (event, here) => {
-        if (!ctx || event.source === "extension") return;
+        if (!ctx) return;
         compactingUntil = 0;
         const sha256 = digest(event.text);
         waiting.push(sha256);
         waiting.splice(0, waiting.length - MOST_WAITING);
-        if (!here.isIdle()) acknowledge("queued", sha256);
+        if (!here.isIdle() && event.source !== "extension") acknowledge("queued", sha256);
     });
 
     on("message_start", (event) => {
@@ -187,6 +217,7 @@ function identity() {
     const asked = Number(env("MOSAIC_HEARTBEAT_INTERVAL"));
     return {
         run,
+        queue: path.join(run, "queue", agent),
         file: (what: string) => path.join(run, `${agent}.${what}`),
         tenant: env("MOSAIC_TENANT_ID"),
         host: env("MOSAIC_HOST"),
@@ -199,6 +230,14 @@ function quietly(what: () => void) {
         what();
     } catch {
         // The fleet sees that nothing comes; the conversation goes on.
+    }
+}
+
+function hasMail(folder: string): boolean {
+    try {
+        return fs.readdirSync(folder).length > 0;
+    } catch {
+        return false;
     }
 }
 
