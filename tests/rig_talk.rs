@@ -11,11 +11,13 @@ const ROSTER: &str = "version: 1
 runtimes:
   mute: {command: 'mosaic yolo dogfood --fault draft', reset_command: /new}
   bare: {command: 'mosaic yolo dogfood'}
+  plain: {command: 'cat'}
 agents:
   - {name: coder, runtime: dogfood}
   - {name: coder0, runtime: dogfood}
   - {name: mute, runtime: mute}
   - {name: bare, runtime: bare}
+  - {name: plain, runtime: plain}
 ";
 
 fn send(fleet: &Fleet, args: &[&str]) -> Run {
@@ -44,12 +46,22 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
         assert_eq!(state(&sent), "accepted", "{suite:?}: {}", sent.report());
         assert_eq!((acks(&fleet, "coder"), acks(&fleet, "coder0")), (1, 0), "{suite:?}");
 
-        fleet.run(&["fleet", "stop", "coder"]).ok();
+        fleet.run(&["fleet", "stop", "coder", "plain"]).ok();
         let dead = send(&fleet, &["coder", "--message", "x"]).exits(1);
         assert!(dead.stderr.contains("agent coder is not running"), "{suite:?}: {}", dead.report());
-        send(&fleet, &["coder", "--message", "at your start", "--queue"]).exits(0);
-        fleet.run(&["fleet", "start", "coder"]).ok();
+        // One takes it by itself; to the other, which knows of no queue, it is typed.
+        for agent in ["coder", "plain"] {
+            send(&fleet, &[agent, "--message", "at your start", "--queue", "--id", "k"]).exits(0);
+        }
+        fleet.run(&["fleet", "start", "coder", "plain"]).ok();
         fleet.rig.wait_until("it takes it at its start", SOON, || acks(&fleet, "coder") == 2);
+        fleet.rig.wait_until("it is typed at its start", SOON, || {
+            let receipt = fleet.rig.read(&format!("{MOSAIC}/fleet/run/receipts/plain/k.json"));
+            receipt.contains("\"state\": \"submitted\"")
+        });
+        let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=plain:"];
+        let shown = fleet.run(&shown).ok();
+        assert!(shown.contains(":plain] at your start"), "{suite:?}: {shown}");
 
         fleet.run(&["fleet", "stop", "coder"]).ok();
         let later = send(&fleet, &["coder", "--message", "after the boot", "--queue", "--json"]).exits(0);

@@ -203,3 +203,51 @@ fn without_permission_to_found_a_server_none_is_founded() {
     assert!(matches!(refused, Err(TmuxError::NoServer { .. })), "{refused:?}");
     assert_eq!(private.server.look().expect("an answer"), Tmux::Absent);
 }
+
+#[test]
+fn what_a_stopped_server_may_still_type_keeps_the_senders_lock() {
+    let private = Private::new();
+    private.start("coder", "exec cat");
+    let server = private.server.clone().within(Duration::from_millis(300));
+    let seen = server.glimpse("coder").expect("it answers").expect("a pane");
+    let path = private.folder.path().join("send.lock");
+    let lock = std::sync::Arc::new(std::fs::File::create(&path).expect("a lock"));
+    lock.lock().expect("locked");
+    server.load("b", "hello").expect("loaded");
+    let pid = private.pid();
+    kill(pid, Signal::SIGSTOP).expect("stopped");
+    let pasted = server.paste("b", &seen, &lock);
+    assert!(matches!(pasted, Err(TmuxError::Hung { .. })), "{pasted:?}");
+    drop(lock);
+    let again = std::fs::File::open(&path).expect("the lock");
+    assert!(again.try_lock().is_err(), "its call lies with the server");
+    kill(pid, Signal::SIGCONT).expect("goes on");
+    let until = Instant::now() + Duration::from_secs(10);
+    while again.try_lock().is_err() {
+        assert!(Instant::now() < until, "the lock is never free");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_paste_goes_nowhere_once_the_cursor_has_moved() {
+    use mosaic_fleet::host::tmux::typing::Pasted;
+    let private = Private::new();
+    let pane = private.start("coder", "exec cat");
+    let seen = private.server.glimpse("coder").expect("it answers").expect("a pane");
+    assert_eq!((seen.pane.as_str(), seen.typists.len()), (pane.as_str(), 0));
+    let lock = std::sync::Arc::new(std::fs::File::create(private.folder.path().join("l")).expect("a lock"));
+    private.server.load("b1", "typed").expect("loaded");
+    assert_eq!(private.server.paste("b1", &seen, &lock).expect("answered"), Pasted::Yes);
+    let until = Instant::now() + Duration::from_secs(10);
+    while private.server.glimpse("coder").expect("it answers").expect("a pane").column == seen.column {
+        assert!(Instant::now() < until, "cat's terminal never showed it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    private.server.load("b2", "more").expect("loaded");
+    assert_eq!(private.server.paste("b2", &seen, &lock).expect("answered"), Pasted::Moved);
+    let screen = private.server.capture(Target::Session("coder"), 10).expect("a screen");
+    assert_eq!(screen, "typed\n");
+    private.server.forget("b2").expect("it is gone already");
+    assert!(private.server.glimpse("code").expect("it answers").is_none());
+}

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use queue::Handed;
 pub use reset::{Reset, reset};
 
 use crate::error::{Error, Result};

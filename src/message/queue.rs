@@ -13,10 +13,21 @@ use crate::runfile::heartbeat::{self, Status as Beating};
 use crate::runfile::queued::{DEPTH, Priority, Queued, VERSION};
 use crate::runfile::receipt::{Receipt, State, stamp};
 use crate::runtime::screen::{Activity, Composer};
-use crate::transport::{Letter, Status, Transport};
+use crate::transport::{Letter, Outcome, Status, Transport};
 
 /// Another sender is not waited for to wake an agent: it wakes it.
 const LOCK: Duration = Duration::from_secs(2);
+
+/// What was handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    /// How many were typed.
+    pub typed: usize,
+    /// How many wait still.
+    pub waiting: usize,
+    /// Why they do.
+    pub reason: Option<String>,
+}
 
 impl Desk<'_> {
     /// Puts a message into the agent's queue.
@@ -94,21 +105,28 @@ impl Desk<'_> {
     pub(super) fn wake(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let receipts = Receipts::of(self.layout, &agent.name);
         let now = |receipt: Receipt| receipts.read(&receipt.id).ok().flatten().unwrap_or(receipt);
-        let Some(transport) = self.transport else { return Ok(receipt) };
-        let Ok(lock) = self.send_lock(agent, LOCK) else {
-            return self.await_hand_out(agent, now(receipt), verify);
-        };
+        if self.transport.is_some_and(|transport| self.is_idle(agent, transport)) {
+            self.hand_out(agent, verify.unwrap_or(VERIFY))?;
+        }
+        let receipt = now(receipt);
+        match receipt.state {
+            State::Held => self.await_hand_out(agent, receipt, verify),
+            _ => Ok(receipt),
+        }
+    }
+
+    /// Types what waits for an agent, one after another, until it is busy or something is in the
+    /// way. For the first one it is waited until the runtime is ready.
+    pub fn hand_out(&self, agent: &Agent, verify: Duration) -> Result<Handed> {
         let queue = Queue::of(self.layout, &agent.name);
-        for _ in 0..DEPTH {
-            if !self.is_idle(agent, transport) {
-                break;
-            }
-            let Some(claim) = queue.claim()? else { break };
-            let letter = Letter {
-                id: &claim.message.id,
-                text: &claim.message.text,
-                verify: Some(verify.unwrap_or(VERIFY)),
-            };
+        let mut handed = Handed { typed: 0, waiting: queue.waiting()?, reason: None };
+        let Some(transport) = self.transport.filter(|_| handed.waiting > 0) else { return Ok(handed) };
+        let lock = match self.send_lock(agent, LOCK) {
+            Ok(lock) => lock,
+            Err(error) => return Ok(Handed { reason: Some(error.to_string()), ..handed }),
+        };
+        while let Some(claim) = queue.claim()? {
+            let letter = Letter { id: &claim.message.id, text: &claim.message.text, verify: Some(verify) };
             let mut began = false;
             let sent = transport.send(&self.recipient(agent), &letter, &lock, &mut |_| {
                 if !began {
@@ -118,32 +136,32 @@ impl Desk<'_> {
                 seam::step();
                 Ok(())
             });
-            let more = match sent {
-                Ok(outcome) if outcome.state.may_have_arrived() => {
-                    claim.finish(outcome.state, outcome.reason, "tmux", outcome.enters)?.state.is_delivered()
-                }
-                Ok(outcome) => {
-                    claim.give_back(outcome.reason)?;
-                    false
-                }
-                Err(error) if began => {
-                    claim.finish(State::Unknown, Some(error.to_string()), "tmux", 0)?;
-                    false
-                }
-                Err(error) => {
-                    claim.give_back(Some(error.to_string()))?;
-                    false
-                }
+            let outcome = match sent {
+                Ok(outcome) => outcome,
+                Err(error) if began => Outcome::untouched(State::Unknown, error.to_string()),
+                Err(error) => Outcome::untouched(State::Held, error.to_string()),
             };
-            if !more {
+            if !outcome.state.may_have_arrived() {
+                handed.reason.clone_from(&outcome.reason);
+                claim.give_back(outcome.reason)?;
+                break;
+            }
+            let receipt = claim.finish(outcome.state, outcome.reason, "tmux", outcome.enters)?;
+            handed.typed += 1;
+            if !receipt.state.is_delivered() {
+                handed.reason = receipt.reason;
+                break;
+            }
+            if !self.is_idle(agent, transport) {
+                handed.reason = Some(format!("agent {} is busy", agent.name));
                 break;
             }
         }
-        let receipt = now(receipt);
-        match receipt.state {
-            State::Held => self.await_hand_out(agent, receipt, verify),
-            _ => Ok(receipt),
+        handed.waiting = queue.waiting()?;
+        if handed.waiting == 0 {
+            handed.reason = None;
         }
+        Ok(handed)
     }
 
     /// Whether an agent waits for a prompt, as far as its screen and its last beat say.

@@ -18,6 +18,7 @@ mod signals;
 mod slots;
 mod stale;
 mod supervise;
+mod waiting;
 mod watch;
 
 use std::ffi::OsString;

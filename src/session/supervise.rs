@@ -13,6 +13,7 @@ use super::journal::Journal;
 use super::settings::{Settings, kept_npm_prefix};
 use super::signals::{Signals, Wake};
 use super::slots::{self, Admission, Slot};
+use super::waiting;
 use super::watch::{self, Runtime};
 use crate::host::cgroup;
 use crate::host::clock;
@@ -125,7 +126,11 @@ fn start(
         size: None,
         founding: Founding::Forbidden,
     })?;
-    enter(&own, &gate, made.pane, slot, signals, journal)
+    let started = enter(&own, &gate, made.pane, slot, signals, journal)?;
+    if matches!(started, Started::Running(_)) {
+        waiting::deliver(layout, agent);
+    }
+    Ok(started)
 }
 
 /// Waits out the delay after ends that came too soon; `false` when a stop was asked for.

@@ -1,6 +1,7 @@
 //! `mosaic agent`, also reached as `fleet agent`: the verbs of one agent.
 
 mod attach;
+mod deliver;
 mod lines;
 mod reach;
 mod reset;
@@ -18,6 +19,8 @@ use crate::error::Result;
 pub enum Verb {
     /// Take an agent's terminal over: what you type reaches it
     Attach(attach::Args),
+    /// Type what waits in an agent's queue, until it is busy
+    Deliver(deliver::Args),
     /// Begin a new conversation in an agent's slot
     Reset(reset::Args),
     /// Show the agents that the roster defines
@@ -36,6 +39,7 @@ pub enum Verb {
 pub fn run(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
         Verb::Attach(args) => attach::run(args, context),
+        Verb::Deliver(args) => deliver::run(args, context),
         Verb::Reset(args) => reset::run(args, context),
         Verb::Roster(args) => roster::run(args, context),
         Verb::Status(args) => status::run(args, context),

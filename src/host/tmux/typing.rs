@@ -127,7 +127,7 @@ impl Server {
     pub fn forget(&self, buffer: &str) -> Result<(), TmuxError> {
         let call = self.call(["delete-buffer", "-b", buffer]);
         let output = self.ask(&call)?;
-        if output.status.success() || super::complaint(&output).starts_with("no buffer") {
+        if output.status.success() || super::complaint(&output).starts_with("unknown buffer") {
             return Ok(());
         }
         Err(refused(&call, &output))
