@@ -28,10 +28,19 @@ pub fn own_files(layout: &Layout, uid: u32) -> BTreeSet<String> {
 fn in_folders(folders: &[PathBuf], layout: &Layout, agents: &BTreeSet<AgentName>) -> Fact<Vec<StandIn>> {
     let mut found = Vec::new();
     let mut rank = Rank::BeforeOurs;
+    let mut seen = BTreeSet::new();
     for folder in folders {
-        if *folder == layout.units() {
+        let mut folder = folder.clone();
+        if folder == layout.units() {
             rank = Rank::Ours;
+        } else if let Ok(real) = folder.canonicalize() {
+            // Debian's /etc/xdg/systemd/user is a link to /etc/systemd/user.
+            folder = real;
         }
+        if !seen.insert(folder.clone()) {
+            continue;
+        }
+        let folder = folder.as_path();
         let listed = match names(folder) {
             Ok(listed) => listed,
             Err(error) => return Fact::Unknown(error.to_string()),

@@ -65,7 +65,14 @@ pub fn plan(
         let verdict = judge(file, seen.files.get(&file.path), record);
         // What is put back as it was changes nothing for who runs with it.
         let same = record.and_then(|r| r.written) == Some(Sha::of(file.content.as_bytes()));
-        let restored = same && matches!(verdict, Verdict::Write { before: Before::Nothing, .. });
+        let restored = same
+            && match &verdict {
+                Verdict::Write { before, .. } => *before == Before::Nothing,
+                Verdict::Conflict { kind, .. } => {
+                    *kind == ConflictKind::Edited && is_unread(&file.role, seen)
+                }
+                Verdict::Right { .. } => false,
+            };
         let mut unused = Changed::default();
         carry(verdict, file, options, plan, if restored { &mut unused } else { &mut changed });
         changed.unit_files |= unused.unit_files;
@@ -76,6 +83,21 @@ pub fn plan(
         }
     }
     changed
+}
+
+/// Whether systemd has not read a unit's file again since it was changed: then nothing runs with the
+/// change.
+fn is_unread(role: &Role, seen: &Snapshot) -> bool {
+    let Some(units) = seen.units.known() else { return false };
+    let behind = |unit: &str| {
+        units.get(unit).and_then(|u| u.detail.as_ref()).is_some_and(|detail| detail.needs_reload)
+    };
+    match role {
+        Role::HolderUnit => behind(HOLDER_UNIT),
+        Role::AgentTemplate => units.keys().any(|unit| AgentName::from_unit(unit).is_some() && behind(unit)),
+        Role::AgentDropIn(agent) => behind(&agent.unit()),
+        _ => false,
+    }
 }
 
 /// What is to be done about one desired file.

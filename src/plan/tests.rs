@@ -525,3 +525,28 @@ mod the_rosters_own_file {
         assert_eq!(words(&plan), ["keep roster.yaml.bak-1", "write roster.yaml"]);
     }
 }
+
+#[test]
+fn an_edit_that_systemd_never_read_is_put_back_without_a_restart() {
+    let desired = fleet(&["a"]);
+    let (machine, ledger) = installed(&desired);
+    let mut seen = machine.snapshot();
+    let edited = FileFacts::File { content: b"edited".to_vec(), mode: 0o600 };
+    seen.files.insert(layout().holder_unit(), Fact::Known(edited.clone()));
+    seen.files.insert(layout().agent_template(), Fact::Known(edited));
+    let force = Options { conflicts: Conflicts::Overwrite, ..Options::default() };
+    let read = plan(&desired, &seen, &ledger, &force);
+    assert_eq!(read.pending.len(), 1, "the holder may run with it");
+    assert!(words(&read).contains(&format!("restart {A}")), "{:?}", words(&read));
+    let Fact::Known(units) = &mut seen.units else { panic!("known") };
+    for unit in units.values_mut() {
+        unit.detail.get_or_insert_default().needs_reload = true;
+    }
+    let unread = plan(&desired, &seen, &ledger, &force);
+    let template = AGENT_TEMPLATE;
+    assert_eq!(
+        words(&unread),
+        [format!("write {template}"), format!("write {HOLDER_UNIT}"), "reload".into()]
+    );
+    assert!(unread.pending.is_empty(), "{:?}", unread.pending);
+}

@@ -120,7 +120,7 @@ fn of_files(cause: &Check, effect: &Check) -> bool {
         // What stands there in place of the file: the unit's check says it, and its cure removes it.
         "files" => cause.id == "unit-file" && effect.about == cause.about,
         "reload" => true,
-        "enabled" | "restarts" => cause.about.covers(whose),
+        "enabled" | "restarts" | "runtime" => cause.about.covers(whose),
         "holder" | "server" | "sessions" | "exact-targets" => {
             cause.about == About::Holder && !effect.is("server", Why::ForeignServer)
         }

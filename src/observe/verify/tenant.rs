@@ -55,15 +55,15 @@ fn manager(evidence: &Evidence<'_>) -> Check {
     }
 }
 
-/// Whether the manager found the units when it started. One that knows nothing of a link which is
-/// older than itself looked before the home was there.
+/// Why nothing was started, where the manager found no units when it started: one that knows nothing
+/// of a link which is older than itself looked before the home was there.
 fn home(evidence: &Evidence<'_>) -> Option<Check> {
     let (seen, boot) = (evidence.given.seen, evidence.boot);
     let (manager, wanted) = (seen.manager.known()?, boot.wanted.known()?);
     let started = seen.clock.unix - (seen.clock.boottime - manager.started);
-    if wanted.contains(HOLDER_UNIT) || boot.linked? >= started {
-        return (boot.linked.is_some())
-            .then(|| Check::holds("home", None, "there before the user's manager"));
+    let up = holder_facts(evidence).is_some_and(|unit| unit.active == "active");
+    if up || wanted.contains(HOLDER_UNIT) || boot.linked? >= started {
+        return None;
     }
     let what = "the user manager started before the home was there, and found no units";
     let check = Check::fails("home", None, Why::HomeLate, what, "there before the user's manager");

@@ -95,7 +95,6 @@ fn a_sound_fleet_is_proven_by_checks_of_every_kind() {
         [
             "linger",
             "manager",
-            "home",
             "holder",
             "server",
             "tmux",
