@@ -224,7 +224,7 @@ fn whatever_keeps_the_fleet_from_running_is_named_once_and_its_cure_works() {
         fleet.sh("systemctl --user daemon-reload").ok();
         bench.wait("it is given up", || {
             fleet.sh(&format!("systemctl --user kill --signal=KILL --kill-whom=main {}", unit("coder")));
-            fleet.unit(&unit("coder"), "Result") == "start-limit-hit"
+            fleet.unit(&unit("coder"), "ActiveState") == "failed"
         });
         let cure = bench.names("active coder start-limit");
         fleet.sh(&format!("rm {limit} && systemctl --user daemon-reload")).ok();

@@ -77,7 +77,9 @@ fn failed(one: &One<'_>, facts: Option<&UnitFacts>, told: &dyn Fn(String) -> Str
         };
         return Some(Down { why: Why::CannotRetry, seen: format!("exit code {code}: {what}"), cure });
     }
-    let why = if result == "start-limit-hit" { Why::StartLimit } else { Why::Failed };
+    let said = one.evidence.boot.said.known();
+    let limit = result == "start-limit-hit" || said.is_some_and(|said| gave_up(said, &one.name.unit()));
+    let why = if limit { Why::StartLimit } else { Why::Failed };
     let seen = match why {
         Why::StartLimit => told("ended too often, and systemd gave up".to_owned()),
         _ => told(format!("failed ({result})")),
@@ -100,6 +102,14 @@ fn install(one: &One<'_>, start: &str) -> String {
             )
         }
     }
+}
+
+/// Whether the manager gave a unit up since it last started it. The unit's result keeps the word for
+/// the end before that.
+fn gave_up(said: &[String], unit: &str) -> bool {
+    let of_unit = said.iter().rev().filter(|line| line.contains(unit));
+    let mut since = of_unit.take_while(|line| !line.starts_with("Start"));
+    since.any(|line| line.ends_with(": Start request repeated too quickly."))
 }
 
 /// Why a start was dropped, by the line that said so.
@@ -130,6 +140,19 @@ mod tests {
     fn said(lines: &[&str]) -> Option<String> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         last_word(&lines, UNIT).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_unit_is_given_up_until_it_is_started_again() {
+        let gave_up = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            gave_up(&lines, UNIT)
+        };
+        let line = "mosaic-agent@a.service: Start request repeated too quickly.";
+        let last = "mosaic-agent@a.service: Failed with result 'signal'.";
+        assert!(gave_up(&["Started mosaic-agent@a.service - Agent a.", line, last]));
+        assert!(!gave_up(&[line, last, "Starting mosaic-agent@a.service - Agent a..."]));
+        assert!(!gave_up(&["mosaic-agent@b.service: Start request repeated too quickly."]));
     }
 
     #[test]

@@ -125,8 +125,12 @@ fn server(evidence: &Evidence<'_>) -> Check {
     let main_pid = holder_facts(evidence).and_then(|u| u.detail.as_ref()).map_or(0, |d| d.main_pid);
     let pid = match &seen.tmux {
         Fact::Unknown(why) => {
-            return fails(Why::Unknown, why.clone())
-                .cure(format!("fleet restart --holder  # ends {}", panes(evidence)));
+            // One that hangs can't let its agents go in order; systemd brings all back at once.
+            let end = match main_pid {
+                0 => "fleet restart --holder".to_owned(),
+                pid => format!("kill -KILL {pid}"),
+            };
+            return fails(Why::Unknown, why.clone()).cure(format!("{end}  # ends {}", panes(evidence)));
         }
         Fact::Known(Tmux::Absent) if main_pid > 0 => {
             let seen = format!("nothing listens on socket {socket}, though pid {main_pid} runs");
