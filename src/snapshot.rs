@@ -190,13 +190,18 @@ pub struct Pane {
     pub attached: u32,
 }
 
-/// The environment files of one agent; `None` where nothing stands.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EnvironmentFiles {
-    /// Ours.
-    pub rendered: Option<Fact<FileFacts>>,
-    /// The operator's own.
-    pub local: Option<Fact<FileFacts>>,
+/// The environment files of one agent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EnvironmentFiles {
+    /// Untouched since its supervisor started the run that its record tells of.
+    AsStarted,
+    /// What stands there; `None` for nothing.
+    Seen {
+        /// At ours.
+        rendered: Option<Fact<FileFacts>>,
+        /// At the operator's own.
+        local: Option<Fact<FileFacts>>,
+    },
 }
 
 /// What stands at a path.
@@ -250,4 +255,6 @@ pub struct Process {
     pub unit: String,
     /// CLOCK_BOOTTIME of its start in seconds.
     pub started: f64,
+    /// The process group in the foreground of its terminal; none where that is not above 0.
+    pub foreground: i32,
 }

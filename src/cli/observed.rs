@@ -33,8 +33,11 @@ impl Observed {
     /// Reads the roster and looks at the machine.
     pub fn look(context: &Context, depth: Depth, files: &[PathBuf]) -> Result<Self> {
         // Asked first: the answer comes while the roster is read.
-        let asked = gather::ask(&context.layout, &context.caller, depth);
+        let mut asked = gather::ask(&context.layout, &context.caller, depth);
         let roster = context.roster()?;
+        if let Some(server) = server(&roster) {
+            asked = asked.and(server);
+        }
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
         let installed = Fact::from(ground::ledger(context));
@@ -48,7 +51,6 @@ impl Observed {
             layout: &context.layout,
             caller: &context.caller,
             agents: &agents,
-            server: server(&roster),
             files: &files,
             says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
         };

@@ -79,6 +79,13 @@ impl Output {
         self.write(format!("{text}\n").as_bytes());
     }
 
+    /// Lines of the result, in one write.
+    pub fn lines(&self, lines: &[String]) {
+        let mut text = lines.join("\n");
+        text.push('\n');
+        self.raw(text.as_bytes());
+    }
+
     /// A line of a unified diff.
     pub fn diff_line(&self, line: &str) {
         let style = match line.as_bytes().first() {

@@ -53,9 +53,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
 
 /// Prints rows for people.
 pub fn show(context: &Context, rows: &[Row]) {
-    for line in table(rows).lines(context.out.width(), context.out.colour()) {
-        context.out.line(line);
-    }
+    context.out.lines(&table(rows).lines(context.out.width(), context.out.colour()));
     explain(&context.out, rows, context.verbose);
     if rows.is_empty() {
         context.out.note("the roster has no agent");

@@ -1,6 +1,7 @@
 //! Tables for people: as wide as the terminal, whole and plain in a pipe.
 
 use comfy_table::{Cell as Drawn, Color, ContentArrangement, Row, presets};
+use owo_colors::OwoColorize;
 
 /// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,20 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// The text as it is written to a terminal, or elsewhere.
+    fn shown(&self, colour: bool) -> String {
+        match self.tone {
+            _ if !colour || self.text.is_empty() => self.text.clone(),
+            Tone::Plain => self.text.clone(),
+            Tone::Good => self.text.green().to_string(),
+            Tone::Warn => self.text.yellow().to_string(),
+            Tone::Bad => self.text.red().to_string(),
+            Tone::Faint => self.text.bright_black().to_string(),
+        }
+    }
+}
+
 impl<T: ToString> From<T> for Cell {
     fn from(text: T) -> Self {
         Self::toned(text, Tone::Plain)
@@ -72,21 +87,71 @@ impl Table {
     /// cut until a row is one line; without a width, everything.
     pub fn lines(&self, width: Option<u16>, colour: bool) -> Vec<String> {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
-        if let Some(width) = width {
-            shown.retain(|at| !self.is_empty(*at));
-            while self.drawn(&shown, colour).1 > width {
-                let rank = |at: &usize| self.columns.get(*at).map_or(0, |c| c.rank);
-                match shown.iter().copied().max_by_key(rank).filter(|at| rank(at) > 0) {
-                    Some(least) => shown.retain(|at| *at != least),
-                    None => break,
-                }
+        if self.is_plain() {
+            let widths: Vec<usize> = shown.iter().map(|at| self.width_of(*at)).collect();
+            let needed = |shown: &[usize]| {
+                let all = shown.iter().filter_map(|at| widths.get(*at)).map(|w| w + usize::from(GAP));
+                all.sum::<usize>().saturating_sub(GAP.into())
+            };
+            self.drop_columns(&mut shown, width, |shown| needed(shown));
+            if width.is_none_or(|width| needed(&shown) <= width.into()) {
+                return self.drawn_plainly(&shown, &widths, colour);
             }
+        } else {
+            self.drop_columns(&mut shown, width, |shown| self.drawn(shown, colour).1.into());
         }
         let (mut table, needed) = self.drawn(&shown, colour);
         if let Some(width) = width.filter(|w| *w < needed) {
             table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Drops what a terminal of that width has no room for.
+    fn drop_columns(&self, shown: &mut Vec<usize>, width: Option<u16>, needed: impl Fn(&[usize]) -> usize) {
+        let Some(width) = width else { return };
+        shown.retain(|at| !self.is_empty(*at));
+        while needed(shown) > width.into() {
+            let rank = |at: &usize| self.columns.get(*at).map_or(0, |c| c.rank);
+            match shown.iter().copied().max_by_key(rank).filter(|at| rank(at) > 0) {
+                Some(least) => shown.retain(|at| *at != least),
+                None => break,
+            }
+        }
+    }
+
+    /// Whether every character is one column wide: then no library has to measure thousands of cells.
+    fn is_plain(&self) -> bool {
+        let plain = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~'));
+        self.rows.iter().flatten().all(|cell| plain(&cell.text))
+    }
+
+    fn width_of(&self, column: usize) -> usize {
+        let title = self.columns.get(column).map_or(0, |c| c.title.len());
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.len());
+        cells.fold(title, usize::max)
+    }
+
+    fn drawn_plainly(&self, shown: &[usize], widths: &[usize], colour: bool) -> Vec<String> {
+        let line = |cell: &dyn Fn(usize) -> (String, usize)| {
+            let mut line = String::new();
+            for at in shown {
+                let (text, length) = cell(*at);
+                line.push_str(&text);
+                let width = widths.get(*at).copied().unwrap_or_default() + usize::from(GAP);
+                line.extend(std::iter::repeat_n(' ', width.saturating_sub(length)));
+            }
+            line.truncate(line.trim_end().len());
+            line
+        };
+        let title = |at: usize| self.columns.get(at).map_or(("", 0), |c| (c.title, c.title.len()));
+        let header = line(&|at| (title(at).0.to_owned(), title(at).1));
+        let rows = self.rows.iter().map(|row| {
+            line(&|at| {
+                row.get(at).map_or_else(Default::default, |cell| (cell.shown(colour), cell.text.len()))
+            })
+        });
+        std::iter::once(header).chain(rows).collect()
     }
 
     /// Whether no row says anything there.

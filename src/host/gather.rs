@@ -19,7 +19,7 @@ use super::users::Caller;
 use super::{clock, logind, wants};
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::snapshot::{Fact, Process, Snapshot};
+use crate::snapshot::{Fact, Process, Snapshot, Tmux};
 
 pub use bus::Depth;
 
@@ -34,8 +34,6 @@ pub struct Look<'a> {
     pub caller: &'a Caller,
     /// Which agents.
     pub agents: &'a [AgentName],
-    /// Which tmux server; `None` for not looking at any.
-    pub server: Option<Server>,
     /// Which further files and links.
     pub files: &'a [PathBuf],
     /// Whether an agent's process says enough, so that its arguments, and then those below it, need
@@ -47,7 +45,16 @@ pub struct Look<'a> {
 #[derive(Debug)]
 pub struct Asked {
     told: Receiver<bus::Answer>,
+    tmux: Option<Receiver<Fact<Tmux>>>,
+    depth: Depth,
     deadline: Instant,
+}
+
+impl Asked {
+    /// Asks the tmux server, too.
+    pub fn and(self, server: Server) -> Self {
+        Self { tmux: Some(beside(move || Fact::from(server.look()))), ..self }
+    }
 }
 
 /// Asks the manager of `caller`, which reads units where `layout` has them.
@@ -55,26 +62,29 @@ pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
     let (uid, home) = (caller.uid, layout.home().to_path_buf());
     let folders = wants::unit_folders(layout, uid);
     let told = beside(move || bus::ask(uid, &home, &folders, depth));
-    Asked { told, deadline: Instant::now() + PATIENCE }
+    Asked { told, tmux: None, depth, deadline: Instant::now() + PATIENCE }
 }
 
 /// Takes the look.
 pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let deadline = asked.deadline;
-    let tmux = look.server.clone().map(|server| beside(move || Fact::from(server.look())));
     // While both think about it, everything that is read from files.
     let mut agents = agents::look_at(look, &clock::boot_id());
     let clock = clock::now();
-    let wants = wants::wants(&wants::unit_folders(look.layout, look.caller.uid));
+    let folders = wants::unit_folders(look.layout, look.caller.uid);
+    let wants = match asked.depth {
+        Depth::Rows => wants::wants_of(&folders, wants::BOOT),
+        Depth::Everything => wants::wants(&folders),
+    };
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
     let parked = parked(look.layout, &noted_as_parked(look));
-    let tmux = match tmux {
+    let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
-        Some(tmux) => answer(&tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
+        Some(tmux) => answer(tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
     };
-    agents.shown(look, &tmux);
+    agents.shown(look, &mut tmux);
     let bus::Answer { manager, units } = answer(&asked.told, deadline).unwrap_or_else(|| {
         let why = late("the user manager");
         bus::Answer { manager: Fact::Unknown(why.clone()), units: Fact::Unknown(why) }
@@ -127,8 +137,9 @@ fn late(who: &str) -> String {
 /// rather than a file for each.
 fn noted_as_parked(look: &Look<'_>) -> Vec<AgentName> {
     let Ok(entries) = std::fs::read_dir(look.layout.run()) else { return look.agents.to_vec() };
-    let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-    let noted: BTreeSet<String> = names.filter(|name| name.ends_with(".parked")).collect();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let noted = names.filter(|name| name.as_encoded_bytes().ends_with(b".parked"));
+    let noted: BTreeSet<String> = noted.filter_map(|name| name.into_string().ok()).collect();
     if noted.is_empty() {
         return Vec::new();
     }

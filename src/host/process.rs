@@ -66,17 +66,19 @@ fn variable_in(environ: &[u8], name: &str) -> Option<String> {
 /// and who killed an agent must not read a moment later that it lives.
 fn process_in(stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;
-    let comm = head.split_once('(')?.1.to_owned();
+    // A program may call itself what a terminal would obey.
+    let comm = head.split_once('(')?.1.replace(|c: char| c.is_control(), "?");
     let mut fields = tail.split_whitespace();
     let ended = matches!(fields.next()?, "Z" | "X" | "x");
     let parent = fields.next()?.parse().ok()?;
-    let exiting = fields.nth(4)?.parse::<u64>().ok()? & EXITING != 0;
+    let foreground = fields.nth(3)?.parse().ok()?;
+    let exiting = fields.next()?.parse::<u64>().ok()? & EXITING != 0;
     let started = fields.nth(12)?.parse::<u64>().ok()? as f64 / TICKS_PER_SECOND;
     let killed = fields.nth(8)?.parse::<u64>().ok()? & KILLED != 0;
     if ended || exiting || killed {
         return None;
     }
-    Some(Process { parent, comm, started, ..Process::default() })
+    Some(Process { parent, comm, started, foreground, ..Process::default() })
 }
 
 fn argv_in(cmdline: &[u8]) -> Vec<String> {
@@ -144,6 +146,9 @@ mod tests {
         };
         let process = process_in(&stat("S 42 7 7 0 -1 4194304", 0)).expect("it lives");
         assert_eq!((process.parent, process.comm.as_str(), process.started), (42, "a) b) (c", 1234.56));
+        assert_eq!(process.foreground, -1);
+        let hostile = process_in(&stat("S 42 7 7 0 9 4194304", 0).replace("a) b", "\u{1b}[2J"));
+        assert_eq!(hostile.map(|p| (p.comm, p.foreground)), Some(("?[2J) (c".to_owned(), 9)));
         assert_eq!(process_in(&stat("Z 42 7 7 0 -1 4194304", 0)), None);
         assert_eq!(process_in(&stat("R 42 7 7 0 -1 4194308", 0)), None, "on its way out");
         assert_eq!(process_in(&stat("R 42 7 7 0 -1 4194304", 256)), None, "killed, and not run since");

@@ -3,13 +3,17 @@
 //! Several programs write here at any moment. No fsync: what stands here is worth nothing after a
 //! power cut, and a disk must not be woken for it.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
 
 use crate::snapshot::FileFacts;
 
@@ -34,20 +38,114 @@ pub fn read(path: &Path, longest: usize) -> io::Result<Option<FileFacts>> {
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
         .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return unopened(path, error),
-    };
+    match opened {
+        Ok(file) => facts(file, longest).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => unopened(path, error),
+    }
+}
+
+/// What an open file is.
+fn facts(mut file: File, longest: usize) -> io::Result<FileFacts> {
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Ok(Some(FileFacts::Other(kind(facts.file_type()).to_owned())));
+        return Ok(FileFacts::Other(kind(facts.file_type()).to_owned()));
     }
-    // As much as it has and a byte more, so that one read takes it and the next finds the end.
+    // Room for as much as it has and a byte more: a read that does not fill it was the whole file.
     let length = usize::try_from(facts.len()).unwrap_or(longest).min(longest);
-    let mut content = Vec::with_capacity(length + 1);
-    file.take(longest as u64 + 1).read_to_end(&mut content)?;
-    Ok(Some(FileFacts::File { content, mode: facts.permissions().mode() & 0o7777 }))
+    let mut content = vec![0; length + 1];
+    let read = file.read(&mut content)?;
+    content.truncate(read);
+    if read > length {
+        file.take((longest + 1).saturating_sub(read) as u64).read_to_end(&mut content)?;
+    }
+    Ok(FileFacts::File { content, mode: facts.permissions().mode() & 0o7777 })
+}
+
+/// A folder held open: what is in it is opened by its name alone, without the walk from the root
+/// that each path costs.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    opened: Result<OwnedFd, Errno>,
+}
+
+impl Folder {
+    /// The folder at that path. One that is not there, or is none, has nothing in it; one that can't
+    /// be opened tells so for each of its files.
+    pub fn open(path: PathBuf) -> Self {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Self { opened: nix::fcntl::open(&path, flags, Mode::empty()), path }
+    }
+
+    /// As [`read`], of the file of that name.
+    pub fn read(&self, name: &str, longest: usize) -> io::Result<Option<FileFacts>> {
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        let opened = self.fd().and_then(|fd| openat(fd, name, flags, Mode::empty()));
+        match opened {
+            Ok(file) => facts(File::from(file), longest).map(Some),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => unopened(&self.path.join(name), errno.into()),
+        }
+    }
+
+    /// The stamp of the file of that name.
+    pub fn stamp(&self, name: &str) -> Stamp {
+        match self.fd().and_then(|fd| fstatat(fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)) {
+            Ok(facts) => Stamp(Some([
+                facts.st_dev.cast_signed(),
+                facts.st_ino.cast_signed(),
+                facts.st_size,
+                facts.st_mtime,
+                facts.st_mtime_nsec,
+                facts.st_ctime,
+                facts.st_ctime_nsec,
+            ])),
+            Err(_) => Stamp(None),
+        }
+    }
+
+    fn fd(&self) -> Result<&OwnedFd, Errno> {
+        self.opened.as_ref().map_err(|errno| *errno)
+    }
+}
+
+/// The stamps of an agent's two environment files in one text.
+pub fn stamps(rendered: Stamp, local: Stamp) -> String {
+    format!("{rendered} {local}")
+}
+
+/// By what a file is known not to have changed: the kernel alone sets the time of its last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp(Option<[i64; 7]>);
+
+impl Stamp {
+    /// Of a file that is open.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let facts = file.metadata()?;
+        let size = i64::try_from(facts.len()).unwrap_or(i64::MAX);
+        Ok(Self(Some([
+            facts.dev().cast_signed(),
+            facts.ino().cast_signed(),
+            size,
+            facts.mtime(),
+            facts.mtime_nsec(),
+            facts.ctime(),
+            facts.ctime_nsec(),
+        ])))
+    }
+}
+
+impl fmt::Display for Stamp {
+    /// One word; `-` where nothing stands.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(numbers) = self.0 else { return f.write_str("-") };
+        for (at, number) in numbers.iter().enumerate() {
+            write!(f, "{}{number:x}", if at == 0 { "" } else { "." })?;
+        }
+        Ok(())
+    }
 }
 
 /// The bytes of a plain file beyond `from`, at most `longest`; of one that is shorter than that, as
@@ -136,7 +234,7 @@ pub fn lock_briefly(path: &Path) -> io::Result<Option<Flock<File>>> {
     for _ in 0..250 {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) => {
+            Err((back, Errno::EWOULDBLOCK)) => {
                 file = back;
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -208,13 +306,52 @@ mod tests {
     fn what_is_no_file_is_named_and_never_waited_for() {
         let dir = tempfile::tempdir().expect("a folder");
         let fifo = dir.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).expect("made");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRUSR).expect("made");
         let socket = dir.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         for (path, kind) in [(fifo.as_path(), "a FIFO"), (dir.path(), "a folder"), (&socket, "a socket")] {
             assert_eq!(read(path, 100).expect("looked at"), Some(FileFacts::Other(kind.to_owned())));
         }
         assert_eq!(read(&dir.path().join("none"), 100).expect("looked at"), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_held_open_says_the_same_as_the_paths_of_its_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| dir.path().join(name);
+        fs::write(file("plain"), "text").expect("written");
+        fs::write(file("empty"), "").expect("written");
+        symlink("plain", file("link")).expect("linked");
+        nix::unistd::mkfifo(&file("fifo"), Mode::S_IRUSR).expect("made");
+        fs::create_dir(file("folder")).expect("made");
+        let folder = Folder::open(dir.path().to_owned());
+        for name in ["plain", "empty", "link", "fifo", "folder", "none"] {
+            for longest in [2, 4, 100] {
+                let by_path = read(&file(name), longest).expect("looked at");
+                assert_eq!(folder.read(name, longest).expect("looked at"), by_path, "{name}");
+            }
+        }
+        for path in [file("none"), file("plain")] {
+            assert_eq!(Folder::open(path).read("x", 1).expect("nothing is there"), None);
+        }
+    }
+
+    #[test]
+    fn a_stamp_changes_with_its_file_and_is_the_same_by_name_and_open() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.env");
+        let folder = Folder::open(dir.path().to_owned());
+        assert_eq!(
+            (folder.stamp("a.env"), folder.stamp("a.env").to_string()),
+            (Stamp::default(), "-".into())
+        );
+        fs::write(&path, "A=1\n").expect("written");
+        let open = Stamp::of(&File::open(&path).expect("opened")).expect("its facts");
+        let before = folder.stamp("a.env");
+        assert_eq!((open, open.to_string()), (before, before.to_string()));
+        assert!(!before.to_string().contains(' '));
+        replace(&path, b"A=1\n").expect("written");
+        assert_ne!(folder.stamp("a.env"), before, "another file of the same content");
     }
 
     #[test]

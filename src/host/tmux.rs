@@ -154,13 +154,14 @@ impl Server {
         &self.name
     }
 
-    /// The server, its panes and who is attached, in one call whatever their number.
+    /// The server, its panes and who is attached, in one call whatever their number; not what the
+    /// panes run.
     pub fn look(&self) -> Result<Tmux, TmuxError> {
         let call = self.call(["display-message", "-p", listing::SERVER, ";"]).args([
             "list-panes",
             "-a",
             "-F",
-            listing::PANE,
+            listing::OF_ALL,
             ";",
             "list-clients",
             "-F",

@@ -35,9 +35,26 @@ pub fn unit_folders(layout: &Layout, uid: u32) -> Vec<PathBuf> {
     ]
 }
 
+/// What pulls units in at boot.
+pub const BOOT: &str = "default.target";
+
 /// The pairs `(wanted_by, unit)` of all `folders`; one that is absent holds none.
 pub fn wants(folders: &[PathBuf]) -> Fact<BTreeSet<(String, String)>> {
-    let read: io::Result<Vec<Vec<Entry>>> = folders.iter().map(|folder| entries(folder)).collect();
+    told(folders.iter().map(|folder| entries(folder)))
+}
+
+/// The same of what one unit pulls in.
+pub fn wants_of(folders: &[PathBuf], wanted_by: &str) -> Fact<BTreeSet<(String, String)>> {
+    let wants = format!("{wanted_by}.wants");
+    told(folders.iter().map(|folder| {
+        let mut found = Vec::new();
+        entries_of(folder, &wants, &mut BTreeMap::new(), &mut found)?;
+        Ok(found)
+    }))
+}
+
+fn told(entries: impl Iterator<Item = io::Result<Vec<Entry>>>) -> Fact<BTreeSet<(String, String)>> {
+    let read: io::Result<Vec<Vec<Entry>>> = entries.collect();
     match read {
         Ok(read) => Fact::Known(pairs(read.into_iter().flatten())),
         Err(error) => Fact::Unknown(format!("read the wants folders: {error}")),
@@ -62,16 +79,27 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
         if !wants.ends_with(".wants") {
             continue;
         }
-        let below = folder.join(&wants);
-        let listed = listed(&below)?;
-        // Opened once: a path is walked from its beginning for each link.
-        let Ok(dir) = File::open(&below) else { continue };
-        for (name, is_link) in listed {
-            let leads = is_link && leads(&dir, &below, &name, &mut targets);
-            found.push(Entry { folder: wants.clone(), name, leads });
-        }
+        entries_of(folder, &wants, &mut targets, &mut found)?;
     }
     Ok(found)
+}
+
+/// The entries of one wants folder.
+fn entries_of(
+    folder: &Path,
+    wants: &str,
+    targets: &mut BTreeMap<PathBuf, bool>,
+    found: &mut Vec<Entry>,
+) -> io::Result<()> {
+    let below = folder.join(wants);
+    let listed = listed(&below)?;
+    // Opened once: a path is walked from its beginning for each link.
+    let Ok(dir) = File::open(&below) else { return Ok(()) };
+    for (name, is_link) in listed {
+        let leads = is_link && leads(&dir, &below, &name, targets);
+        found.push(Entry { folder: wants.to_owned(), name, leads });
+    }
+    Ok(())
 }
 
 /// Whether a link ends at a file. Hundreds say the same, so each place is looked at once.
@@ -140,7 +168,9 @@ mod tests {
 
         let folders = [root.path().to_owned(), root.path().join("none")];
         let expected = BTreeSet::from([pair("default.target", "a@x.service")]);
-        assert_eq!(wants(&folders), Fact::Known(expected));
+        assert_eq!(wants(&folders), Fact::Known(expected.clone()));
+        assert_eq!(wants_of(&folders, BOOT), Fact::Known(expected));
+        assert_eq!(wants_of(&folders, "odd"), Fact::Known(BTreeSet::new()));
     }
 
     #[test]

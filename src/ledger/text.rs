@@ -163,13 +163,10 @@ impl Ledger {
     /// Reads a ledger. Every path it names must be below the home or `$MOSAIC_HOME`: a damaged
     /// ledger must not become a licence to delete elsewhere.
     pub fn from_text(text: &str, layout: &Layout) -> Result<Self, LedgerError> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
-        match value.get("version") {
-            Some(version) if version.as_u64() == Some(VERSION) => {}
-            Some(version) => return Err(LedgerError::Version { seen: version.to_string() }),
-            None => return Err(LedgerError::Version { seen: "none".to_owned() }),
+        let written: Written = serde_json::from_str(text).map_err(|error| other_version(text, error))?;
+        if written.version != VERSION {
+            return Err(LedgerError::Version { seen: written.version.to_string() });
         }
-        let written: Written = serde_json::from_str(text).map_err(malformed)?;
         let files = written.files.into_iter().map(|(key, file)| {
             let record = file.read(&key)?;
             Ok((place(&key, layout)?, record))
@@ -221,6 +218,10 @@ impl WrittenFile {
 
 fn place(key: &str, layout: &Layout) -> Result<PathBuf, LedgerError> {
     let refuse = |rule| LedgerError::Path { path: key.to_owned(), rule };
+    // Nearly all are plain names below the home: a look at hundreds of agents reads as many.
+    if key.split('/').all(|part| !matches!(part, "" | "." | "..")) {
+        return Ok(layout.home().join(key));
+    }
     let path = Path::new(key);
     if path.components().any(|c| !matches!(c, Component::Normal(_) | Component::RootDir)) {
         return Err(refuse("it has . or .. in it"));
@@ -233,6 +234,16 @@ fn place(key: &str, layout: &Layout) -> Result<PathBuf, LedgerError> {
         return Err(refuse("it is neither below the home nor below MOSAIC_HOME"));
     }
     Ok(whole)
+}
+
+/// What is wrong with a text that is no ledger of ours: first of all, that it may be another version's.
+fn other_version(text: &str, error: serde_json::Error) -> LedgerError {
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return malformed(error) };
+    match value.get("version") {
+        Some(version) if version.as_u64() == Some(VERSION) => malformed(error),
+        Some(version) => LedgerError::Version { seen: version.to_string() },
+        None => LedgerError::Version { seen: "none".to_owned() },
+    }
 }
 
 fn malformed(error: serde_json::Error) -> LedgerError {

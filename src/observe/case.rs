@@ -85,7 +85,18 @@ impl Case {
     pub fn edit_env(&mut self, agent: &str, content: &str) {
         let content = content.as_bytes().to_vec();
         let files = self.seen.environments.get_mut(&name(agent)).expect("it has some");
-        files.rendered = Some(Fact::Known(FileFacts::File { content, mode: 0o600 }));
+        if let EnvironmentFiles::Seen { rendered, .. } = files {
+            *rendered = Some(Fact::Known(FileFacts::File { content, mode: 0o600 }));
+        }
+    }
+
+    /// Has something stand at an agent's local environment file.
+    pub fn local_env(&mut self, agent: &str, content: &str) {
+        let content = content.as_bytes().to_vec();
+        let files = self.seen.environments.get_mut(&name(agent)).expect("it has some");
+        if let EnvironmentFiles::Seen { local, .. } = files {
+            *local = Some(Fact::Known(FileFacts::File { content, mode: 0o600 }));
+        }
     }
 
     fn holder(&mut self) {
@@ -121,8 +132,8 @@ impl Case {
         self.seen.memory.insert(unit, 4096);
         let text = format!("A=1\nMOSAIC_AGENT_NAME={name}\n");
         let rendered = Some(self.installed(self.layout.agent_env(name), &text));
-        self.seen.environments.insert(name.clone(), EnvironmentFiles { rendered, local: None });
-        self.record(name, |r| r.environment = Some(Environment::of(text.as_bytes(), b"")));
+        self.seen.environments.insert(name.clone(), EnvironmentFiles::Seen { rendered, local: None });
+        self.record(name, |r| r.environment = Some(Environment::of(text.as_bytes(), b"", "1.2 -".into())));
         self.beat(name, &format!("pid={pid}\nboot_id={BOOT}\nboottime={}\n", NOW - 5.0));
     }
 
@@ -266,7 +277,8 @@ fn up(detail: UnitDetail) -> UnitFacts {
 }
 
 fn process(parent: i32, unit: &str, started: f64) -> Process {
-    Process { parent, comm: "claude".into(), argv: vec!["claude".into()], unit: unit.to_owned(), started }
+    let (comm, argv) = ("claude".into(), vec!["claude".into()]);
+    Process { parent, comm, argv, unit: unit.to_owned(), started, foreground: 0 }
 }
 
 /// A live pane.

@@ -4,8 +4,9 @@ use super::Flag;
 use super::case::{BOOT, Case, SERVER, flags_b, name, no_flags, reason};
 use crate::ledger::{Due, FileRecord, Sha};
 use crate::names::HOLDER_UNIT;
+use crate::runfile::environment::Environment;
 use crate::runfile::record::State;
-use crate::snapshot::{Fact, FileFacts};
+use crate::snapshot::{EnvironmentFiles, Fact, FileFacts};
 
 #[test]
 fn a_file_of_one_agent_that_was_changed_by_hand_is_edited_on_its_row() {
@@ -64,8 +65,8 @@ fn a_write_that_was_cut_off_and_a_file_that_cannot_be_read_are_no_edit() {
         case.ledger().files.insert(path, record);
     });
     let case = no_flags(|case| {
-        let files = case.seen.environments.get_mut(&name("b")).expect("it has some");
-        files.rendered = Some(Fact::Unknown("permission denied".into()));
+        let rendered = Some(Fact::Unknown("permission denied".into()));
+        case.seen.environments.insert(name("b"), EnvironmentFiles::Seen { rendered, local: None });
     });
     assert_eq!(reason(&case, "b", "environment"), "environment: permission denied");
 }
@@ -88,9 +89,7 @@ fn a_ledger_that_cannot_be_read_is_told_and_calls_nothing_edited() {
 fn other_variables_than_the_files_hold_are_drift_and_no_value_is_told() {
     for local in ["B=secret\n", "A=secret\n"] {
         let case = flags_b(&[Flag::Drift], |case| {
-            let files = case.seen.environments.get_mut(&name("b")).expect("it has some");
-            let content = local.as_bytes().to_vec();
-            files.local = Some(Fact::Known(FileFacts::File { content, mode: 0o600 }));
+            case.local_env("b", local);
         });
         assert!(reason(&case, "b", "DRIFT").contains("other variables"));
         assert!(!format!("{:?}", case.row("b")).contains("secret"));
@@ -105,8 +104,7 @@ fn other_variables_than_the_files_hold_are_drift_and_no_value_is_told() {
     // One that was started by hand, or by an older supervisor: not known.
     no_flags(|case| {
         case.record(&name("b"), |r| r.environment = None);
-        let files = case.seen.environments.get_mut(&name("b")).expect("it has some");
-        files.local = Some(Fact::Known(FileFacts::File { content: b"B=1\n".to_vec(), mode: 0o600 }));
+        case.local_env("b", "B=1\n");
     });
 }
 
@@ -140,4 +138,16 @@ fn a_holder_that_waits_for_a_restart_is_pending_on_all_rows() {
     assert_eq!(case.flags(), ["a", "b"].map(|agent| (agent.to_owned(), vec![Flag::Pending])));
     assert!(reason(&case, "a", "PENDING").contains("fleet apply --restart-holder"));
     assert_eq!(of(SERVER + 1).flags(), [], "it was restarted since");
+}
+
+#[test]
+fn files_that_are_untouched_since_the_start_are_judged_by_what_the_supervisor_noted() {
+    no_flags(|case| drop(case.seen.environments.insert(name("b"), EnvironmentFiles::AsStarted)));
+    // It was started with what somebody had edited before.
+    flags_b(&[Flag::Edited], |case| {
+        case.record(&name("b"), |r| {
+            r.environment = Some(Environment::of(b"A=2\n", b"", "1.2 -".into()));
+        });
+        case.seen.environments.insert(name("b"), EnvironmentFiles::AsStarted);
+    });
 }

@@ -9,9 +9,6 @@ use sha2::{Digest as _, Sha256};
 use crate::envfile;
 use crate::names::PROTECTED;
 
-/// So many bytes of a SHA-256 are kept.
-const KEPT: usize = 16;
-
 /// What the rendered file and the operator's own, which is read after it, say together. The local
 /// one can't change who the agent is and where it lives.
 pub fn variables(rendered: &str, local: &str) -> BTreeMap<String, String> {
@@ -24,55 +21,67 @@ pub fn variables(rendered: &str, local: &str) -> BTreeMap<String, String> {
 /// With which variables a run was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// Of the files' bytes: where they are the same, so are the variables.
-    files: String,
+    /// SHA-256 of our file's bytes.
+    pub rendered: String,
+    /// Of the operator's.
+    local: String,
     /// Of the variables: a comment that changed is no other environment.
     variables: String,
+    /// Says of both files that they are untouched, in the words of who opened them.
+    pub stamps: String,
 }
 
 impl Environment {
-    /// Of the two files; one that is absent is empty.
-    pub fn of(rendered: &[u8], local: &[u8]) -> Self {
+    /// Of the two files; one that is absent is empty. While their stamps stay the same, nobody has to
+    /// read them again.
+    pub fn of(rendered: &[u8], local: &[u8], stamps: String) -> Self {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let mut variables_digest = Sha256::new();
+        let mut digest = Sha256::new();
         for (name, value) in variables(&text(rendered), &text(local)) {
             for part in [name, value] {
-                variables_digest.update(part);
-                variables_digest.update([0]);
+                digest.update(part);
+                digest.update([0]);
             }
         }
-        Self { files: of_files(rendered, local), variables: hexadecimal(variables_digest) }
+        Self {
+            rendered: hexadecimal(Sha256::new_with_prefix(rendered)),
+            local: hexadecimal(Sha256::new_with_prefix(local)),
+            variables: hexadecimal(digest),
+            stamps,
+        }
     }
 
     /// Whether the files still hold the variables that it was made of.
     pub fn is_in(&self, rendered: &[u8], local: &[u8]) -> bool {
-        self.files == of_files(rendered, local) || self.variables == Self::of(rendered, local).variables
+        let now = Self::of(rendered, local, String::new());
+        self.rendered == now.rendered && self.local == now.local || self.variables == now.variables
     }
 
     /// Reads what [`Environment`] shows itself as.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_digest = |t: &str| t.len() == 2 * KEPT && t.bytes().all(|b| b.is_ascii_hexdigit());
-        let (files, variables) = text.split_once(' ')?;
-        (is_digest(files) && is_digest(variables))
-            .then(|| Self { files: files.to_owned(), variables: variables.to_owned() })
+        let is_digest = |t: &str| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut words = text.splitn(4, ' ');
+        let mut digest = || words.next().filter(|t| is_digest(t)).map(str::to_owned);
+        let (rendered, local, variables) = (digest()?, digest()?, digest()?);
+        Some(Self { rendered, local, variables, stamps: words.next()?.to_owned() })
     }
 }
 
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.files, self.variables)
+        write!(f, "{} {} {} {}", self.rendered, self.local, self.variables, self.stamps)
     }
 }
 
-fn of_files(rendered: &[u8], local: &[u8]) -> String {
-    let length = u64::try_from(rendered.len()).unwrap_or(u64::MAX).to_le_bytes();
-    hexadecimal(Sha256::new().chain_update(length).chain_update(rendered).chain_update(local))
+/// The stamps in a record's line of its environment.
+pub fn stamps(line: &str) -> Option<&str> {
+    line.splitn(4, ' ').nth(3)
 }
 
 fn hexadecimal(digest: Sha256) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = digest.finalize();
-    let digits = bytes.iter().take(KEPT).flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
@@ -84,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_same_variables_are_the_same_environment_whatever_the_files_look_like() {
-        let run = Environment::of(RENDERED, b"");
+        let run = Environment::of(RENDERED, b"", "x y".to_owned());
         assert!(run.is_in(RENDERED, b""));
         assert!(run.is_in(b"# Another comment.\nB=secret\nMOSAIC_AGENT_NAME=a\nA=1", b""));
         assert!(run.is_in(RENDERED, b"A=1\nMOSAIC_AGENT_NAME=other\n"), "a name that can't be changed");
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_added_changed_or_gone_is_another_environment() {
-        let run = Environment::of(RENDERED, b"");
+        let run = Environment::of(RENDERED, b"", "x y".to_owned());
         for (rendered, local) in [
             (RENDERED, &b"C=3\n"[..]),
             (RENDERED, b"A=2\n"),
@@ -107,11 +116,14 @@ mod tests {
 
     #[test]
     fn it_reads_back_from_its_text_which_shows_no_value() {
-        let run = Environment::of(RENDERED, b"X=hidden\n");
+        let run = Environment::of(RENDERED, b"X=hidden\n", "1.2 -".to_owned());
         let text = run.to_string();
-        assert!(!text.contains("secret") && !text.contains("hidden") && text.len() == 4 * KEPT + 1);
+        assert!(!text.contains("secret") && !text.contains("hidden"), "{text}");
+        assert_eq!(stamps(&text), Some("1.2 -"));
         assert_eq!(Environment::parse(&text), Some(run));
-        for bad in ["", "x y", &text[1..], &text.replace(' ', "  ")] {
+        for bad in
+            ["", "x y", &text[1..], &text.replace(' ', "  "), text.strip_suffix(" 1.2 -").expect("its end")]
+        {
             assert_eq!(Environment::parse(bad), None, "{bad}");
         }
     }

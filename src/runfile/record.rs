@@ -255,7 +255,7 @@ mod tests {
             start_times: vec![1.0, 2.5, 9.125],
             runtime_pid: Some(41),
             started: Some(9.25),
-            environment: Some(Environment::of(b"A=1", b"")),
+            environment: Some(Environment::of(b"A=1", b"", "1.2 -".into())),
             first_beat: Some(9.5),
             first_beat_of_boot: Some(1.5),
             last_end: Some(End::Signal(9)),

@@ -187,8 +187,8 @@ mod tests {
             parent,
             comm: comm.to_owned(),
             argv: line.split(' ').map(str::to_owned).collect(),
-            unit: String::new(),
             started: 500.0,
+            ..Process::default()
         }
     }
 

@@ -4,9 +4,11 @@
 //! for the variables that say who the agent is and where it lives.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::host::runfiles::{Stamp, stamps};
 use crate::layout::Layout;
 use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, SocketName};
 use crate::render::pane;
@@ -16,7 +18,7 @@ use crate::runfile::environment::{self, Environment};
 #[derive(Clone, Default)]
 pub struct Settings {
     vars: BTreeMap<String, String>,
-    files: [Vec<u8>; 2],
+    environment: Option<Environment>,
 }
 
 /// A variable of an environment file that can't be what it says.
@@ -38,11 +40,12 @@ pub enum Unusable {
 impl Settings {
     /// Reads the agent's two files, where they are.
     pub fn read(layout: &Layout, agent: &AgentName) -> Result<Self, Unusable> {
-        let files = [file(&layout.agent_env(agent))?, file(&layout.agent_local_env(agent))?];
-        let [rendered, local] = &files;
+        let (rendered, of_rendered) = file(&layout.agent_env(agent))?;
+        let (local, of_local) = file(&layout.agent_local_env(agent))?;
         let vars =
-            environment::variables(&String::from_utf8_lossy(rendered), &String::from_utf8_lossy(local));
-        let mut settings = Self { vars, files };
+            environment::variables(&String::from_utf8_lossy(&rendered), &String::from_utf8_lossy(&local));
+        let environment = Environment::of(&rendered, &local, stamps(of_rendered, of_local));
+        let mut settings = Self { vars, environment: Some(environment) };
         settings.address(layout, agent);
         Ok(settings)
     }
@@ -82,9 +85,8 @@ impl Settings {
     }
 
     /// The variables of the files as a digest.
-    pub fn environment(&self) -> Environment {
-        let [rendered, local] = &self.files;
-        Environment::of(rendered, local)
+    pub fn environment(&self) -> Option<Environment> {
+        self.environment.clone()
     }
 
     /// A variable's value; an empty one counts as not set.
@@ -126,10 +128,16 @@ pub fn kept_npm_prefix(layout: &Layout) -> Option<PathBuf> {
     path.is_absolute().then_some(path)
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, Unusable> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Unusable::File { path: path.to_owned(), source }),
-    }
+fn file(path: &Path) -> Result<(Vec<u8>, Stamp), Unusable> {
+    let failed = |source| Unusable::File { path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Stamp::default())),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut bytes = Vec::new();
+    // Before it is read: a change meanwhile makes the stamp an old one.
+    let stamp = Stamp::of(&file).map_err(failed)?;
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok((bytes, stamp))
 }

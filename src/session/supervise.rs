@@ -116,7 +116,7 @@ fn start(
     std::fs::create_dir_all(settings.workdir()).map_err(|e| {
         Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display()))
     })?;
-    journal.record.environment = Some(settings.environment());
+    journal.record.environment = settings.environment();
     let gate = Gate::open(&layout.run(), agent)?;
     let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
     let made = server.new_session(&NewSession {

@@ -2,13 +2,15 @@
 //! threads, since each costs some hundred microseconds of the kernel's time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::{ByAgent, Look};
 use crate::host::cgroup::{Account, Accounts};
-use crate::host::look::{LONGEST_FILE, at};
+use crate::host::look::LONGEST_FILE;
 use crate::host::process::{self, Seen};
+use crate::host::runfiles::{Folder, stamps};
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::runfile::{self, heartbeat, record};
+use crate::runfile::{self, environment, heartbeat, record};
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
 /// So many agents are worth a thread of their own.
@@ -50,9 +52,16 @@ pub fn look_at(look: &Look<'_>, boot_id: &str) -> Agents {
 impl Agents {
     fn of(look: &Look<'_>, agents: &[AgentName], boot_id: &str) -> Self {
         let mut part = Self::default();
+        let (run, environments) = (Folder::open(look.layout.run()), Folder::open(look.layout.agents()));
+        let name =
+            |path: PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let read = |folder: &Folder, path: PathBuf, longest| match folder.read(&name(path), longest) {
+            Ok(facts) => facts.map(Fact::Known),
+            Err(error) => Some(Fact::Unknown(error.to_string())),
+        };
         for agent in agents {
-            let record = at(&look.layout.record(agent), record::LONGEST).map(text);
-            let beat = at(&look.layout.heartbeat(agent), heartbeat::LONGEST);
+            let record = read(&run, look.layout.record(agent), record::LONGEST).map(text);
+            let beat = read(&run, look.layout.heartbeat(agent), heartbeat::LONGEST);
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.
             if let Some(pid) = record.as_ref().and_then(Fact::known).and_then(|r| recorded_pid(r, boot_id)) {
@@ -61,9 +70,15 @@ impl Agents {
             if let Some(pid) = beat.as_ref().and_then(Fact::known).and_then(writer) {
                 part.wrote(pid);
             }
-            let environment = EnvironmentFiles {
-                rendered: at(&look.layout.agent_env(agent), LONGEST_FILE),
-                local: at(&look.layout.agent_local_env(agent), LONGEST_FILE),
+            let (rendered, local) = (look.layout.agent_env(agent), look.layout.agent_local_env(agent));
+            let stamp = |path: &PathBuf| environments.stamp(&name(path.clone()));
+            let told = record.as_ref().and_then(Fact::known).and_then(|record| stamps_in(record, boot_id));
+            let environment = match told {
+                Some(told) if told == stamps(stamp(&rendered), stamp(&local)) => EnvironmentFiles::AsStarted,
+                _ => EnvironmentFiles::Seen {
+                    rendered: read(&environments, rendered, LONGEST_FILE),
+                    local: read(&environments, local, LONGEST_FILE),
+                },
             };
             part.environments.insert(agent.clone(), environment);
             part.records.extend(record.map(|record| (agent.clone(), record)));
@@ -119,16 +134,25 @@ impl Agents {
         }
     }
 
-    /// What panes show, and the server itself.
-    pub fn shown(&mut self, look: &Look<'_>, tmux: &Fact<Tmux>) {
+    /// What panes show, and the server itself. tmux is not asked what they run: that is told here.
+    pub fn shown(&mut self, look: &Look<'_>, tmux: &mut Fact<Tmux>) {
         let Fact::Known(Tmux::Running { pid, panes, .. }) = tmux else { return };
         self.one(*pid);
         let agents: BTreeMap<&str, &AgentName> = look.agents.iter().map(|a| (a.as_str(), a)).collect();
-        for pane in panes.iter().filter(|p| !p.dead) {
+        for pane in panes.iter_mut().filter(|p| !p.dead) {
             if let Some(agent) = agents.get(pane.session.as_str()) {
                 self.runs(look, agent, pane.pid);
             }
+            pane.command = self.in_foreground(pane.pid).unwrap_or_default();
         }
+    }
+
+    /// What runs in the foreground of a pane's terminal, by its name.
+    fn in_foreground(&self, pid: i32) -> Option<String> {
+        let shell = |pid| self.seen.get(&pid).map_or_else(|| process::glance(pid), |seen| Some(seen.clone()));
+        let own = shell(pid)?.process;
+        let leads = Some(own.foreground).filter(|group| *group > 0 && *group != pid);
+        Some(leads.and_then(shell).map_or(own.comm, |leader| leader.process.comm))
     }
 
     /// The holder's main process, as systemd has it.
@@ -161,8 +185,17 @@ impl Agents {
 
 /// What a record of this boot says that runs.
 fn recorded_pid(record: &str, boot_id: &str) -> Option<i32> {
+    of_this_boot(record, boot_id, "runtime_pid")?.trim().parse().ok()
+}
+
+/// What a record of this boot says of the environment files.
+fn stamps_in<'r>(record: &'r str, boot_id: &str) -> Option<&'r str> {
+    environment::stamps(of_this_boot(record, boot_id, "environment")?)
+}
+
+fn of_this_boot<'r>(record: &'r str, boot_id: &str, key: &str) -> Option<&'r str> {
     runfile::value(record, "boot_id").filter(|boot| boot.trim() == boot_id)?;
-    runfile::value(record, "runtime_pid")?.trim().parse().ok()
+    runfile::value(record, key)
 }
 
 /// Whose a beat says it is.
@@ -207,7 +240,6 @@ mod tests {
                 layout: &layout,
                 caller: &caller,
                 agents: some,
-                server: None,
                 files: &[],
                 says_enough: &|_, _, _| true,
             };

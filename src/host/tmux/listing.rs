@@ -11,12 +11,14 @@ pub const SERVER: &str = "s:#{pid}:#{version}";
 /// One pane. `window_activity` since `pane_activity` does not exist.
 pub const PANE: &str = "p:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:\
                         #{window_activity}:#{session_name}:#{s/[^ -~]/?/:pane_current_command}";
+/// One pane of many, without what it runs: the server would look each up in `/proc`, as we do.
+pub const OF_ALL: &str = "p:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:#{window_activity}:#{session_name}";
 /// One client and the session it looks at.
 pub const CLIENT: &str = "c:#{client_readonly}:#{session_name}";
 /// A session just made.
 pub const MADE: &str = "#{pane_id}:#{pane_pid}";
 
-/// The answer to [`SERVER`], [`PANE`] and [`CLIENT`] asked in one call; the line that cannot be
+/// The answer to [`SERVER`], [`OF_ALL`] and [`CLIENT`] asked in one call; the line that cannot be
 /// read as an error.
 pub fn parse(said: &str) -> Result<Tmux, String> {
     let mut server = None;
@@ -66,7 +68,7 @@ fn pane(line: &str) -> Option<Pane> {
         dead_signal: number(next()?)?,
         activity: f64::from(next()?.parse::<u32>().ok()?),
         session: next()?.to_owned(),
-        command: next()?.to_owned(),
+        command: next().unwrap_or_default().to_owned(),
         attached: 0,
     })
 }
@@ -201,6 +203,12 @@ p:%3:27465:0:::1795172639:e x=y|z:fo?o:bar
             assert!(parse(said).is_err(), "{said:?}");
         }
         assert!(parse("s:7:3.3a\np:0:1:0:::5:a:b\n").is_err(), "a pane's id begins with %");
+    }
+
+    #[test]
+    fn a_pane_of_many_has_no_command() {
+        let all = panes("s:7:3.3a\np:%3:12960:0:::1795171943:e x=y|z\n");
+        assert_eq!((all[0].session.as_str(), all[0].command.as_str()), ("e x=y|z", ""));
     }
 
     #[test]

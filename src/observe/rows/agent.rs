@@ -14,7 +14,7 @@ use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict}
 use crate::runfile::record::{End, Record, State};
 use crate::runtime::Kind;
 use crate::runtime::drift::{self, Drift};
-use crate::snapshot::{Fact, FileFacts, UnitFacts};
+use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, UnitFacts};
 
 /// So many starts within [`FLAPPING_WITHIN`] are flapping.
 const FLAPPING_STARTS: usize = 3;
@@ -307,7 +307,8 @@ impl<'a> Judge<'a> {
         else {
             return;
         };
-        match (content(files.rendered.as_ref()), content(files.local.as_ref())) {
+        let EnvironmentFiles::Seen { rendered, local } = files else { return };
+        match (content(rendered.as_ref()), content(local.as_ref())) {
             (Ok(rendered), Ok(local)) if ran_with.is_in(rendered, local) => {}
             (Ok(_), Ok(_)) => {
                 let why = format!(

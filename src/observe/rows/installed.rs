@@ -9,8 +9,10 @@ use crate::ledger::{Due, FileRecord, Ledger, Sha};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::Given;
 use crate::plan::agent_of;
+use crate::runfile;
+use crate::runfile::environment::Environment;
 use crate::runfile::record::Record;
-use crate::snapshot::{Fact, FileFacts};
+use crate::snapshot::{EnvironmentFiles, Fact, FileFacts};
 
 /// The files of ours, but for the agents' environment files, that rows are judged by.
 pub fn judged<'l>(layout: &'l Layout, ledger: &'l Ledger) -> impl Iterator<Item = PathBuf> + 'l {
@@ -42,21 +44,24 @@ impl<'a> Installed<'a> {
             Fact::Unknown(why) => return Self { unknown: Some(why), ..Self::default() },
         };
         let mut installed = Self { ledger: Some(ledger), ..Self::default() };
-        for path in judged(given.layout, ledger) {
-            let Some(record) = ledger.files.get(&path) else { continue };
-            let Some(what) = by_hand(given.layout, &path, record, given.seen.files.get(&path)) else {
+        let (framework, agents) = (given.layout.framework(), given.layout.agents());
+        for (path, record) in &ledger.files {
+            if path.starts_with(&framework) {
                 continue;
-            };
-            match agent_of(&path) {
-                Some(agent) => installed.own.entry(agent).or_default().push(what),
-                None => installed.shared.push(what),
             }
-        }
-        for (agent, files) in &given.seen.environments {
-            let path = given.layout.agent_env(agent);
-            let Some(record) = ledger.files.get(&path) else { continue };
-            if let Some(what) = by_hand(given.layout, &path, record, files.rendered.as_ref()) {
-                installed.own.entry(agent.clone()).or_default().push(what);
+            let agent = agent_of(path);
+            let environment = agent.as_ref().filter(|_| path.parent() == Some(&agents));
+            let what = match environment {
+                None => by_hand(record, given.seen.files.get(path)),
+                Some(agent) => installed.environment(given, agent, record),
+            };
+            let Some(what) = what else { continue };
+            let shown = path.strip_prefix(given.layout.home());
+            let shown = shown.map_or_else(|_| path.clone(), |below| Path::new("~").join(below));
+            let told = format!("{} {what}", shown.display());
+            match agent {
+                Some(agent) => installed.own.entry(agent).or_default().push(told),
+                None => installed.shared.push(told),
             }
         }
         let holder = given.seen.units.known().and_then(|units| units.get(HOLDER_UNIT)?.detail.as_ref());
@@ -65,6 +70,18 @@ impl<'a> Installed<'a> {
             .get(HOLDER_UNIT)
             .is_some_and(|due| holds(due, given, holder.map(|detail| detail.main_pid)));
         installed
+    }
+
+    /// How an agent's environment file is not as we wrote it.
+    fn environment(&self, given: &Given<'_>, agent: &AgentName, record: &FileRecord) -> Option<String> {
+        match given.seen.environments.get(agent)? {
+            EnvironmentFiles::Seen { rendered, .. } => by_hand(record, rendered.as_ref()),
+            EnvironmentFiles::AsStarted => {
+                let told = given.seen.records.get(agent)?.known()?;
+                let started = Environment::parse(runfile::value(told, "environment")?)?;
+                changed(record, Sha::parse(&started.rendered)?)
+            }
+        }
     }
 
     /// What was changed by hand of what this agent runs with.
@@ -98,20 +115,16 @@ fn holds(due: &Due, given: &Given<'_>, main_pid: Option<i32>) -> bool {
 }
 
 /// How a file of ours is not as we wrote it. One that can't be read is not known to be.
-fn by_hand(
-    layout: &Layout,
-    path: &Path,
-    record: &FileRecord,
-    seen: Option<&Fact<FileFacts>>,
-) -> Option<String> {
-    let what = match seen {
-        None if record.written.is_some() => "was removed".to_owned(),
-        None | Some(Fact::Unknown(_)) => return None,
-        Some(Fact::Known(FileFacts::File { content, .. })) if record.owns(Sha::of(content)) => return None,
-        Some(Fact::Known(FileFacts::File { .. })) => "was changed".to_owned(),
-        Some(Fact::Known(FileFacts::Link(_))) => "is a link now".to_owned(),
-        Some(Fact::Known(FileFacts::Other(kind))) => format!("is {kind} now"),
-    };
-    let shown = path.strip_prefix(layout.home()).map_or_else(|_| path.to_owned(), |p| Path::new("~").join(p));
-    Some(format!("{} {what}", shown.display()))
+fn by_hand(record: &FileRecord, seen: Option<&Fact<FileFacts>>) -> Option<String> {
+    match seen {
+        None => record.written.map(|_| "was removed".to_owned()),
+        Some(Fact::Unknown(_)) => None,
+        Some(Fact::Known(FileFacts::File { content, .. })) => changed(record, Sha::of(content)),
+        Some(Fact::Known(FileFacts::Link(_))) => Some("is a link now".to_owned()),
+        Some(Fact::Known(FileFacts::Other(kind))) => Some(format!("is {kind} now")),
+    }
+}
+
+fn changed(record: &FileRecord, now: Sha) -> Option<String> {
+    (!record.owns(now)).then(|| "was changed".to_owned())
 }
