@@ -1,13 +1,20 @@
 //! `fleet ps` and `fleet status` on a real tmux server, without any user manager.
 
+#[path = "common/pty.rs"]
+mod pty;
+
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::LocalFlags;
 use nix::unistd::{Pid, geteuid};
+use pty::Pty;
 use serde_json::Value;
 
 /// A tenant of this test's own: a home, and a tmux server of a name that nobody else uses.
@@ -258,5 +265,105 @@ fn without_a_roster_there_is_nothing_to_show() {
     std::fs::remove_file(tenant.fleet().join("roster.yaml")).expect("it goes");
     for verb in ["ps", "status"] {
         assert_eq!(tenant.run(&[verb]).status.code(), Some(3), "{verb}");
+    }
+}
+
+/// `fleet ps --watch` on a terminal of its own, once it has shown a live agent.
+fn watching(tenant: &Tenant) -> Pty {
+    let home = tenant.home.path().to_str().expect("a path").to_owned();
+    let fleet = Path::new(env!("CARGO_BIN_EXE_fleet"));
+    let mut pty = Pty::start(fleet, &["ps", "--watch", "--interval", "0.3"], &[("HOME", &home)]);
+    pty.sees("\u{1b}[?1049h");
+    pty.sees("alive");
+    pty
+}
+
+#[test]
+fn a_watch_shows_an_end_in_place_and_gives_the_terminal_back() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.tmux(&["set-option", "-g", "remain-on-exit", "on"]);
+    tenant.session("coder", "exec sleep 600");
+    let mut pty = watching(&tenant);
+    kill(Pid::from_raw(tenant.pid_of("coder")), Signal::SIGKILL).expect("it is killed");
+    pty.sees("coder: DEAD: its process was ended by signal 9");
+    pty.keys(b"q");
+    assert_eq!(pty.end(), "exit 0");
+    assert_eq!(pty.seen().matches("\u{1b}[2J").count(), 1, "cleared once, then drawn over");
+    assert!(pty.seen().ends_with("\u{1b}[?25h\u{1b}[?1049l"), "{:?}", pty.seen());
+}
+
+#[test]
+fn however_a_watch_ends_the_terminal_is_as_it_was() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    for (signal, end) in [
+        (None, "exit 0"),
+        (Some(Signal::SIGINT), "exit 130"),
+        (Some(Signal::SIGTERM), "exit 143"),
+        (Some(Signal::SIGHUP), "exit 129"),
+    ] {
+        let mut pty = watching(&tenant);
+        let raw = pty.settings();
+        match signal {
+            None => pty.keys(b"\x03"),
+            Some(signal) => pty.signal(signal),
+        }
+        assert_eq!(pty.end(), end);
+        assert!(pty.seen().contains("\u{1b}[?1049l"), "{signal:?}");
+        let modes = LocalFlags::ICANON | LocalFlags::ECHO;
+        assert!(!raw.local_flags.intersects(modes) && pty.settings().local_flags.contains(modes));
+    }
+    let mut pty = watching(&tenant);
+    pty.hang_up();
+    assert_eq!(pty.end(), "exit 129");
+}
+
+#[test]
+fn a_watch_follows_the_terminals_size_and_no_line_is_wider() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    let mut pty = watching(&tenant);
+    for (columns, rows) in [(40, 10), (200, 50), (60, 5)] {
+        pty.resize(columns, rows);
+        pty.sees("\u{1b}[H");
+        let size = |number| NonZeroU16::new(number).expect("some");
+        let mut screen = vt100::Parser::new(size(rows), size(columns), 0);
+        pty.sees("\u{1b}[?2026l");
+        let last = pty.seen().rfind("\u{1b}[?2026h").expect("a picture");
+        screen.process(pty.seen()[last..].as_bytes());
+        let shown = screen.screen().contents();
+        assert!(shown.contains("NAME") && shown.contains("coder"), "{columns}x{rows}:\n{shown}");
+        assert_eq!(shown.contains("TENANT"), columns == 200, "{columns}x{rows}:\n{shown}");
+        let wrapped = (0..rows).any(|row| screen.screen().row_wrapped(row));
+        assert!(!wrapped, "{columns}x{rows}:\n{shown}");
+    }
+    pty.keys(b"q");
+    assert_eq!(pty.end(), "exit 0");
+}
+
+#[test]
+fn a_watch_in_a_pipe_is_a_line_of_json_a_look_and_ends_with_its_reader() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    let mut fleet = tenant.bare(env!("CARGO_BIN_EXE_fleet"));
+    fleet.args(["ps", "--watch", "--json", "--interval", "0.2"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = fleet.spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    for _ in 0..3 {
+        let line = lines.next().expect("a line").expect("text");
+        let report: Value = serde_json::from_str(&line).expect("one JSON object a line");
+        assert_eq!(report["rows"].as_array().map(Vec::len), Some(3), "{line}");
+    }
+    // A start is told at once, not when its time has come.
+    std::fs::write(tenant.fleet().join("run/coder.record"), "").expect("written");
+    lines.next().expect("a line").expect("text");
+    drop(lines);
+    let until = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().expect("our child").is_none() {
+        assert!(Instant::now() < until, "it goes on without a reader");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -93,9 +93,16 @@ pub fn server(roster: &Roster) -> Option<Server> {
     (roster.transport == Transport::Tmux).then(|| Server::new(program(), &roster.socket))
 }
 
-/// Says why rows are flagged or not known, each reason once with the rows it is about. What is
-/// only of interest at leisure is left out unless asked for.
+/// Says why rows are flagged or not known. What is only of interest at leisure is left out unless
+/// asked for.
 pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
+    for line in explanations(rows, verbose) {
+        out.note(line);
+    }
+}
+
+/// The same as lines: each reason once with the rows it is about.
+pub fn explanations(rows: &[Row], verbose: u8) -> Vec<String> {
     let of_interest = |row: &Row, reason: &str| {
         let word = reason.split(':').next().unwrap_or_default();
         let flagged = row.flags.iter().any(|f| f.word() == word);
@@ -115,11 +122,10 @@ pub fn explain(out: &Output, rows: &[Row], verbose: u8) {
             }
         }
     }
-    for (reason, names) in told {
-        match names.as_slice() {
-            all if all.len() == rows.len() && all.len() > 1 => out.note(format_args!("all: {reason}")),
-            [first, _, _, _, ..] => out.note(format_args!("{first} and {} more: {reason}", names.len() - 1)),
-            few => out.note(format_args!("{}: {reason}", few.join(", "))),
-        }
-    }
+    let line = |(reason, names): (&str, Vec<&str>)| match names.as_slice() {
+        all if all.len() == rows.len() && all.len() > 1 => format!("all: {reason}"),
+        [first, _, _, _, ..] => format!("{first} and {} more: {reason}", names.len() - 1),
+        few => format!("{}: {reason}", few.join(", ")),
+    };
+    told.into_iter().map(line).collect()
 }

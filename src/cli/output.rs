@@ -109,6 +109,13 @@ impl Output {
         Ok(())
     }
 
+    /// The result as JSON on a line of its own.
+    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string(value).map_err(Error::machine)?;
+        self.line(text);
+        Ok(())
+    }
+
     /// A message for people.
     pub fn note(&self, text: impl std::fmt::Display) {
         // Where even that can't be written, nobody is left to be told.

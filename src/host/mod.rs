@@ -17,6 +17,7 @@ pub mod input;
 pub mod interrupt;
 pub mod journal;
 pub mod kernel;
+pub mod live;
 pub mod lock;
 pub mod logind;
 pub mod look;

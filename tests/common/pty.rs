@@ -1,5 +1,7 @@
 //! A program on a real terminal: its keyboard, its screen as raw text, its end.
 
+#![allow(dead_code, reason = "no test file uses all of it")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
@@ -104,6 +106,12 @@ impl Pty {
     /// The terminal's settings as they are now.
     pub fn settings(&self) -> Termios {
         tcgetattr(self.terminal.as_fd()).expect("a terminal")
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        mosaic_fleet::host::terminal::resize(&self.terminal, &size);
     }
 
     /// Sends a signal.

@@ -1,73 +1,11 @@
-//! `fleet ps`: one row an agent, joined from systemd, tmux, processes and heartbeats.
+//! Rows as a table for people.
 
-use super::observed::{Observed, explain};
-use super::probe::probe;
-use super::table::{Cell, Column, Table, Tone};
-use super::{Answer, Context};
-use crate::error::Result;
-use crate::host::clock;
-use crate::host::gather::Depth;
-use crate::names::AgentName;
-use crate::observe::row::{Report, SCHEMA_VERSION};
+use crate::cli::table::{Cell, Column, Table, Tone};
 use crate::observe::{Flag, PaneState, Row};
 use crate::runfile::heartbeat::Health;
 
-/// Arguments of `fleet ps`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Print JSON in place of a table
-    #[arg(long)]
-    json: bool,
-    /// Ask every runtime for a heartbeat first, and wait for it up to 3 s
-    #[arg(long)]
-    probe: bool,
-}
-
-/// Prints the rows; says no only where it could not look.
-pub fn run(args: Args, context: &Context) -> Result<Answer> {
-    let mut observed = Observed::look(context, Depth::Rows, &[])?;
-    let mut rows = observed.rows();
-    if args.probe {
-        let silent = probe(context, &alive(&rows))?;
-        observed = Observed::look(context, Depth::Rows, &[])?;
-        rows = observed.rows();
-        for row in &mut rows {
-            let why = silent.iter().find(|(agent, _)| agent.as_str() == row.name).map(|(_, why)| why);
-            row.reasons.extend(why.map(|why| format!("probe: {why}")));
-        }
-    }
-    if args.json {
-        context.out.json(&Report {
-            schema_version: SCHEMA_VERSION,
-            tenant_id: &observed.roster.tenant,
-            host: &observed.host,
-            time: clock::rfc3339(observed.seen.clock.unix),
-            rows: &rows,
-        })?;
-    } else {
-        show(context, &rows);
-    }
-    observed.could_look()?;
-    Ok(Answer::Yes)
-}
-
-/// Prints rows for people.
-pub fn show(context: &Context, rows: &[Row]) {
-    context.out.lines(&table(rows).lines(context.out.width(), context.out.colour()));
-    explain(&context.out, rows, context.verbose);
-    if rows.is_empty() {
-        context.out.note("the roster has no agent");
-    }
-}
-
-/// The agents that can be asked.
-fn alive(rows: &[Row]) -> Vec<AgentName> {
-    let runs = |row: &&Row| !is_unknown(row) && row.pane.state != PaneState::Dead;
-    rows.iter().filter(runs).filter_map(|row| AgentName::parse(&row.name).ok()).collect()
-}
-
 /// The rows as a table; what matters least has the highest rank.
-fn table(rows: &[Row]) -> Table {
+pub fn table(rows: &[Row]) -> Table {
     let column = |title, rank| Column { title, rank };
     let mut table = Table::new([
         column("NAME", 0),
@@ -115,7 +53,7 @@ fn seen(value: Option<impl ToString>, row: &Row) -> Cell {
     value.map_or_else(|| Cell::from(none), Cell::from)
 }
 
-fn is_unknown(row: &Row) -> bool {
+pub fn is_unknown(row: &Row) -> bool {
     row.flags.contains(&Flag::Unknown)
 }
 

@@ -1,0 +1,92 @@
+//! `fleet ps`: one row an agent, joined from systemd, tmux, processes and heartbeats.
+
+mod view;
+mod watch;
+
+use std::time::Duration;
+
+use super::observed::{Observed, explain};
+use super::probe::probe;
+use super::{Answer, Context};
+use crate::error::Result;
+use crate::host::clock;
+use crate::host::gather::Depth;
+use crate::names::AgentName;
+use crate::observe::row::{Report, SCHEMA_VERSION};
+use crate::observe::{PaneState, Row};
+use view::{is_unknown, table};
+pub use view::{size, span};
+
+/// Arguments of `fleet ps`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON in place of a table
+    #[arg(long)]
+    json: bool,
+    /// Ask every runtime for a heartbeat first, and wait for it up to 3 s
+    #[arg(long)]
+    probe: bool,
+    /// Look again and again; on a terminal in place, elsewhere one table or one line of JSON a look
+    #[arg(long, conflicts_with = "probe")]
+    watch: bool,
+    /// Seconds between two looks of --watch; a start or an end of an agent is shown at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = interval, requires = "watch")]
+    interval: f64,
+}
+
+/// A time between two looks that makes sense.
+fn interval(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|s| (0.2..=3600.0).contains(s));
+    seconds.ok_or_else(|| "not a number of seconds between 0.2 and 3600".to_owned())
+}
+
+/// Prints the rows; says no only where it could not look.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    if args.watch {
+        return watch::run(context, args.json, Duration::from_secs_f64(args.interval));
+    }
+    let mut observed = Observed::look(context, Depth::Rows, &[])?;
+    let mut rows = observed.rows();
+    if args.probe {
+        let silent = probe(context, &alive(&rows))?;
+        observed = Observed::look(context, Depth::Rows, &[])?;
+        rows = observed.rows();
+        for row in &mut rows {
+            let why = silent.iter().find(|(agent, _)| agent.as_str() == row.name).map(|(_, why)| why);
+            row.reasons.extend(why.map(|why| format!("probe: {why}")));
+        }
+    }
+    if args.json {
+        context.out.json(&report(&observed, &rows))?;
+    } else {
+        show(context, &rows);
+    }
+    observed.could_look()?;
+    Ok(Answer::Yes)
+}
+
+/// Prints rows for people.
+pub fn show(context: &Context, rows: &[Row]) {
+    context.out.lines(&table(rows).lines(context.out.width(), context.out.colour()));
+    explain(&context.out, rows, context.verbose);
+    if rows.is_empty() {
+        context.out.note("the roster has no agent");
+    }
+}
+
+/// All that JSON says.
+fn report<'a>(observed: &'a Observed, rows: &'a [Row]) -> Report<'a> {
+    Report {
+        schema_version: SCHEMA_VERSION,
+        tenant_id: &observed.roster.tenant,
+        host: &observed.host,
+        time: clock::rfc3339(observed.seen.clock.unix),
+        rows,
+    }
+}
+
+/// The agents that can be asked.
+fn alive(rows: &[Row]) -> Vec<AgentName> {
+    let runs = |row: &&Row| !is_unknown(row) && row.pane.state != PaneState::Dead;
+    rows.iter().filter(runs).filter_map(|row| AgentName::parse(&row.name).ok()).collect()
+}
