@@ -1,0 +1,148 @@
+//! What a look costs, as processes, in a booted Debian: against asking per agent, against the barest
+//! questions there are, and as the fleet grows. `cargo bench --bench ps` prints the ratios and fails
+//! where one is over its bound. It needs what the rig needs: root and systemd-nspawn.
+#![allow(missing_docs, clippy::print_stdout, reason = "a program that tells")]
+
+#[path = "../tests/common/fleet.rs"]
+mod fleet;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use fleet::SOON;
+use fleet::rig::{Rig, Suite};
+
+/// How often each is run. What is compared runs in the same round, and the median of the rounds'
+/// ratios counts: a machine that is busy for a while then says nothing about a fleet's size.
+const ROUNDS: usize = 31;
+/// In every so manyth of them the agents are asked one by one, which takes seconds.
+const EACH: usize = 10;
+/// The word by which this program knows that it is inside the rig.
+const INSIDE: &str = "inside";
+const PROGRAM: &str = "/root/ps-bench";
+/// How many agents each tenant has.
+const FLEETS: [usize; 3] = [10, 100, 200];
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    match args.iter().position(|a| a == INSIDE) {
+        Some(at) => inside(&args[at + 1..]),
+        None => outside(),
+    }
+}
+
+fn outside() {
+    if let Err(why) = Rig::available() {
+        println!("left out, as it needs to boot Debian as root: {why}");
+        return;
+    }
+    let mut kept = true;
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        let own = std::env::current_exe().and_then(std::fs::read).expect("this program");
+        rig.write(PROGRAM, own, "root");
+        rig.root_ok(&["chmod", "755", PROGRAM]);
+        let uids = FLEETS.map(|agents| tenant(&rig, agents).to_string());
+        let command = [&[PROGRAM, INSIDE][..], &uids.each_ref().map(String::as_str)].concat();
+        let told = rig.root_ok(&command);
+        let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        let [ten, hundred, two_hundred, bare, faster, dearer, growth] = numbers[..] else { panic!("{told}") };
+        println!(
+            "{suite:?}: fleet ps, medians of {ROUNDS} rounds in ms: {ten:.1} with 10 agents, {hundred:.1} with 100, {two_hundred:.1} with 200; the barest two questions {bare:.1}"
+        );
+        let mut is = |what: &str, seen: f64, holds: bool| {
+            println!("{} {what}: {seen:.2}", if holds { "kept  " } else { "MISSED" });
+            kept &= holds;
+        };
+        is("100 agents, times faster than asking per agent (at least 60)", faster, faster >= 60.0);
+        is("100 agents, times the barest two questions (at most 2)", dearer, dearer <= 2.0);
+        is("from 10 to 200 agents, times (less than 2)", growth, growth < 2.0);
+    }
+    std::process::exit(i32::from(!kept));
+}
+
+fn name(agent: usize) -> String {
+    format!("agent{agent}")
+}
+
+/// A tenant with that many agents, all up and answering; its uid.
+fn tenant(rig: &Rig, agents: usize) -> u32 {
+    let user = format!("t{agents}");
+    let uid = rig.add_lingering_user(&user);
+    let lines: String =
+        (0..agents).map(|n| format!("  - {{name: {}, runtime: dogfood}}\n", name(n))).collect();
+    let roster = format!("version: 1\nagents:\n{lines}");
+    rig.write(&format!("/home/{user}/.config/mosaic/fleet/roster.yaml"), roster, &user);
+    rig.as_user(&user, &["fleet", "apply"]).ok();
+    rig.wait_until("all have answered", SOON * 4, || {
+        let rows = rig.as_user(&user, &["fleet", "ps", "--json"]).ok();
+        rows.matches("\"health\": \"healthy\"").count() == agents
+    });
+    uid
+}
+
+/// In the rig: what each costs, in turn.
+fn inside(uids: &[String]) {
+    let uids: Vec<u32> = uids.iter().map(|uid| uid.parse().expect("a uid")).collect();
+    let [ten, hundred, two_hundred] = uids[..] else { panic!("three tenants") };
+    let tmux = ["tmux", "-L", "mosaic-factory", "list-panes"];
+    let version = [
+        "busctl",
+        "--user",
+        "get-property",
+        "org.freedesktop.systemd1",
+        "/org/freedesktop/systemd1",
+        "org.freedesktop.systemd1.Manager",
+        "Version",
+    ];
+    let ps = |uid| took(uid, &["fleet", "ps"]);
+    let mut all: [Vec<f64>; 7] = Default::default();
+    for round in 0..=ROUNDS {
+        let looks = [ps(ten), ps(hundred), ps(two_hundred)];
+        let bare = took(hundred, &[&tmux[..], &["-a"]].concat()) + took(hundred, &version);
+        // The first round is for the caches.
+        if round == 0 {
+            continue;
+        }
+        let [ten, hundred_look, two_hundred] = looks;
+        for (at, value) in [
+            (0, ten),
+            (1, hundred_look),
+            (2, two_hundred),
+            (3, bare),
+            (5, hundred_look / bare),
+            (6, two_hundred / ten),
+        ] {
+            all[at].push(value);
+        }
+        if round % EACH == 0 {
+            let of_one = |n: usize| {
+                let (unit, target) = (fleet::unit(&name(n)), format!("={}:", name(n)));
+                took(hundred, &["systemctl", "--user", "show", &unit])
+                    + took(hundred, &[&tmux[..], &["-t", &target]].concat())
+            };
+            let asked: f64 = (0..100).map(of_one).sum();
+            all[4].push(asked / hundred_look);
+        }
+    }
+    println!("{}", all.map(|values| median(values).to_string()).join(" "));
+}
+
+/// How long a program of that user's takes, in milliseconds.
+fn took(uid: u32, argv: &[&str]) -> f64 {
+    let mut command = Command::new(argv[0]);
+    command.args(&argv[1..]).uid(uid).gid(uid).env_clear();
+    command.env("PATH", "/usr/bin:/bin").env("XDG_RUNTIME_DIR", format!("/run/user/{uid}"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let status = command.status().expect("it runs");
+    let took = begun.elapsed().as_secs_f64() * 1000.0;
+    assert!(status.success(), "{argv:?}: {status}");
+    took
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
