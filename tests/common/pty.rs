@@ -1,7 +1,5 @@
 //! A program on a real terminal: its keyboard, its screen as raw text, its end.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
-
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -109,6 +107,7 @@ impl Pty {
     }
 
     /// Gives the terminal another size.
+    #[allow(dead_code, reason = "not every test needs it")]
     pub fn resize(&self, columns: u16, rows: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         mosaic_fleet::host::terminal::resize(&self.terminal, &size);
