@@ -69,6 +69,8 @@ pub struct Snapshot {
     pub beats: BTreeMap<AgentName, Fact<FileFacts>>,
     /// Each agent's supervisor record, its text.
     pub records: BTreeMap<AgentName, Fact<String>>,
+    /// Each agent's summary of its receipts, its text.
+    pub receipts: BTreeMap<AgentName, Fact<String>>,
     /// What stands at each agent's environment files.
     pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// Agents that a person stopped, with the boot in which it was done.

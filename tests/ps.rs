@@ -1,6 +1,7 @@
 //! `fleet ps` and `fleet status` on a real tmux server, without any user manager.
 
 #[path = "common/pty.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
 mod pty;
 
 use std::collections::BTreeMap;
@@ -333,7 +334,7 @@ fn a_watch_follows_the_terminals_size_and_no_line_is_wider() {
         let mut screen = vt100::Parser::new(size(rows), size(columns), 0);
         pty.sees("\u{1b}[?2026l");
         let last = pty.seen().rfind("\u{1b}[?2026h").expect("a picture");
-        screen.process(pty.seen()[last..].as_bytes());
+        screen.process(&pty.seen().as_bytes()[last..]);
         let shown = screen.screen().contents();
         assert!(shown.contains("NAME") && shown.contains("coder"), "{columns}x{rows}:\n{shown}");
         assert_eq!(shown.contains("TENANT"), columns == 200, "{columns}x{rows}:\n{shown}");
@@ -365,5 +366,89 @@ fn a_watch_in_a_pipe_is_a_line_of_json_a_look_and_ends_with_its_reader() {
     while child.try_wait().expect("our child").is_none() {
         assert!(Instant::now() < until, "it goes on without a reader");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The keys of a JSON object, in their order.
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn json_has_exactly_the_keys_that_are_documented_whatever_is_known() {
+    let tenant = Tenant::new(THREE);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session("coder", "exec sleep 600");
+    tenant.session("stray", "exec sleep 600");
+    let output = tenant.run(&["ps", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    assert_eq!(keys(&report), ["schema_version", "tenant_id", "host", "time", "rows"]);
+    let rows = report["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let all = "name tenant_id host runtime class lifecycle systemd pane idle_seconds heartbeat model effort \
+                   version restarts memory_bytes flags reasons";
+        assert_eq!(keys(row), all.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(keys(&row["systemd"]), ["active", "sub", "enabled"]);
+        assert_eq!(keys(&row["pane"]), ["state", "pid", "command"]);
+        let beat = ["health", "ts", "pid", "age_seconds", "status", "source", "state", "resume_at"];
+        assert_eq!(keys(&row["heartbeat"]), beat);
+        for (key, value) in row.as_object().expect("an object") {
+            let told = row["reasons"].as_array().expect("reasons").iter().filter_map(Value::as_str);
+            let stray = row["runtime"].is_null();
+            let alive = row["pane"]["state"] == "alive";
+            if key == "version" && value.is_null() && alive && !stray {
+                assert!(told.clone().any(|r| r.starts_with("version: ")), "{row:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width() {
+    let name = |n: usize| format!("a{n:03}-{}", "x".repeat(58));
+    let agents: String = (0..200).map(|n| format!("  - {{name: {}, runtime: rest}}\n", name(n))).collect();
+    let tenant = Tenant::new(&agents);
+    tenant.session("_holder", "exec sleep 600");
+    tenant.session(&name(7), "exec sleep 600");
+    let rows = tenant.rows();
+    assert_eq!(rows.len(), 200);
+    assert_eq!(rows[&name(7)]["pane"]["state"], "alive");
+    assert_eq!(rows[&name(70)]["flags"], serde_json::json!(["DEAD"]));
+
+    // A name of its own for the machine, where that can be had.
+    let host = "h".repeat(40);
+    let program = env!("CARGO_BIN_EXE_fleet");
+    let mut shell = tenant.bare("unshare");
+    let line = format!("hostname {host} && exec {program} ps");
+    let output = shell.args(["--uts", "sh", "-c", &line]).env("LC_ALL", "C").output().expect("unshare runs");
+    let (output, host) = match output.status.success() {
+        true => (output, host),
+        false => {
+            (tenant.bare(program).arg("ps").env("LC_ALL", "C").output().expect("it runs"), String::new())
+        }
+    };
+    let table = text(&output.stdout);
+    assert_eq!(table.lines().count(), 201, "{table}");
+    let column = |title: &str| table.lines().next().and_then(|l| l.find(title)).expect("its column");
+    let (pane, flags) = (column("PANE"), column("FLAGS"));
+    for (line, n) in table.lines().skip(1).zip(0..) {
+        assert!(line.starts_with(&name(n)) && line.contains(&host), "{line}");
+        let dead = (n != 7).then_some("DEAD").unwrap_or_default();
+        assert_eq!(line.get(flags..).unwrap_or_default().trim(), dead, "{line}");
+        assert!(line[pane..].starts_with(if n == 7 { "alive" } else { "dead" }), "{line}");
+    }
+
+    for (colour, variables) in [(true, vec![]), (false, vec![("NO_COLOR", "1")])] {
+        let home = tenant.home.path().to_str().expect("a path").to_owned();
+        let variables = [vec![("HOME", home.as_str()), ("COLUMNS", "80")], variables].concat();
+        let mut pty = Pty::start(Path::new(program), &["ps"], &variables);
+        assert_eq!(pty.end(), "exit 0");
+        assert_eq!(pty.seen().contains("\u{1b}[31m"), colour, "{:?}", pty.seen());
+        let plain = |line: &str| line.replace("\u{1b}[31m", "").replace("\u{1b}[39m", "").replace('\r', "");
+        let lines: Vec<String> = pty.seen().lines().map(plain).collect();
+        let rows = lines.iter().filter(|line| line.starts_with('a') && line.contains("xxxx")).take(200);
+        let widths: Vec<usize> = rows.map(|line| line.chars().count()).collect();
+        assert!(widths.len() >= 200 && widths.iter().all(|w| *w <= 80), "{widths:?}");
     }
 }

@@ -180,3 +180,46 @@ fn a_bus_that_hangs_is_not_known_in_time_and_nobody_is_dead() {
         }
     }
 }
+
+/// Looks at a hundred healthy agents for so long, while the machine has more to do than it can.
+fn no_false_flag(suite: Suite, time: Duration) {
+    let agents: String = (0..100).map(|n| format!("  - {{name: a{n}, runtime: dogfood}}\n")).collect();
+    let fleet = Fleet::with(suite, &roster("", &agents));
+    fleet.rig.wait_until("all have answered", SOON * 3, || {
+        let rows = fleet.run(&["fleet", "ps", "--json"]).ok();
+        rows.matches("\"health\": \"healthy\"").count() == 100
+    });
+    let busy =
+        format!("for n in 1 2 3 4; do timeout {} sh -c 'while :; do :; done' & done", time.as_secs() + 5);
+    fleet.sh(&format!("({busy}) >/dev/null 2>&1")).ok();
+    let until = Instant::now() + time;
+    let mut looks = 0;
+    while Instant::now() < until {
+        let rows = fleet.run(&["fleet", "ps", "--json"]).ok();
+        let report: Value = serde_json::from_str(&rows).expect("JSON");
+        for row in report["rows"].as_array().expect("rows") {
+            assert_eq!(row["flags"], serde_json::json!([]), "{suite:?}, look {looks}: {row:#}");
+        }
+        looks += 1;
+    }
+    assert!(looks > 10, "{looks} looks");
+}
+
+#[test]
+fn a_hundred_healthy_agents_on_a_busy_machine_have_no_flag() {
+    if Rig::skipped() {
+        return;
+    }
+    no_false_flag(Suite::Bookworm, Duration::from_secs(30));
+}
+
+#[test]
+#[ignore = "twenty minutes"]
+fn a_hundred_healthy_agents_have_no_flag_for_ten_minutes() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        no_false_flag(suite, Duration::from_secs(600));
+    }
+}

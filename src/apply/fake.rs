@@ -81,6 +81,7 @@ impl Fake {
             files: files.collect(),
             beats: BTreeMap::new(),
             environments: BTreeMap::new(),
+            receipts: BTreeMap::new(),
             records: BTreeMap::new(),
             parked: self.parked.iter().map(|(a, b)| (a.clone(), Fact::Known(b.clone()))).collect(),
             processes: BTreeMap::new(),

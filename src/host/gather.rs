@@ -106,6 +106,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         left: BTreeMap::new(),
         records: agents.records,
         environments: agents.environments,
+        receipts: agents.receipts,
         beats: agents.beats,
         processes: agents.seen.into_iter().map(|(pid, seen)| (pid, seen.process)).collect(),
         clock,

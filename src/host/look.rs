@@ -58,6 +58,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         files: files.collect(),
         beats: BTreeMap::new(),
         environments: BTreeMap::new(),
+        receipts: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: parked(ask.layout, ask.agents),
         processes: BTreeMap::new(),

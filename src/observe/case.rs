@@ -256,6 +256,7 @@ fn empty() -> Snapshot {
         files: BTreeMap::new(),
         beats: BTreeMap::new(),
         environments: BTreeMap::new(),
+        receipts: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: BTreeMap::new(),
         processes: BTreeMap::new(),

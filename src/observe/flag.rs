@@ -65,6 +65,10 @@ flags!(
     ContextFull = "CONTEXT-FULL",
     /// A person is attached and can type.
     Attached = "ATTACHED",
+    /// The last message stands unsubmitted in its composer.
+    Draft = "DRAFT",
+    /// Messages expired before it could be given them.
+    Undelivered = "UNDELIVERED",
 );
 
 impl Flag {

@@ -3,6 +3,7 @@
 use super::case::{BOOT, Case, NOW, SERVER, UNIX, flags_b, name, no_flags, pane, reason};
 use super::{Flag, PaneState};
 use crate::names::HOLDER_UNIT;
+use crate::runfile::receipt::{self, Receipt, Summary};
 use crate::runfile::record::{End, State};
 use crate::snapshot::{Fact, FileFacts, Tmux};
 
@@ -268,6 +269,60 @@ fn what_the_runtime_says_of_itself_is_shown_while_the_word_is_fresh() {
 #[test]
 fn a_person_who_can_type_is_shown() {
     flags_b(&[Flag::Attached], |case| case.pane("b").attached = 1);
+}
+
+/// An agent's receipts: the last one's state, and how many messages expired.
+fn receipts(case: &mut Case, state: receipt::State, expired: u32, next_expiry: Option<&str>) {
+    let latest = Receipt {
+        schema_version: receipt::VERSION,
+        id: "m1".into(),
+        tenant_id: "usc".into(),
+        host: "box".into(),
+        agent: "b".into(),
+        source: "planner".into(),
+        state,
+        reason: None,
+        created_at: "2026-11-20T09:00:00Z".into(),
+        steps: Vec::new(),
+        body_sha256: String::new(),
+        body_bytes: 1,
+        prompt_sha256: String::new(),
+        via: None,
+        enters: 1,
+    };
+    let summary = Summary {
+        latest: Some(latest),
+        expired,
+        waiting: u32::from(next_expiry.is_some()),
+        next_expiry: next_expiry.map(str::to_owned),
+        ..Summary::empty("usc", "box", "b")
+    };
+    case.seen.receipts.insert(name("b"), Fact::Known(summary.text()));
+}
+
+#[test]
+fn a_message_that_stands_in_the_composer_is_a_draft_and_one_that_was_taken_is_not() {
+    let case = flags_b(&[Flag::Draft], |case| receipts(case, receipt::State::Draft, 0, None));
+    assert!(reason(&case, "b", "DRAFT").contains("from planner"));
+    for state in [receipt::State::Accepted, receipt::State::Submitted, receipt::State::Held] {
+        no_flags(|case| receipts(case, state, 0, None));
+    }
+    // What stood in a composer went with it.
+    flags_b(&[Flag::Dead], |case| {
+        receipts(case, receipt::State::Draft, 0, None);
+        case.kill("b");
+    });
+}
+
+#[test]
+fn messages_that_expired_in_the_queue_are_undelivered_whoever_looked_since() {
+    use receipt::State::Accepted;
+    let case = flags_b(&[Flag::Undelivered], |case| receipts(case, Accepted, 2, None));
+    assert_eq!(reason(&case, "b", "UNDELIVERED"), "UNDELIVERED: 2 messages expired in its queue");
+    flags_b(&[Flag::Undelivered], |case| receipts(case, Accepted, 0, Some("2026-11-20T09:59:59Z")));
+    no_flags(|case| receipts(case, Accepted, 0, Some("2026-11-20T10:00:01Z")));
+    let case = no_flags(|case| drop(case.seen.receipts.insert(name("b"), Fact::Known("{".into()))));
+    assert!(reason(&case, "b", "receipt").contains("no summary"));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::snapshot::Process;
 
 /// How long a pane may show a shell or our own program before it shows the runtime, in seconds.
 const STARTS_WITHIN: f64 = 10.0;
+/// How long our own first step may wait for its supervisor at most, in seconds.
+const WAITS_WITHIN: f64 = 60.0;
 /// The kernel keeps this many bytes of a process's name.
 const KEPT_NAME: usize = 15;
 const INTERPRETERS: [&str; 6] = ["node", "nodejs", "bun", "deno", "python", "python3"];
@@ -84,10 +86,19 @@ pub fn judge(expected: &Expected<'_>, pane: i32, processes: &BTreeMap<i32, Proce
     }
     let name = plain(&process.comm);
     let on_the_way = ON_THE_WAY.contains(&name) || name.starts_with("tmux");
-    if on_the_way && boottime - process.started < STARTS_WITHIN {
+    let age = boottime - process.started;
+    // Our own first step waits to be let in, on a busy machine for as long as it has patience.
+    let within = if is_first_step(process) { WAITS_WITHIN } else { STARTS_WITHIN };
+    if on_the_way && age < within {
         return unknown("it is being started");
     }
     Drift::Differs { seen: shown(process) }
+}
+
+/// Whether a process is the pane's first step, of this program.
+fn is_first_step(process: &Process) -> bool {
+    let mut words = process.argv.iter().skip(1).map(String::as_str);
+    words.next() == Some("session") && words.next() == Some("pane")
 }
 
 /// The codex of the npm registry is a script that runs the real one as its child.
@@ -235,6 +246,11 @@ mod tests {
             ("codex", "node", "node /home/u/.npm-global/bin/codex --no-daemon"),
             ("codex", "node", "/usr/bin/node --max-old-space-size=4096 /x/@openai/codex/bin/codex.js"),
             ("codex", "MainThread", "node /home/u/.npm-global/bin/codex"),
+            ("claude", "claude", "claude"),
+            // The first second of pi, and of programs that npm installs as scripts, is node's.
+            ("pi", "node", "node /usr/local/bin/pi"),
+            ("pi", "MainThread", "node /home/u/.npm-global/bin/pi -e /x/mosaic-hb.ts"),
+            ("opencode", "node", "node /home/u/.npm-global/bin/opencode --auto"),
             ("opencode", "opencode", "/x/opencode-ai/bin/opencode.exe --auto"),
             ("pi", "pi", "pi   "),
             ("pi", "node", "node /home/u/.npm-global/bin/pi --model x/y:high"),
@@ -317,6 +333,21 @@ mod tests {
         }
         let vim = pane("vim", "vim").young().judged("claude", &["claude"], StartedBy::Yolo);
         assert_eq!(vim, Drift::Differs { seen: "vim".to_owned() });
+    }
+
+    #[test]
+    fn a_first_step_that_still_waits_is_no_drift_and_one_that_never_ends_is() {
+        let aged = |comm: &str, line: &str, age: f64| {
+            let mut pane = pane(comm, line);
+            pane.0.values_mut().for_each(|p| p.started = NOW - age);
+            pane.judged("claude", &["claude"], StartedBy::Yolo)
+        };
+        let step = "/usr/bin/fleet session pane --gate --home /home/u/.config/mosaic coder0";
+        assert_eq!(why(aged("fleet", step, 25.0)), "it is being started");
+        assert_eq!(aged("fleet", step, 90.0), Drift::Differs { seen: "fleet".to_owned() });
+        assert_eq!(aged("sh", "sh -c x", 25.0), Drift::Differs { seen: "sh".to_owned() });
+        // What a person typed into a shell is not our first step.
+        assert_eq!(aged("fleet", "fleet ps", 25.0), Drift::Differs { seen: "fleet".to_owned() });
     }
 
     #[test]

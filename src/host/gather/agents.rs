@@ -10,7 +10,7 @@ use crate::host::look::LONGEST_FILE;
 use crate::host::process::{self, Seen};
 use crate::host::runfiles::{Folder, stamps};
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::runfile::{self, environment, heartbeat, record};
+use crate::runfile::{self, environment, heartbeat, receipt, record};
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
 /// So many agents are worth a thread of their own.
@@ -25,6 +25,8 @@ pub struct Agents {
     pub records: ByAgent<String>,
     /// What stands at each heartbeat.
     pub beats: ByAgent<FileFacts>,
+    /// Each one's summary of its receipts.
+    pub receipts: ByAgent<String>,
     /// What stands at each one's environment files.
     pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// The processes concerned, each looked at once.
@@ -62,6 +64,8 @@ impl Agents {
         for agent in agents {
             let record = read(&run, look.layout.record(agent), record::LONGEST).map(text);
             let beat = read(&run, look.layout.heartbeat(agent), heartbeat::LONGEST);
+            let receipts = read(&run, look.layout.receipt_summary(agent), receipt::LONGEST).map(text);
+            part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.
             if let Some(pid) = record.as_ref().and_then(Fact::known).and_then(|r| recorded_pid(r, boot_id)) {
@@ -91,6 +95,7 @@ impl Agents {
         self.records.extend(other.records);
         self.beats.extend(other.beats);
         self.environments.extend(other.environments);
+        self.receipts.extend(other.receipts);
         self.seen.extend(other.seen);
         self.run.extend(other.run);
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use super::installed::Installed;
 use super::pane::{Found, find};
 use super::rounded;
@@ -11,6 +13,7 @@ use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle, OnStale};
 use crate::runfile;
 use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict};
+use crate::runfile::receipt::Summary;
 use crate::runfile::record::{End, Record, State};
 use crate::runtime::Kind;
 use crate::runtime::drift::{self, Drift};
@@ -81,6 +84,7 @@ impl<'a> Judge<'a> {
         if found.attached > 0 {
             self.flag(Flag::Attached, "a person is attached and can type");
         }
+        self.messages();
         let alive = found.state == PaneState::Alive;
         let (restarts, memory_bytes) = (self.restarts(), self.memory());
         if alive {
@@ -290,7 +294,11 @@ impl<'a> Judge<'a> {
         let Some(pid) = self.found.pid else { return };
         let expected = drift::expected(self.given.roster, self.agent);
         let seen = self.given.seen;
-        match drift::judge(&expected, pid, &seen.processes, seen.clock.boottime) {
+        // A pane may wait to be let in long after its process was forked: its time runs from there.
+        let record = self.record.as_ref().filter(|record| record.runtime_pid == Some(pid));
+        let waited = record.and_then(|r| r.started).zip(seen.processes.get(&pid));
+        let waited = waited.map_or(0.0, |(let_in, process)| (let_in - process.started).max(0.0));
+        match drift::judge(&expected, pid, &seen.processes, seen.clock.boottime - waited) {
             Drift::Match => {}
             Drift::Differs { seen } => {
                 self.flag(Flag::Drift, format!("runs {seen}, not {}", self.agent.runtime));
@@ -336,6 +344,31 @@ impl<'a> Judge<'a> {
             if !pending.is_empty() {
                 self.flag(Flag::Pending, pending.join("; "));
             }
+        }
+    }
+
+    /// What is known of the messages that were sent to it.
+    fn messages(&mut self) {
+        let seen = self.given.seen;
+        let text = match seen.receipts.get(&self.agent.name) {
+            Some(Fact::Known(text)) => text,
+            Some(Fact::Unknown(why)) => return self.not_known("receipt", why),
+            None => return,
+        };
+        let Some(summary) = Summary::parse(text) else {
+            return self.not_known("receipt", "no summary of receipts, or one of another version");
+        };
+        if self.found.state != PaneState::Dead && summary.left_a_draft() {
+            let sender = summary.latest.as_ref().map_or("", |receipt| receipt.source.as_str());
+            let from = if sender.is_empty() { String::new() } else { format!(", from {}", plain(sender)) };
+            let why = format!("the last message{from}, stands unsubmitted in its composer");
+            self.flag(Flag::Draft, why);
+        }
+        let now = Timestamp::from_millisecond((seen.clock.unix * 1000.0) as i64).unwrap_or_default();
+        match summary.undelivered(now) {
+            0 => {}
+            1 => self.flag(Flag::Undelivered, "a message expired in its queue"),
+            many => self.flag(Flag::Undelivered, format_args!("{many} messages expired in its queue")),
         }
     }
 
@@ -414,6 +447,11 @@ impl<'a> Judge<'a> {
         }
         memory
     }
+}
+
+/// A text that others wrote, as a line may show it.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// The bytes of an environment file; one that is absent has none.
