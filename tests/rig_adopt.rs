@@ -68,6 +68,11 @@ fn a_fleet_made_by_hand_is_taken_over_wherever_that_is_cut_off_and_nothing_of_it
             told.contains("hand-made fleet found") && told.contains("fleet apply --adopt"),
             "{told}\n{plan}"
         );
+        for verb in [vec!["fleet", "apply"], vec!["fleet", "apply", "--force"]] {
+            let kept = fleet.run(&verb).exits(1);
+            assert!(kept.stderr.contains("fleet apply --adopt"), "{}", kept.report());
+            assert_eq!(fleet.sessions(), ["_holder", "coder", "coder0", "notes"], "{suite:?}");
+        }
         let refused = fleet.run(&["fleet", "apply", "--adopt"]).exits(2);
         assert!(refused.stderr.contains("coder, coder0, notes"), "{}", refused.report());
         assert!(refused.stderr.contains("the roster does not have it"), "{}", refused.report());

@@ -17,7 +17,7 @@ use crate::host::interrupt::point;
 use crate::host::tmux::{Server, Target};
 use crate::host::{files, input, lock, site};
 use crate::names::HOLDER_UNIT;
-use crate::plan::{Conflicts, HolderRestart, Options, Plan, Reach};
+use crate::plan::{Conflict, ConflictKind, Conflicts, HolderRestart, Options, Plan, Reach, Resolution};
 use crate::render::Role;
 use crate::roster::Roster;
 use crate::snapshot::{Snapshot, Tmux};
@@ -110,6 +110,23 @@ pub fn recognised(
     context.out.warn(format_args!("hand-made fleet found: {}", found.words()));
     context.out.note("take it over, after a look at docs/usage/migrate.md, with: fleet apply --adopt");
     Some(found)
+}
+
+/// Refuses to start agents on a holder that somebody else made: their sessions would stand in a
+/// server that is not ours, side by side with its own.
+pub fn refuse_to_mix(context: &Context, ground: &Ground, seen: &Snapshot, plan: &Plan) -> Result<()> {
+    let unit = context.layout.holder_unit();
+    let not_ours =
+        |c: &&Conflict| c.path == unit && matches!(c.kind, ConflictKind::NotOurs | ConflictKind::Link(_));
+    let Some(conflict) = plan.conflicts.iter().find(not_ours) else { return Ok(()) };
+    // With --force the file becomes ours, which ends no server.
+    if conflict.resolution == Resolution::Overwritten
+        && find(&context.roster()?, ground, seen, plan)?.hand_made.is_none_or(|found| found.server.is_none())
+    {
+        return Ok(());
+    }
+    Err(Error::no(format!("{} was not written by us: nothing was changed", unit.display()))
+        .hint("to take over a fleet that was made by hand: fleet apply --adopt"))
 }
 
 /// Whether a file is one of a fleet that nobody has applied yet: ours once, an edit is just that.

@@ -14,7 +14,7 @@ use crate::host::systemd::JobVerb;
 use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
-use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Step};
+use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Starting, Step};
 use crate::snapshot::Snapshot;
 
 /// How long another apply of the same tenant may take.
@@ -86,6 +86,9 @@ fn look(context: &Context, manner: Manner<'_>) -> Result<(Ground, Plan, Linted)>
     let seen = ground.look(context, manager.as_ref());
     let mut plan = ground.plan(&seen, manner.options);
     (manner.prepare)(&mut plan, &seen)?;
+    if manner.options.reach == Reach::Everything && manner.options.starting == Starting::Now {
+        super::adopt::refuse_to_mix(context, &ground, &seen, &plan)?;
+    }
     let linted = lint::look(context, &ground, &seen);
     linted.refuse()?;
     Ok((ground, plan, linted))
