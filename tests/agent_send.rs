@@ -362,6 +362,45 @@ fn a_queue_is_handed_out_in_order_expires_and_refuses_the_hundred_and_first() {
 }
 
 #[test]
+fn whoever_is_killed_around_a_queue_neither_doubles_nor_hides_a_message() {
+    let desk = Desk::new(&["coder0"]);
+    let mut died = 0;
+    for step in 1..6 {
+        let key = format!("q{step}");
+        let args = ["coder0", "--message", &key, "--id", &key, "--queue", "--json"];
+        let killed = desk.send_with(&args, &[("MOSAIC_SEND_DIES_AT", &step.to_string())]);
+        died += u32::from(killed.code == 137);
+        let again = desk.send(&args);
+        assert_eq!((again.code, again.state()), (0, "held".to_owned()), "step {step}: {again:?}");
+    }
+    assert!(died >= 3, "{died} steps");
+    let inbox = desk.mosaic(&["mail", "check", "--inject", "--agent", "coder0"]).stdout;
+    assert!(inbox.lines().count() == 5, "{inbox}");
+    for step in 1..6 {
+        assert_eq!(inbox.matches(&format!("] q{step}\n")).count(), 1, "{inbox}");
+    }
+    // Who wakes an agent and is killed on the way leaves what was begun, and hands it out no more.
+    desk.dogfood("coder0", &[]);
+    for step in 1..9 {
+        let key = format!("w{step}");
+        let args = ["coder0", "--message", &key, "--id", &key, "--queue", "--wake", "--verify", "--json"];
+        desk.send_with(&args, &[("MOSAIC_SEND_DIES_AT", &step.to_string())]);
+        let lock = fs::File::create(desk.run_folder().join("coder0.send.lock")).expect("a lock");
+        lock.lock().expect("locked");
+        drop(lock);
+        desk.clear_draft("coder0");
+        let again = desk.send(&args);
+        assert!(["accepted", "unknown"].contains(&again.state().as_str()), "step {step}: {again:?}");
+        desk.clear_draft("coder0");
+    }
+    assert_eq!(desk.send(&["coder0", "--message", "the end", "--verify"]).code, 0);
+    for step in 1..9 {
+        let times = desk.received("coder0").iter().filter(|m| m.ends_with(&format!("] w{step}"))).count();
+        assert!(times <= 1, "step {step}: {times} times");
+    }
+}
+
+#[test]
 fn an_idle_agent_is_woken_and_a_busy_one_gets_it_at_its_turns_end() {
     let desk = Desk::new(&["coder0"]);
     desk.dogfood("coder0", &[]);

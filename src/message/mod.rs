@@ -120,7 +120,13 @@ impl Desk<'_> {
         if message.id.is_some()
             && let Some(first) = self.first(agent, &receipt)?
         {
-            return Ok(first);
+            return match (first.state, message.when) {
+                // It waits still: what was asked for then is asked for again.
+                (State::Held, When::Queued { waking, .. }) => {
+                    self.seen_through(agent, first, waking, message.verify)
+                }
+                _ => Ok(first),
+            };
         }
         let text = match body::check(&message.body) {
             Ok(body) => self.text(agent, message, body),
@@ -137,9 +143,8 @@ impl Desk<'_> {
         }
         if let When::Queued { priority, ttl, waking } = message.when {
             let receipt = self.put(agent, receipt, text, priority, ttl)?;
-            return match (receipt.state, waking) {
-                (State::Held, Waking::Wakes) => self.wake(agent, receipt, message.verify),
-                (State::Held, Waking::Waits) => self.await_hand_out(agent, receipt, message.verify),
+            return match receipt.state {
+                State::Held => self.seen_through(agent, receipt, waking, message.verify),
                 _ => Ok(receipt),
             };
         }

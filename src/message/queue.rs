@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Desk, VERIFY, seam, unwritten};
+use super::{Desk, VERIFY, Waking, seam, unwritten};
 use crate::error::{Error, Result};
 use crate::host::queue::{Put, Queue};
 use crate::host::receipts::{Lasting, Receipts};
@@ -85,13 +85,22 @@ impl Desk<'_> {
         Ok(receipt)
     }
 
-    /// Waits until a queued message was handed out, where somebody asks.
-    pub(super) fn await_hand_out(
+    /// Does for a message in the queue what its sender asked for.
+    pub(super) fn seen_through(
         &self,
         agent: &Agent,
         receipt: Receipt,
+        waking: Waking,
         verify: Option<Duration>,
     ) -> Result<Receipt> {
+        match waking {
+            Waking::Wakes => self.wake(agent, receipt, verify),
+            Waking::Waits => self.await_hand_out(agent, receipt, verify),
+        }
+    }
+
+    /// Waits until a queued message was handed out, where somebody asks.
+    fn await_hand_out(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let Some(limit) = verify else { return Ok(receipt) };
         let receipts = Receipts::of(self.layout, &agent.name);
         let now = || receipts.read(&receipt.id).ok().flatten();
@@ -102,7 +111,7 @@ impl Desk<'_> {
 
     /// Types what waits for an agent that is idle, the new message among it; leaves it in the queue
     /// where the agent is busy, or gone, or its composer is not free.
-    pub(super) fn wake(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
+    fn wake(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let receipts = Receipts::of(self.layout, &agent.name);
         let now = |receipt: Receipt| receipts.read(&receipt.id).ok().flatten().unwrap_or(receipt);
         if self.transport.is_some_and(|transport| self.is_idle(agent, transport)) {
