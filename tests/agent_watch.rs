@@ -155,16 +155,21 @@ fn an_agent_writes_on_whoever_watches_and_however_they_go() {
 fn the_terminal_is_given_back_as_it_was() {
     let tenant = Tenant::new(Conf::Fleet, &["coder"]);
     tenant.session("coder", (200, 50), "echo ready; exec sleep 600");
-    for way_out in ["q", "term", "server"] {
+    for way_out in ["q", "term", "hung", "server"] {
         let mut watcher = watcher(&tenant, (80, 24), "coder");
         watcher.sees("ready");
+        let server = tenant.server().expect("a server");
         match way_out {
             "q" => watcher.keys(b"q"),
             "term" => watcher.signal(Signal::SIGTERM),
-            _ => kill(tenant.server().expect("a server"), Signal::SIGKILL).expect("killed"),
+            "hung" => {
+                kill(server, Signal::SIGSTOP).expect("stopped");
+                watcher.keys(b"q");
+            }
+            _ => kill(server, Signal::SIGKILL).expect("killed"),
         }
         let end = watcher.end();
-        let expected = [("q", "exit 0"), ("term", "exit 143"), ("server", "exit 1")];
+        let expected = [("q", "exit 0"), ("term", "exit 143"), ("hung", "exit 0"), ("server", "exit 1")];
         assert!(expected.contains(&(way_out, end.as_str())), "{way_out}: {end}: {}", watcher.seen());
         let settings = watcher.settings();
         assert!(settings.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO), "{way_out}");
@@ -172,6 +177,10 @@ fn the_terminal_is_given_back_as_it_was() {
         screen.process(watcher.seen().as_bytes());
         assert!(!screen.screen().alternate_screen() && !screen.screen().hide_cursor(), "{way_out}");
         assert!(screen.screen().contents().contains("watching coder"), "{way_out}");
+        if way_out == "hung" {
+            kill(server, Signal::SIGCONT).expect("goes on");
+            gone(&tenant);
+        }
     }
 }
 

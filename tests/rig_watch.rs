@@ -118,3 +118,30 @@ fn an_agents_terminal_is_watched_followed_and_taken_over_and_stays_as_it_was() {
         );
     }
 }
+
+#[test]
+fn from_the_live_view_an_agent_is_told_something_and_restarted_only_when_asked_twice() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Trixie, "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n");
+    let answers = || fleet.run(&["fleet", "ps", "--json"]).stdout.contains("\"health\": \"healthy\"");
+    fleet.rig.wait_until("it answers", SOON, answers);
+    let shown = || fleet.run(&["mosaic", "agent", "tail", "coder", "-n", "500"]).stdout;
+    let before = fleet.pane("coder").expect("a pane");
+    let mut ada = person(&fleet, (80, 24), "fleet top");
+    ada.sees("coder");
+    ada.sees("healthy");
+    ada.keys(b"mgood");
+    ada.keys(b"morning");
+    assert!(!shown().contains("goodmorning"));
+    ada.keys(b"\r");
+    fleet.rig.wait_until("the message is there", SOON, || shown().contains("goodmorning"));
+    ada.sees("done");
+    ada.keys(b"Rn");
+    ada.keys(b"Ry");
+    let after = fleet.comes_back("coder", before);
+    assert_ne!(after, before);
+    ada.keys(b"\x03");
+    assert_eq!(ada.end(), "exit 0", "{}", ada.seen());
+}

@@ -26,6 +26,12 @@ pub fn of_the_manager() -> Fact<Vec<String>> {
     read(&call.within(LIMIT).run(), "the user manager")
 }
 
+/// The same, each with its time and who said it.
+pub fn last_dated_lines(unit: &str, count: usize) -> Fact<Vec<String>> {
+    let call = journalctl(unit, count).args(["-o", "short-iso", "--no-hostname"]);
+    read(&call.within(LIMIT).run(), unit)
+}
+
 fn journalctl(unit: &str, count: usize) -> Command {
     // Without --quiet: what journalctl says on stderr is the reason where there are no lines.
     Command::new("journalctl")

@@ -76,7 +76,7 @@ fn detail_of(context: &Context, observed: &Observed, name: &AgentName, rows: Vec
         queued: summary.as_ref().map(|s| s.waiting),
         receipt: summary.and_then(|s| s.latest),
         visits: visits(context, name),
-        journal: journal::last_lines(&name.unit(), JOURNAL_LINES),
+        journal: journal::last_dated_lines(&name.unit(), JOURNAL_LINES),
         environment_files: [context.layout.agent_env(name), context.layout.agent_local_env(name)]
             .map(|path| EnvironmentFile {
                 exists: path.symlink_metadata().is_ok(),

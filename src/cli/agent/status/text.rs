@@ -74,7 +74,7 @@ pub fn lines(detail: &Detail) -> Vec<String> {
     );
     if let Some(supervisor) = &detail.supervisor {
         let boot = if supervisor.this_boot { "" } else { " (of an earlier boot)" };
-        say("supervisor", format!("{}, pid {}{boot}", supervisor.status, supervisor.pid));
+        say("supervisor", format!("pid {}{boot}: {}", supervisor.pid, supervisor.status));
         say(
             "started",
             join([
