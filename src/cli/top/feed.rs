@@ -9,14 +9,21 @@ use std::time::{Duration, Instant};
 use super::model::{Look, Message};
 use crate::cli::Context;
 use crate::cli::observed::{Observed, server};
+use crate::host::clock;
 use crate::host::command::Command;
 use crate::host::gather::Depth;
 use crate::host::tmux::{Server, Target};
-use crate::snapshot::{Fact, Tmux};
+use crate::snapshot::{Fact, Pane, Snapshot, Tmux};
 use crate::transcript::plain;
 
 /// How often is looked.
 pub const EVERY: Duration = Duration::from_secs(2);
+/// How often while nobody touches a key: a screen on a wall must cost next to nothing.
+const EVERY_IDLE: Duration = Duration::from_secs(4);
+/// When nobody touches a key.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
+/// tmux tells of a window's last output in whole seconds.
+const ACTIVITY: f64 = 1.5;
 /// Lines of a terminal that a preview may show.
 const PREVIEW: u32 = 60;
 /// Lines of a terminal that can be read.
@@ -31,6 +38,8 @@ pub enum Request {
     Preview(String),
     /// That agent's last lines, once.
     Tail(String),
+    /// Nothing: somebody touched a key.
+    Awake,
     /// Nothing more until the next request: nobody sees it.
     Pause,
 }
@@ -75,8 +84,14 @@ impl Feed {
         woken.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
         let voice = Voice { tell, wake };
-        let mut watcher =
-            Watcher { context: context.clone(), voice: voice.another()?, server: None, selected: None };
+        let mut watcher = Watcher {
+            context: context.clone(),
+            voice: voice.another()?,
+            server: None,
+            selected: None,
+            touched: Instant::now(),
+            captured: None,
+        };
         std::thread::Builder::new().name("feed".to_owned()).spawn(move || watcher.run(&asked))?;
         Ok(Self { messages, woken, requests, voice })
     }
@@ -110,6 +125,10 @@ struct Watcher {
     voice: Voice,
     server: Option<Server>,
     selected: Option<String>,
+    /// When somebody last asked for something.
+    touched: Instant,
+    /// Whose terminal was captured last, and when by the clock.
+    captured: Option<(String, f64)>,
 }
 
 impl Watcher {
@@ -120,12 +139,18 @@ impl Watcher {
                 Some(due) => asked.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            if !matches!(request, Err(RecvTimeoutError::Timeout)) {
+                let was_idle = self.touched.elapsed() > IDLE_AFTER;
+                self.touched = Instant::now();
+                due = due.map(|due| if was_idle { self.touched } else { due });
+            }
             let heard = match request {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Request::Pause) => {
                     due = None;
                     true
                 }
+                Ok(Request::Awake) => true,
                 Ok(Request::Preview(name)) => {
                     self.selected = Some(name);
                     self.preview()
@@ -136,7 +161,8 @@ impl Watcher {
                 }
                 Ok(Request::Look) | Err(RecvTimeoutError::Timeout) => {
                     let heard = self.look();
-                    due = Some(Instant::now() + EVERY);
+                    let idle = self.touched.elapsed() > IDLE_AFTER;
+                    due = Some(Instant::now() + if idle { EVERY_IDLE } else { EVERY });
                     heard
                 }
             };
@@ -151,7 +177,7 @@ impl Watcher {
             Ok(observed) => {
                 self.server = server(&observed.roster);
                 let rows = observed.rows();
-                if matches!(observed.seen.tmux, Fact::Known(Tmux::Running { .. })) && !self.preview() {
+                if self.has_written(&observed.seen) && !self.preview() {
                     return false;
                 }
                 let seen = &observed.seen;
@@ -177,8 +203,19 @@ impl Watcher {
 
     fn preview(&mut self) -> bool {
         let Some(name) = self.selected.clone() else { return true };
+        let at = clock::unix();
         let shown = self.lines(&name, PREVIEW);
+        self.captured = shown.is_ok().then(|| (name.clone(), at));
         self.voice.say(Message::Preview { name, shown })
+    }
+
+    /// Whether the selected agent's terminal may show something else than when it was captured.
+    fn has_written(&self, seen: &Snapshot) -> bool {
+        let Fact::Known(Tmux::Running { panes, .. }) = &seen.tmux else { return false };
+        let Some(name) = &self.selected else { return false };
+        let Some((captured, at)) = &self.captured else { return true };
+        let still = |pane: &&Pane| pane.session == *name && !pane.dead && pane.activity + ACTIVITY < *at;
+        captured != name || panes.iter().find(still).is_none()
     }
 
     fn lines(&self, name: &str, count: u32) -> Result<Vec<String>, String> {

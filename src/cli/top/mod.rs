@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::command::Command;
 
 /// A look that takes longer than this is told of.
-const SILENCE: Duration = Duration::from_secs(6);
+const SILENCE: Duration = Duration::from_secs(8);
 /// How long a restart or a message may take.
 const TASK: Duration = Duration::from_secs(120);
 
@@ -78,6 +78,7 @@ impl Top<'_> {
             let mut effects = Vec::new();
             let mut changed = woken.resized;
             if woken.keys {
+                self.feed.ask(Request::Awake);
                 while event::poll(Duration::ZERO)? {
                     let message = match event::read()? {
                         Event::Key(key) if key.kind != KeyEventKind::Release => Message::Key(key),
