@@ -251,8 +251,56 @@ fn a_file_edited_by_hand_is_kept_until_force_and_named_with_its_cure() {
     let plan: Value = serde_json::from_str(&home.run(&["plan", "--json"], 0).out).expect("JSON");
     assert_eq!(plan["conflicts"][0]["resolution"], "kept");
     assert_eq!(plan["conflicts"][0]["path"], home.at(CODER).display().to_string());
-    home.run(&["apply", "--files-only", "--force"], 0);
+    let forced = home.run(&["apply", "--files-only", "--force", "--json"], 0);
     assert!(home.text(CODER).contains("MOSAIC_AGENT_NAME="));
+    let said: Value = serde_json::from_str(&forced.out).expect("JSON alone");
+    assert_eq!((&said["schema_version"], &said["ok"]), (&1.into(), &true.into()));
+    assert_eq!(said["conflicts"][0]["resolution"], "overwritten");
+    assert!(said["jobs"].is_array() && said["refused"].is_array() && said["host"].is_string(), "{said}");
+    // What stood there is kept aside, for its owner alone.
+    let copy = said["steps"][0]["to"].as_str().expect("a copy");
+    assert_eq!(fs::read_to_string(copy).expect("readable"), "MINE=1\n");
+    assert_eq!(fs::metadata(copy).expect("there").mode() & 0o7777, 0o600);
+    assert_eq!(Path::new(copy).parent(), home.at(CODER).parent(), "beside it: {copy}");
+}
+
+#[test]
+fn what_was_refused_stands_in_the_json_of_an_apply_and_of_an_init() {
+    let home = Home::with_roster(TWO);
+    for args in [&["apply", "--json"][..], &["init", "--profile", "dogfood", "--write", "--force", "--json"]]
+    {
+        let said: Value = serde_json::from_str(&home.run(args, 4).out).expect("JSON alone");
+        assert_eq!((&said["schema_version"], &said["ok"]), (&1.into(), &false.into()), "{said}");
+        let hints = said["refused"][0]["hints"].as_array().expect("hints");
+        assert!(hints[0].as_str().is_some_and(|h| h.starts_with("run it with HOME=")), "{said}");
+    }
+    let shown: Value =
+        serde_json::from_str(&home.run(&["init", "--profile", "minimal", "--json"], 0).out).expect("JSON");
+    assert!(shown["steps"].is_array() && shown["conflicts"][0]["resolution"] == "kept", "{shown}");
+}
+
+#[test]
+fn a_ledger_of_a_newer_program_is_refused_with_another_cure_than_a_damaged_one() {
+    let home = Home::with_roster(TWO);
+    home.run(&["apply", "--files-only"], 0);
+    home.put(LEDGER, &home.text(LEDGER).replace("\"version\": 1", "\"version\": 7"), 0o600);
+    let before = home.tree();
+    for verb in ["plan", "apply"] {
+        let refused = home.run(&[verb], 3);
+        assert!(refused.err.contains("version 7") && refused.err.contains("newer"), "{}", refused.err);
+        assert!(!refused.err.contains("mv "), "it is whole, so it is not moved away: {}", refused.err);
+    }
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_fleet_that_would_move_says_why_its_holder_has_to_restart() {
+    let home = Home::with_roster(TWO);
+    home.run(&["apply", "--files-only"], 0);
+    // The same files under another socket: as after a ledger that was put right by hand.
+    home.put(LEDGER, &home.text(LEDGER).replace("/mosaic-factory\"", "/elsewhere\""), 0o600);
+    let plan = home.run(&["plan"], 0).out;
+    assert!(plan.contains("PENDING   restart of mosaic-tmux-holder.service: the roster moves it"), "{plan}");
 }
 
 #[test]
@@ -339,7 +387,7 @@ fn no_value_of_a_variable_is_ever_shown_or_kept_anywhere_but_in_its_file() {
     for (path, entry) in home.tree() {
         let text = String::from_utf8_lossy(&entry.4).into_owned();
         let own = path.display().to_string();
-        if !own.contains("roster.yaml") && !own.ends_with(".env") {
+        if !own.contains("roster.yaml") && !own.ends_with(".env") && !own.contains(".env.bak-") {
             assert!(!text.contains(SECRET), "{own} has it");
         }
     }

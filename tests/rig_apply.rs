@@ -230,21 +230,6 @@ fn an_agent_that_leaves_the_roster_leaves_the_machine() {
 }
 
 #[test]
-fn ten_applies_at_once_all_succeed_and_do_the_work_once() {
-    if Rig::skipped() {
-        return;
-    }
-    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", ""), ("coder0", "")]));
-    write(&fleet, &roster(&[("coder", ""), ("coder0", ", env: {A: b}"), ("more", "")]));
-    let script = "for n in 1 2 3 4 5 6 7 8 9 10; do fleet apply > $HOME/out.$n 2>&1 & pids=\"$pids $!\"; done; \
-                  for pid in $pids; do wait $pid || exit 1; done; cat $HOME/out.*";
-    let said = fleet.run(&["sh", "-c", script]).ok();
-    assert_eq!(said.matches("coder0: restarted").count(), 1, "{said}");
-    assert_eq!(said.matches("more: started").count(), 1, "{said}");
-    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
-}
-
-#[test]
 fn parked_lasts_until_the_next_boot_and_stopped_in_the_roster_for_good() {
     if Rig::skipped() {
         return;
@@ -256,6 +241,22 @@ fn parked_lasts_until_the_next_boot_and_stopped_in_the_roster_for_good() {
         let again = fleet.run(&["fleet", "apply"]).ok();
         assert!(again.starts_with(NOTHING), "{suite:?}: neither drift nor failure: {again}");
         assert!(fleet.run(&["fleet", "restart"]).ok().contains("coder: is parked"), "{suite:?}");
+        for (verb, verbs, agents) in [("restart", "restart", 1), ("start", "start", 0), ("stop", "stop", 0)] {
+            let run = fleet.run(&["fleet", verb, "--json", "coder0"]).exits(0);
+            let said: Value = serde_json::from_str(&run.stdout).expect("JSON alone");
+            assert_eq!(
+                (&said["schema_version"], &said["tenant_id"], &said["ok"]),
+                (&1.into(), &TENANT.into(), &true.into())
+            );
+            let jobs = said["jobs"].as_array().expect("jobs");
+            let stops = usize::from(verb == "stop");
+            assert_eq!(jobs.len(), agents + stops, "{suite:?}: {said}");
+            assert!(
+                jobs.iter().all(|j| j["verb"] == verbs && j["agent"] == "coder0" && j["ok"] == true),
+                "{said}"
+            );
+        }
+        fleet.run(&["fleet", "start", "coder0"]).ok();
         let refused = fleet.run(&["fleet", "start", "out"]).exits(1);
         assert!(refused.stderr.contains("state: stopped"), "{}", refused.report());
         assert_eq!(fleet.sessions(), ["_holder", "coder0"]);
@@ -299,6 +300,69 @@ fn lingering_that_apply_turned_on_is_remembered_as_its_own() {
         assert_eq!(ledger["linger"]["turned_on_by_us"], true, "{suite:?}");
         assert_eq!(ledger["socket"], "/tmp/tmux-0/mosaic-factory");
     }
+}
+
+#[test]
+fn a_plain_user_who_may_not_linger_gets_everything_else_and_the_admins_command() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let rig = Rig::boot(suite);
+        let uid = rig.add_user(TENANT);
+        let fleet = Fleet { rig, uid };
+        write(&fleet, &roster(&[("coder", ""), ("coder0", "")]));
+        let refused = fleet.run(&["fleet", "apply"]).exits(4);
+        let cure = "hint: sudo loginctl enable-linger demo";
+        assert_eq!(refused.stderr.matches(cure).count(), 1, "{suite:?}: {}", refused.report());
+        let wants = fleet.run(&["ls", "/home/demo/.config/systemd/user/default.target.wants"]).ok();
+        assert_eq!(wants.lines().count(), 3, "{suite:?}: {wants}");
+        let linger = || {
+            let ledger = fleet.rig.read(&format!("{MOSAIC}/fleet/ledger.json"));
+            serde_json::from_str::<Value>(&ledger).expect("JSON")["linger"]["turned_on_by_us"].clone()
+        };
+        assert_eq!(linger(), false, "{suite:?}");
+        // The admin does that and nothing more: what was left enabled comes up by itself.
+        fleet.rig.root_ok(&["loginctl", "enable-linger", TENANT]);
+        fleet.rig.wait_until("both are up", SOON, || {
+            fleet.rig.root(&["test", "-S", &format!("/run/user/{}/bus", fleet.uid)]).code == 0
+                && fleet.active() == 2
+        });
+        fleet.run(&["fleet", "apply"]).ok();
+        assert_eq!(linger(), false, "{suite:?}: it was not us");
+        assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{suite:?}");
+    }
+}
+
+#[test]
+fn a_new_version_of_the_program_restarts_nothing() {
+    if Rig::skipped() {
+        return;
+    }
+    let rig = Rig::boot(Suite::Bookworm);
+    // Installed as versions are: a folder for each, and a link that an upgrade moves.
+    let version = |n: u32| {
+        let folder = format!("/opt/mosaic-{n}/bin");
+        format!(
+            "mkdir -p {folder} && cp /usr/bin/fleet /usr/bin/mosaic {folder} && echo {n} >> {folder}/fleet && \
+             ln -sfn {folder}/fleet /usr/local/bin/fleet && ln -sfn {folder}/mosaic /usr/local/bin/mosaic"
+        )
+    };
+    rig.root_ok(&["sh", "-c", &version(1)]);
+    let uid = rig.add_lingering_user(TENANT);
+    let fleet = Fleet { rig, uid };
+    write(&fleet, &roster(&[("coder", ""), ("coder0", "")]));
+    fleet.run(&["/usr/local/bin/fleet", "apply"]).ok();
+    let (before, holder) = (pids(&fleet, &["coder", "coder0"]), fleet.holder());
+    let units = "grep -r mosaic-1 ~/.config/systemd ~/.config/mosaic";
+    assert_eq!(fleet.sh(units).stdout, "", "no version in unit text or paths");
+    fleet.rig.root_ok(&["sh", "-c", &version(2)]);
+    // By either name: it is the same program.
+    for program in ["/usr/local/bin/fleet", "/opt/mosaic-2/bin/fleet"] {
+        let again = fleet.run(&[program, "apply"]).ok();
+        assert!(again.starts_with(NOTHING), "{again}");
+    }
+    assert_eq!((pids(&fleet, &["coder", "coder0"]), fleet.holder()), (before, holder));
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::session::backoff::INCURABLE;
 /// How long it may take from the beginning until every agent has answered.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
+/// Agents that have not answered, and why.
+pub type Silent = BTreeMap<AgentName, String>;
+
 /// What an agent shows of itself.
 enum Seen {
     Answered,
@@ -33,11 +36,11 @@ pub fn wait(
     report: &Report,
     begun: f64,
     answer: Answer,
-) -> Result<Answer> {
+) -> Result<(Answer, Option<Silent>)> {
     let out = &context.out;
     // What the machine refused as a whole is told already; no agent can answer then.
     if !report.refused.is_empty() {
-        return Ok(answer);
+        return Ok((answer, None));
     }
     let enabled: Vec<AgentName> =
         roster.agents.iter().filter(|a| a.enabled()).map(|a| a.name.clone()).collect();
@@ -76,7 +79,8 @@ pub fn wait(
     for (agent, why) in &silent {
         out.note(format_args!("{agent}: has not answered: {why}"));
     }
-    Ok(if silent.is_empty() || answer != Answer::Yes { answer } else { Answer::No })
+    let answer = if silent.is_empty() || answer != Answer::Yes { answer } else { Answer::No };
+    Ok((answer, Some(silent.into_iter().map(|(agent, why)| (agent.clone(), why)).collect())))
 }
 
 /// Whether the run of the agent that is on now has answered.

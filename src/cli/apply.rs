@@ -2,7 +2,7 @@
 
 use super::carry::{Manner, carry};
 use super::ground::Ground;
-use super::{Answer, Context, adopt, npm};
+use super::{Answer, Context, adopt, npm, outcome};
 use crate::error::Result;
 use crate::plan::{Conflicts, HolderRestart, Options, Reach, Restarts};
 
@@ -30,6 +30,9 @@ pub struct Args {
     /// Don't ask before sessions end
     #[arg(long, requires = "adopt")]
     yes: bool,
+    /// What was done, as JSON
+    #[arg(long, conflicts_with = "adopt")]
+    json: bool,
 }
 
 impl Args {
@@ -53,6 +56,7 @@ impl Args {
 
 /// Carries the plan out.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let context = &context.for_json(args.json);
     let ground = || Ground::of(context, &context.roster()?);
     if args.refresh_npm {
         npm::refresh(context)?;
@@ -61,5 +65,10 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         return adopt::run(context, if args.yes { adopt::Consent::Given } else { adopt::Consent::Asked });
     }
     let manner = Manner { ground: &ground, options: args.options(), limit: None, prepare: &|_, _| Ok(()) };
-    Ok(carry(context, manner)?.conclude(context))
+    let carried = carry(context, manner)?;
+    let answer = carried.conclude(context);
+    if args.json {
+        context.out.json(&outcome::of_carried(&carried, &answer, context))?;
+    }
+    Ok(answer)
 }

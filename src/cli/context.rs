@@ -55,6 +55,12 @@ impl Context {
         })
     }
 
+    /// The same for a verb that was asked for JSON.
+    pub fn for_json(&self, wanted: bool) -> Self {
+        let out = if wanted { self.out.beside_json() } else { self.out.clone() };
+        Self { out, ..self.clone() }
+    }
+
     /// The machine's name.
     pub fn host(&self) -> Result<HostName> {
         let name = users::host_name().unwrap_or_default();

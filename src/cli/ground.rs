@@ -8,10 +8,11 @@ use super::Context;
 use crate::error::{Error, Result};
 use crate::host::logind::{self, Logind};
 use crate::host::look::{self, Ask};
-use crate::host::runfiles;
+use crate::host::site::same;
 use crate::host::systemd::{SystemdError, UserManager};
+use crate::host::{clock, runfiles};
 use crate::layout::{TMUX_FOLDER, tmux_socket};
-use crate::ledger::{Identity, Ledger};
+use crate::ledger::{Identity, Ledger, LedgerError};
 use crate::names::AgentName;
 use crate::plan::{Options, Plan, Server, plan};
 use crate::render::{Desired, render};
@@ -43,7 +44,14 @@ impl Ground {
             )
             .hint("leave the key out, or write: transport: tmux"));
         }
-        let site = context.site()?;
+        let ledger = ledger(context)?;
+        let mut site = context.site()?;
+        // By whatever path it was called this time, units keep the one they have.
+        if let Some(known) = ledger.as_ref().map(|l| &l.identity.program)
+            && same(known, &site.program)
+        {
+            site.program.clone_from(known);
+        }
         let desired = render(roster, &site)?;
         let identity = Identity {
             tenant: roster.tenant.clone(),
@@ -51,7 +59,7 @@ impl Ground {
             socket: tmux_socket(Path::new(TMUX_FOLDER), context.caller.uid, &roster.socket),
             program: site.program.clone(),
         };
-        let ledger = ledger(context)?.unwrap_or_else(|| Ledger::new(identity.clone()));
+        let ledger = ledger.unwrap_or_else(|| Ledger::new(identity.clone()));
         Ok(Self { desired, identity, ledger, also: Vec::new() })
     }
 
@@ -72,13 +80,21 @@ impl Ground {
     pub fn plan(&self, seen: &Snapshot, options: Options) -> Plan {
         let moves = !self.ledger.units.is_empty() && self.ledger.identity.socket != self.identity.socket;
         let server = if moves { Server::Moves } else { Server::Stays };
-        plan(&self.desired, seen, &self.ledger, &Options { server, ..options })
+        let mut plan = plan(&self.desired, seen, &self.ledger, &Options { server, ..options });
+        plan.keep_copies(&copy_suffix());
+        plan
     }
 
     /// Whether the ledger would be written by a plan that has no steps.
     pub fn books_change(&self, plan: &Plan) -> bool {
         plan.changes_books(&self.ledger) || self.ledger.identity != self.identity
     }
+}
+
+/// What a copy of a file that is overwritten is named with.
+pub fn copy_suffix() -> String {
+    let time = clock::rfc3339(clock::unix()).replace(['-', ':'], "");
+    format!(".bak-{time}")
 }
 
 /// The ledger; `None` where nothing was installed yet. One that can't be read stops everything:
@@ -104,7 +120,12 @@ pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
         Ok(Some(FileFacts::Other(what))) => return Err(refuse(&format!("{what} stands in its place"))),
         Err(error) => return Err(refuse(&error)),
     };
-    Ledger::from_text(&text, &context.layout).map(Some).map_err(|error| refuse(&error))
+    Ledger::from_text(&text, &context.layout).map(Some).map_err(|error| match error {
+        // It is whole: who can read it has to be asked.
+        LedgerError::Newer { .. } => Error::input(format!("{}: {error}", path.display()))
+            .hint("nothing was changed: run the newer fleet that wrote it, or install that version here"),
+        error => refuse(&error),
+    })
 }
 
 /// The user's manager, or why it can't be had.

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::answers;
-use super::carry::{Manner, carry};
+use serde_json::json;
+
+use super::answers::{self, Silent};
+use super::carry::{Carried, Manner, carry};
 use super::ground::{self, Ground};
-use super::{Answer, Context, lint, npm, plan};
+use super::{Answer, Context, lint, npm, outcome, plan};
 use crate::error::{Error, Kind, Result};
 use crate::host::clock;
+use crate::names::AgentName;
 use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
 use crate::render::{File, Role};
 use crate::roster::{self, profiles::Profile};
@@ -28,6 +31,9 @@ pub struct Args {
     /// Overwrite a different roster, keeping a copy of it, and files that are not as we left them
     #[arg(long)]
     force: bool,
+    /// The plan, and what was done of it, as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Shows the plan, or carries it out.
@@ -39,6 +45,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let Some(profile) = Profile::by_name(&args.profile) else {
         return Err(Error::new(Kind::Usage, format!("there is no profile {}", args.profile)));
     };
+    let context = &context.for_json(args.json);
     let init = Init::new(profile, &args, context)?;
     let roster = roster::read(&init.file.content, &init.file.path, &context.caller.name)?;
     let ground = || {
@@ -68,24 +75,26 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         if answer == Answer::Yes && !carried.plan.is_empty() {
             context.out.line("The fleet starts at the next boot, or now with: fleet start");
         }
-        return Ok(answer);
+        return init.conclude(&carried, answer, None, context);
     }
-    answers::wait(context, &roster, &carried.report, begun, answer)
+    let (answer, silent) = answers::wait(context, &roster, &carried.report, begun, answer)?;
+    init.conclude(&carried, answer, silent, context)
 }
 
 struct Init {
     file: File,
     conflicts: Conflicts,
     backup: PathBuf,
+    json: bool,
 }
 
 impl Init {
     fn new(profile: Profile, args: &Args, context: &Context) -> Result<Self> {
         let path = context.layout.roster();
-        let time = clock::rfc3339(clock::unix()).replace(['-', ':'], "");
         Ok(Self {
-            backup: path.with_file_name(format!("roster.yaml.bak-{time}")),
+            backup: path.with_file_name(format!("roster.yaml{}", ground::copy_suffix())),
             file: File::new(path, profile.roster_text(), Role::Roster),
+            json: args.json,
             conflicts: if args.force { Conflicts::Overwrite } else { Conflicts::Keep },
         })
     }
@@ -116,13 +125,37 @@ impl Init {
             .hint("to overwrite it, keeping a copy: add --force")
     }
 
+    fn conclude(
+        &self,
+        carried: &Carried,
+        answer: Answer,
+        silent: Option<Silent>,
+        context: &Context,
+    ) -> Result<Answer> {
+        if self.json {
+            let mut value = outcome::of_carried(carried, &answer, context);
+            if let Some(silent) = silent {
+                let one = |(agent, why): (AgentName, String)| json!({ "agent": agent, "reason": why });
+                value["silent"] = silent.into_iter().map(one).collect();
+            }
+            context.out.json(&value)?;
+        }
+        Ok(answer)
+    }
+
     fn show(&self, context: &Context, ground: &Ground, options: Options) -> Result<Answer> {
         let manager = ground::manager(context);
         let seen = ground.look(context, manager.as_ref());
         let mut plan = ground.plan(&seen, options);
         let roster = self.roster_file(&mut plan, &seen);
-        plan::print(&plan, context, ground);
         let linted = lint::look(context, ground, &seen);
+        if self.json {
+            let mut value = plan::as_json(&plan, &ground.identity, &context.layout);
+            value["lint"] = linted.as_json();
+            context.out.json(&value)?;
+        } else {
+            plan::print(&plan, context, ground);
+        }
         linted.warn(context);
         linted.refuse()?;
         match roster {

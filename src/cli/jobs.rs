@@ -1,15 +1,16 @@
 //! What `fleet start`, `stop` and `restart` share: which agents are meant, and one batch of jobs
 //! told as it goes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::carry::{name, tell_job};
-use super::{Answer, Context, ground};
-use crate::apply;
+use super::{Answer, Context, ground, outcome};
+use crate::apply::{self, JobEnd};
 use crate::error::{Error, Result};
 use crate::host::look;
 use crate::host::systemd::{JobRequest, JobVerb, UserManager};
-use crate::names::{AgentName, HOLDER_UNIT};
+use crate::names::{AgentName, HOLDER_UNIT, TenantId};
 use crate::roster::{Agent, Lifecycle, Roster, State};
 use crate::snapshot::{Clock, Fact, UnitFacts};
 use crate::yaml::nearest;
@@ -23,11 +24,20 @@ pub struct Which {
     /// The holder, which owns every pane: with no agent named, it alone and whoever goes along
     #[arg(long)]
     pub holder: bool,
+    /// What was done, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What became of the jobs.
+pub struct Done {
+    pub ends: Vec<JobEnd>,
+    pub answer: Answer,
 }
 
 /// What the verbs work on.
-pub struct Fleet<'a> {
-    pub context: &'a Context,
+pub struct Fleet {
+    pub context: Context,
     pub manager: UserManager,
     /// The agents that are meant.
     pub agents: Vec<Agent>,
@@ -35,18 +45,33 @@ pub struct Fleet<'a> {
     pub named: bool,
     pub holder: bool,
     units: BTreeMap<String, UnitFacts>,
+    tenant: TenantId,
+    json: bool,
+    /// Units about which nothing is done, and why.
+    untouched: RefCell<Vec<(String, String)>>,
 }
 
-impl<'a> Fleet<'a> {
+impl Fleet {
     /// Reads the roster, checks the names and looks at the units.
-    pub fn of(which: Which, context: &'a Context) -> Result<Self> {
+    pub fn of(which: Which, context: &Context) -> Result<Self> {
         let roster = context.roster()?;
         let agents = meant(&which.agents, &roster)?;
-        ground::await_manager(context);
-        let manager = ground::manager(context)?;
+        let context = context.for_json(which.json);
+        ground::await_manager(&context);
+        let manager = ground::manager(&context)?;
         let units = manager.units(&[HOLDER_UNIT, "mosaic-agent@*.service"])?;
         let named = !which.agents.is_empty();
-        Ok(Self { context, manager, agents, named, holder: which.holder, units })
+        Ok(Self {
+            context,
+            manager,
+            agents,
+            named,
+            holder: which.holder,
+            units,
+            tenant: roster.tenant,
+            json: which.json,
+            untouched: RefCell::default(),
+        })
     }
 
     /// Whether the holder is meant and agents only go along with it.
@@ -92,12 +117,12 @@ impl<'a> Fleet<'a> {
     }
 
     /// Carries out the jobs in one batch, tells each one's end, and counts.
-    pub fn carry_out(&self, jobs: &[JobRequest], verb: JobVerb, idle: usize) -> Result<Answer> {
+    pub fn carry_out(&self, jobs: &[JobRequest], verb: JobVerb, idle: usize) -> Result<Done> {
         let out = &self.context.out;
         if jobs.len() > 1 && out.is_terminal() {
             out.note(format_args!("waiting for {} units", jobs.len()));
         }
-        let mut tell = |end: &apply::JobEnd| tell_job(end, self.context);
+        let mut tell = |end: &JobEnd| tell_job(end, &self.context);
         let ends = match jobs {
             [] => Vec::new(),
             jobs => apply::batch(&self.manager, &self.context.layout, jobs, None, &mut tell)?,
@@ -117,12 +142,24 @@ impl<'a> Fleet<'a> {
             parts.push(format!("{failed} failed"));
         }
         out.line(parts.join(", "));
-        Ok(if failed == 0 { Answer::Yes } else { Answer::No })
+        Ok(Done { ends, answer: if failed == 0 { Answer::Yes } else { Answer::No } })
+    }
+
+    /// Ends the verb with that answer.
+    pub fn conclude(&self, ends: &[JobEnd], answer: Answer) -> Result<Answer> {
+        if self.json {
+            let host = self.context.host()?;
+            let untouched = self.untouched.borrow();
+            let value = outcome::of_jobs((&self.tenant, &host), ends, &untouched, &answer);
+            self.context.out.json(&value)?;
+        }
+        Ok(answer)
     }
 
     /// Says why nothing is done about a unit.
     pub fn tell(&self, unit: &str, what: &str) {
         self.context.out.line(format_args!("{}: {what}", name(unit)));
+        self.untouched.borrow_mut().push((unit.to_owned(), what.to_owned()));
     }
 }
 

@@ -21,6 +21,7 @@ mod mail;
 mod man;
 mod npm;
 mod observed;
+mod outcome;
 mod output;
 mod plan;
 mod probe;

@@ -16,6 +16,16 @@ pub struct Output {
     colour_err: bool,
     without_reader: WithoutReader,
     stdout: Arc<AtomicU8>,
+    words: Words,
+}
+
+/// Where the words of a verb go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// They are the result.
+    Stdout,
+    /// The result is JSON, alone.
+    Stderr,
 }
 
 /// What happens when nobody reads stdout any more.
@@ -42,7 +52,13 @@ impl Output {
             colour_err: wanted && io::stderr().is_terminal(),
             without_reader: WithoutReader::End,
             stdout: Arc::new(AtomicU8::new(OPEN)),
+            words: Words::Stdout,
         }
+    }
+
+    /// The same with everything for people on stderr, so that JSON stands alone on stdout.
+    pub fn beside_json(&self) -> Self {
+        Self { words: Words::Stderr, ..self.clone() }
     }
 
     /// For a verb that has an end: it is carried through, whoever listens, and its exit code is true.
@@ -76,7 +92,10 @@ impl Output {
 
     /// A line of the result.
     pub fn line(&self, text: impl std::fmt::Display) {
-        self.write(format!("{text}\n").as_bytes());
+        match self.words {
+            Words::Stdout => self.write(format!("{text}\n").as_bytes()),
+            Words::Stderr => self.note(text),
+        }
     }
 
     /// Lines of the result, in one write.
@@ -105,7 +124,7 @@ impl Output {
     /// The result as JSON, alone on stdout.
     pub fn json(&self, value: &impl Serialize) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(value).map_err(Error::machine)?;
-        self.line(text);
+        self.write(format!("{text}\n").as_bytes());
         Ok(())
     }
 

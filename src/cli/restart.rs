@@ -36,7 +36,8 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             jobs.push(JobRequest::restart(agent.name.unit()));
         }
     }
-    let answer = fleet.carry_out(&jobs, JobVerb::Restart, parked)?;
+    let done = fleet.carry_out(&jobs, JobVerb::Restart, parked)?;
     // A person who names a parked agent did not get what was asked for.
-    Ok(if fleet.named && parked > 0 { Answer::No } else { answer })
+    let answer = if fleet.named && parked > 0 { Answer::No } else { done.answer };
+    fleet.conclude(&done.ends, answer)
 }

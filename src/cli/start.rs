@@ -41,11 +41,12 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         fleet.tell(unit, "runs already");
     }
     let jobs: Vec<JobRequest> = down.into_iter().map(JobRequest::start).collect();
-    fleet.carry_out(&jobs, JobVerb::Start, running.len())
+    let done = fleet.carry_out(&jobs, JobVerb::Start, running.len())?;
+    fleet.conclude(&done.ends, done.answer)
 }
 
 /// Ends what would hold this start back: earlier failures count no more.
-fn try_now(fleet: &Fleet<'_>, agent: &AgentName) -> Result<()> {
+fn try_now(fleet: &Fleet, agent: &AgentName) -> Result<()> {
     let unit = agent.unit();
     if fleet.has_failed(&unit) {
         // Where it can't be forgotten, the start itself says why it is refused.

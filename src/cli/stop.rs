@@ -48,5 +48,6 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         fleet.tell(unit, "was not running");
     }
     let jobs: Vec<JobRequest> = up.into_iter().map(JobRequest::stop).collect();
-    fleet.carry_out(&jobs, JobVerb::Stop, down.len())
+    let done = fleet.carry_out(&jobs, JobVerb::Stop, down.len())?;
+    fleet.conclude(&done.ends, done.answer)
 }

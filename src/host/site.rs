@@ -2,7 +2,8 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::programs::{self, NotFound};
 use super::users;
@@ -24,8 +25,8 @@ pub fn host() -> Result<HostName> {
     })
 }
 
-/// The `fleet` program: this one, or the one beside `mosaic`. Not followed through links, so that an
-/// upgrade that moves a link moves units along.
+/// The `fleet` program: this one, or the one beside `mosaic`, by the path it was called by. The kernel
+/// knows it by where links end, which an upgrade changes; units keep the link.
 pub fn program() -> Result<PathBuf> {
     let failed = |why: &dyn std::fmt::Display| Error::machine(format!("find the fleet program: {why}"));
     let own = env::current_exe().map_err(|error| failed(&error))?;
@@ -33,7 +34,17 @@ pub fn program() -> Result<PathBuf> {
     programs::check(&fleet).map_err(|flaw| {
         failed(&format!("{}: {flaw}", fleet.display())).hint("install fleet and mosaic into one folder")
     })?;
-    Ok(fleet)
+    let as_called = env::args_os().next().map(PathBuf::from).filter(|called| called.is_absolute());
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|f| f.join("fleet"));
+    let mut candidates = as_called.map(|called| called.with_file_name("fleet")).into_iter().chain(on_path);
+    Ok(candidates.find(|candidate| same(candidate, &fleet)).unwrap_or(fleet))
+}
+
+/// Whether two paths lead to the same file.
+pub fn same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.metadata().map(|facts| (facts.dev(), facts.ino())).ok();
+    file(one).is_some_and(|seen| Some(seen) == file(other))
 }
 
 /// The tmux that units call.

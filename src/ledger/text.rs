@@ -10,7 +10,7 @@ use super::{Applied, Due, FileRecord, Identity, Ledger, Sha, UnitRecord};
 use crate::layout::Layout;
 use crate::names::{HostName, NameError, TenantId};
 
-/// The version this program writes, and the only one it reads.
+/// The version this program writes. It reads this one and all before it.
 const VERSION: u64 = 1;
 
 /// Why a ledger could not be read. Nothing may be changed while it can't.
@@ -26,8 +26,14 @@ pub enum LedgerError {
         /// What was expected.
         what: String,
     },
-    /// Written by another version of the program.
-    #[error("it has version {seen}, and this program reads version {VERSION}")]
+    /// Written by a newer program.
+    #[error("it has version {seen}, written by a newer fleet than this one, which reads {VERSION}")]
+    Newer {
+        /// The version it says.
+        seen: u64,
+    },
+    /// No version at all, or none there ever was.
+    #[error("it has version {seen}, and ledgers have versions from 1 to {VERSION}")]
     Version {
         /// The version it says, or what stands in its place.
         seen: String,
@@ -165,7 +171,7 @@ impl Ledger {
     pub fn from_text(text: &str, layout: &Layout) -> Result<Self, LedgerError> {
         let written: Written = serde_json::from_str(text).map_err(|error| other_version(text, error))?;
         if written.version != VERSION {
-            return Err(LedgerError::Version { seen: written.version.to_string() });
+            return Err(version_error(written.version));
         }
         let files = written.files.into_iter().map(|(key, file)| {
             let record = file.read(&key)?;
@@ -241,9 +247,17 @@ fn other_version(text: &str, error: serde_json::Error) -> LedgerError {
     let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return malformed(error) };
     match value.get("version") {
         Some(version) if version.as_u64() == Some(VERSION) => malformed(error),
-        Some(version) => LedgerError::Version { seen: version.to_string() },
+        Some(version) => match version.as_u64() {
+            Some(number) => version_error(number),
+            None => LedgerError::Version { seen: version.to_string() },
+        },
         None => LedgerError::Version { seen: "none".to_owned() },
     }
+}
+
+/// Why another version than ours is refused.
+fn version_error(seen: u64) -> LedgerError {
+    if seen > VERSION { LedgerError::Newer { seen } } else { LedgerError::Version { seen: seen.to_string() } }
 }
 
 fn malformed(error: serde_json::Error) -> LedgerError {
@@ -292,9 +306,22 @@ mod tests {
     #[test]
     fn a_newer_ledger_is_refused_by_its_version_before_anything_else() {
         let text = r#"{"version": 2, "something": "else"}"#;
-        assert_eq!(Ledger::from_text(text, &layout()), Err(LedgerError::Version { seen: "2".into() }));
+        assert_eq!(Ledger::from_text(text, &layout()), Err(LedgerError::Newer { seen: 2 }));
+        let zeroth = r#"{"version": 0}"#;
+        assert_eq!(Ledger::from_text(zeroth, &layout()), Err(LedgerError::Version { seen: "0".into() }));
         let without = r#"{"tenant_id": "u"}"#;
         assert_eq!(Ledger::from_text(without, &layout()), Err(LedgerError::Version { seen: "none".into() }));
+    }
+
+    #[test]
+    fn ledgers_as_version_1_wrote_them_are_read_for_ever() {
+        let whole = include_str!("../../tests/ledger/v1.json");
+        let mut expected = full();
+        expected.applied = Some(Applied { boot_id: "b".into(), time: "2025-01-01T00:00:00Z".into() });
+        assert_eq!(Ledger::from_text(whole, &layout()), Ok(expected));
+        let least = include_str!("../../tests/ledger/v1-least.json");
+        let read = Ledger::from_text(least, &layout()).expect("read");
+        assert!(read.files.is_empty() && !read.reload_due && read.applied.is_none());
     }
 
     #[test]

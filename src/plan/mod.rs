@@ -87,7 +87,7 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
     });
     let masked = masked.collect();
     let given = units::Given { desired, seen, ledger, options, masked: &masked };
-    if let Some(pending) = given.holder_in_the_way(&changed) {
+    if let Some(pending) = given.holder_in_the_way() {
         return Plan {
             conflicts: vec![Conflict {
                 path: pending.0,
@@ -146,6 +146,24 @@ impl Plan {
         });
         // What the ledger says of units stays true: nothing was done about them.
         self.books.gone.clear();
+    }
+
+    /// Keeps a copy, named with `suffix`, of each file that is overwritten although it is not as we
+    /// left it.
+    pub fn keep_copies(&mut self, suffix: &str) {
+        let mut steps = Vec::with_capacity(self.steps.len());
+        for step in std::mem::take(&mut self.steps) {
+            if let Action::WriteFile { file, before: Before::File { .. } } = &step.action
+                && step.reason == Reason::Forced
+            {
+                let (from, mut to) = (file.path.clone(), file.path.clone().into_os_string());
+                to.push(suffix);
+                let action = Action::KeepCopy { from, to: to.into() };
+                steps.push(Step { action, reason: Reason::Backup, impact: Vec::new() });
+            }
+            steps.push(step);
+        }
+        self.steps = steps;
     }
 
     /// Puts steps in front of those of the same phase.

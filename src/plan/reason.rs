@@ -50,6 +50,8 @@ pub enum Reason {
     OwnFilesChange(Vec<PathBuf>),
     /// The holder restarts, and every agent with it.
     HolderRestarts,
+    /// The tmux server gets another socket.
+    ServerMoves,
     /// Its own files changed earlier, and it runs with the old ones.
     RunsWithOldFiles,
 }
@@ -78,6 +80,7 @@ impl Reason {
             Self::RunUnknown => "run-unknown",
             Self::OwnFilesChange(_) => "own-files-change",
             Self::HolderRestarts => "holder-restarts",
+            Self::ServerMoves => "server-moves",
             Self::RunsWithOldFiles => "runs-with-old-files",
         }
     }
@@ -108,6 +111,7 @@ impl fmt::Display for Reason {
                 let names = paths.iter().map(|p| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy());
                 write!(f, "{} changed", names.collect::<Vec<_>>().join(", "))
             }
+            Self::ServerMoves => write!(f, "the roster moves it to another socket"),
             Self::HolderRestarts => write!(f, "the holder restarts, and every agent with it"),
             Self::RunsWithOldFiles => write!(f, "runs with files from before the last apply"),
         }

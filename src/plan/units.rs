@@ -137,14 +137,14 @@ impl Given<'_> {
     /// The holder's file, and its restart, where the fleet moves to another server and the caller
     /// has not allowed that restart: agents on the new files would look for a server that is not
     /// there.
-    pub fn holder_in_the_way(&self, changed: &Changed) -> Option<(PathBuf, Pending)> {
+    pub fn holder_in_the_way(&self) -> Option<(PathBuf, Pending)> {
         let restart = self.options.holder == HolderRestart::Restart && self.jobs();
         let down = matches!(self.run(HOLDER_UNIT), Run::Down(_));
         if self.options.server == Server::Stays || restart || down {
             return None;
         }
-        let reason = Reason::OwnFilesChange(changed.holder.clone());
-        let pending = Pending { unit: HOLDER_UNIT.to_owned(), reason, impact: self.running_agents() };
+        let impact = self.running_agents();
+        let pending = Pending { unit: HOLDER_UNIT.to_owned(), reason: Reason::ServerMoves, impact };
         let file = self.desired.files.iter().find(|f| f.role == Role::HolderUnit)?;
         Some((file.path.clone(), pending))
     }
