@@ -219,29 +219,39 @@ fn a_supervisor_as_it_is_shipped_is_small_and_sleeps() {
     for suite in Suite::both() {
         let fleet = Fleet::tenant(suite);
         fleet.rig.install(&release);
-        fleet.apply("version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n");
-        let pid = fleet.supervisor("coder");
-        let read = |file: &str| fleet.run(&["cat", &format!("/proc/{pid}/{file}")]).ok();
-        let wakes = || -> u64 {
-            let status = read("status");
-            let line = status.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).expect("a count");
-            line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
-        };
-        // What it looks at after a start is over within seconds of the first heartbeat. Then it
-        // sleeps: not one wake-up in a window of three seconds.
-        fleet.rig.wait_until("the supervisor sleeps", SOON, || {
-            let before = wakes();
-            std::thread::sleep(Duration::from_secs(3));
-            wakes() == before
-        });
-        // Clean pages are the page cache's copy of the program, shared by all supervisors.
-        let rollup = read("smaps_rollup");
-        let private: u64 = rollup
-            .lines()
-            .find_map(|l| l.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.parse().ok())
-            .unwrap_or_else(|| panic!("no Private_Dirty in\n{rollup}"));
-        assert!(private <= 512, "{suite:?}: {private} kB of private memory");
+        fleet.apply(
+            "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n  \
+             - {name: watched, runtime: dogfood, on_stale: restart}\n",
+        );
+        for agent in ["coder", "watched"] {
+            sleeps_and_is_small(&fleet, agent, suite);
+        }
     }
+}
+
+/// One that watches beats, too, sleeps through most of three intervals.
+fn sleeps_and_is_small(fleet: &Fleet, agent: &str, suite: Suite) {
+    let pid = fleet.supervisor(agent);
+    let read = |file: &str| fleet.run(&["cat", &format!("/proc/{pid}/{file}")]).ok();
+    let wakes = || -> u64 {
+        let status = read("status");
+        let line = status.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).expect("a count");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+    };
+    // What it looks at after a start is over within seconds of the first heartbeat. Then it
+    // sleeps: not one wake-up in a window of three seconds.
+    fleet.rig.wait_until("the supervisor sleeps", SOON, || {
+        let before = wakes();
+        std::thread::sleep(Duration::from_secs(3));
+        wakes() == before
+    });
+    // Clean pages are the page cache's copy of the program, shared by all supervisors.
+    let rollup = read("smaps_rollup");
+    let private: u64 = rollup
+        .lines()
+        .find_map(|l| l.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap_or_else(|| panic!("no Private_Dirty in\n{rollup}"));
+    assert!(private <= 512, "{suite:?}: {private} kB of private memory");
 }
 
 #[test]

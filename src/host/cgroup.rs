@@ -4,7 +4,10 @@
 //! own the unit's. So a supervisor moves a pane itself, by the file that systemd would write for
 //! it: no bus is needed, and a bus that is away holds up no start.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::kernel;
@@ -67,11 +70,45 @@ fn folders(root: &Path, path: &str) -> Vec<PathBuf> {
     ["unified", "systemd"].iter().map(|h| root.join(h).join(below)).filter(|f| f.exists()).collect()
 }
 
-/// How many processes of the cgroup at `path`, or below it, the OOM killer has ended; `None` where
-/// the kernel does not account for its memory.
-pub fn oom_kills(path: &str) -> Option<u64> {
-    let file = folders(Path::new(ROOT), path).first()?.join("memory.events");
-    oom_kills_in(&std::fs::read_to_string(file).ok()?)
+/// Kills by the OOM killer in one cgroup or below it, noticed when they happen: the file has urgent news
+/// then.
+#[derive(Debug)]
+pub struct OomKills {
+    events: File,
+    seen: u64,
+}
+
+impl OomKills {
+    /// Of the cgroup at `path`; `None` where the kernel does not account for its memory.
+    pub fn watch(path: &str) -> Option<Self> {
+        Self::below(Path::new(ROOT), path)
+    }
+
+    fn below(root: &Path, path: &str) -> Option<Self> {
+        let events = File::open(folders(root, path).first()?.join("memory.events")).ok()?;
+        let kills = Self { events, seen: 0 };
+        kills.count().map(|_| kills)
+    }
+
+    /// Kills since the last look. Reading is also what makes the file wait for other news.
+    pub fn new_ones(&mut self) -> u64 {
+        let count = self.count().unwrap_or(self.seen);
+        let new = count.saturating_sub(self.seen);
+        self.seen = count;
+        new
+    }
+
+    fn count(&self) -> Option<u64> {
+        let mut text = [0; 1024];
+        let length = self.events.read_at(&mut text, 0).ok()?;
+        oom_kills_in(std::str::from_utf8(text.get(..length)?).ok()?)
+    }
+}
+
+impl AsFd for OomKills {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
 }
 
 /// What the kernel accounts for of many cgroups.
@@ -162,5 +199,24 @@ mod tests {
     fn oom_kills_are_not_mistaken_for_oom_group_kills() {
         assert_eq!(oom_kills_in("low 0\noom 4\noom_kill 3\noom_group_kill 2\n"), Some(3));
         assert_eq!(oom_kills_in("low 0\n"), None);
+    }
+
+    #[test]
+    fn kills_are_counted_from_look_to_look() {
+        let root = tempfile::tempdir().expect("a folder");
+        std::fs::write(root.path().join("cgroup.procs"), "").expect("written");
+        let group = root.path().join("user.slice/mosaic-agent@a.service");
+        std::fs::create_dir_all(&group).expect("made");
+        let events = |kills: u32| {
+            let text = format!("low 0\nhigh 7\nmax 3\noom 9\noom_kill {kills}\noom_group_kill 0\n");
+            std::fs::write(group.join("memory.events"), text).expect("written");
+        };
+        let watch = |path: &str| OomKills::below(root.path(), path);
+        assert!(watch("/user.slice/mosaic-agent@a.service").is_none(), "no controller, no file");
+        events(2);
+        let mut kills = watch("/user.slice/mosaic-agent@a.service").expect("a file");
+        assert_eq!(kills.new_ones(), 2, "those before the watch began, too");
+        events(5);
+        assert_eq!((kills.new_ones(), kills.new_ones()), (3, 0));
     }
 }

@@ -226,16 +226,21 @@ fn a_kill_by_the_oom_killer_is_shown_for_an_hour() {
     flags_b(&[Flag::Oom], |case| {
         case.seen.oom_kills.insert(name("b").unit(), 1);
     });
-    no_flags(|case| {
+    let long_run = |case: &mut Case, noted: Option<u64>, counted: u64, at: f64| {
         case.seen.clock.boottime = 5000.0;
         case.seen.clock.unix = UNIX + 4000.0;
         for agent in ["a", "b", "c"] {
             let pid = case.pane(agent).pid;
             case.beat(&name(agent), &format!("pid={pid}\nboot_id={BOOT}\nboottime=4995\n"));
         }
-        case.record(&name("b"), |r| r.last_oom = Some(1000.0));
-        case.seen.oom_kills.insert(name("b").unit(), 1);
-    });
+        case.record(&name("b"), |r| (r.last_oom, r.run_oom_kills) = (Some(at), noted));
+        case.seen.oom_kills.insert(name("b").unit(), counted);
+    };
+    no_flags(|case| long_run(case, None, 1, 1000.0));
+    no_flags(|case| long_run(case, Some(1), 1, 1000.0));
+    // Late in a long run: noted when it happened, or so new that it is not noted yet.
+    flags_b(&[Flag::Oom], |case| long_run(case, Some(1), 1, 4000.0));
+    flags_b(&[Flag::Oom], |case| long_run(case, Some(1), 2, 1000.0));
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub struct Record {
     pub next_try: Option<f64>,
     /// Kills by the OOM killer in this unit's cgroups in this boot.
     pub oom_kills: u64,
+    /// Those of this run; not said by supervisors that only counted at its end.
+    pub run_oom_kills: Option<u64>,
     /// When the last of them was noticed, CLOCK_BOOTTIME in seconds.
     pub last_oom: Option<f64>,
     /// Restarts in a row because beats had stopped, as far as answers have not forgiven them.
@@ -174,6 +176,9 @@ impl Record {
         }
         line("quick_ends", &self.quick_ends);
         line("oom_kills", &self.oom_kills);
+        if let Some(kills) = self.run_oom_kills {
+            line("run_oom_kills", &kills);
+        }
         line("stale_restarts", &self.stale_restarts);
         out
     }
@@ -214,6 +219,7 @@ impl Record {
             quick_ends: u32::try_from(count("quick_ends")).unwrap_or(u32::MAX),
             next_try: number("next_try"),
             oom_kills: count("oom_kills"),
+            run_oom_kills: value("run_oom_kills").and_then(|v| v.parse().ok()),
             last_oom: number("last_oom"),
             stale_restarts: u32::try_from(count("stale_restarts")).unwrap_or(u32::MAX),
             last_stale_restart: number("last_stale_restart"),
@@ -236,6 +242,7 @@ impl Record {
         record.environment = None;
         record.first_beat = None;
         record.next_try = None;
+        record.run_oom_kills = None;
         record
     }
 }
@@ -264,6 +271,7 @@ mod tests {
             quick_ends: 2,
             next_try: Some(11.0),
             oom_kills: 1,
+            run_oom_kills: Some(1),
             last_oom: Some(8.0),
             stale_restarts: 2,
             last_stale_restart: Some(7.5),

@@ -15,6 +15,8 @@ use crate::names::AgentName;
 use crate::runfile::record::{End, Record, State};
 use crate::runfile::{self, record};
 
+/// A kill by the OOM killer so shortly before the end is its cause, in seconds.
+const OOM_BEFORE_END: f64 = 10.0;
 /// How long systemd waits for the next word while a start is held back on purpose.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -135,18 +137,31 @@ impl Journal {
         }
     }
 
-    /// The runtime has ended by itself: the unit ends the same way, at once.
-    pub fn ended(&mut self, end: End, oom_kills: Option<u64>) -> Ending {
-        let now = clock::boottime();
-        // The cgroup is new with every start, and its count with it.
-        if let Some(kills @ 1..) = oom_kills {
-            self.record.oom_kills = self.record.oom_kills.saturating_add(kills);
-            self.record.last_oom = Some(now);
+    /// Notes that the kernel accounts for this run's memory, and what the OOM killer has done in it
+    /// since the last look. ps shows that for an hour, so its time matters.
+    pub fn oom_kills(&mut self, new: u64) {
+        let before = self.record.run_oom_kills;
+        if before.is_some() && new == 0 {
+            return;
         }
+        self.record.run_oom_kills = Some(before.unwrap_or(0).saturating_add(new));
+        self.record.oom_kills = self.record.oom_kills.saturating_add(new);
+        if new > 0 {
+            self.record.last_oom = Some(clock::boottime());
+            super::say(&format!("the OOM killer ended {new} of its processes"));
+        }
+        // What this run's record says next is written with it; a failure is seen there, too.
+        let _ = self.rewrite();
+    }
+
+    /// The runtime has ended by itself: the unit ends the same way, at once.
+    pub fn ended(&mut self, end: End) -> Ending {
+        let now = clock::boottime();
         self.record.quick_ends =
             backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, end);
         self.note_end(end, now);
-        let oom = if oom_kills.is_some_and(|k| k > 0) { " (the OOM killer was here)" } else { "" };
+        let killed = self.record.last_oom.is_some_and(|at| now - at < OOM_BEFORE_END);
+        let oom = if killed { " (the OOM killer was here)" } else { "" };
         let status = match end {
             End::Exit(code) if backoff::INCURABLE.contains(&code) => {
                 format!("the runtime ended, {}: not retried, since that can't cure it", words(end))
@@ -235,8 +250,27 @@ mod tests {
     fn an_end_by_itself_keeps_the_starts_in_mind() {
         let home = tempfile::tempdir().expect("a home");
         let mut journal = journal(home.path());
-        assert!(matches!(journal.ended(End::Exit(3), Some(1)), Ending::Runtime(End::Exit(3))));
+        assert!(matches!(journal.ended(End::Exit(3)), Ending::Runtime(End::Exit(3))));
         assert_eq!(journal.record.start_times.len(), 3);
-        assert_eq!((journal.record.quick_ends, journal.record.oom_kills), (3, 1));
+        assert_eq!(journal.record.quick_ends, 3);
+        assert!(!journal.record.status.contains("OOM"), "{}", journal.record.status);
+    }
+
+    #[test]
+    fn a_kill_by_the_oom_killer_has_its_time_in_the_record_at_once() {
+        let home = tempfile::tempdir().expect("a home");
+        let mut journal = journal(home.path());
+        let layout = Layout::new(home.path(), None);
+        let written =
+            || Journal::previous(&layout, &AgentName::parse("coder").expect("a name")).expect("a record");
+        journal.oom_kills(0);
+        assert_eq!((written().run_oom_kills, written().last_oom), (Some(0), None), "it is watched");
+        journal.oom_kills(2);
+        journal.oom_kills(0);
+        let record = written();
+        assert_eq!((record.run_oom_kills, record.oom_kills), (Some(2), 2));
+        assert!(record.last_oom.is_some_and(|at| clock::boottime() - at < 5.0));
+        journal.ended(End::Signal(9));
+        assert!(journal.record.status.contains("the OOM killer was here"), "{}", journal.record.status);
     }
 }

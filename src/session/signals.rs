@@ -17,7 +17,7 @@ pub struct Signals {
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// The file at this place of the list is readable.
+    /// The file at this place of the list is readable; the one behind the list has urgent news.
     Ready(usize),
     /// The time is over.
     Timeout,
@@ -42,6 +42,16 @@ impl Signals {
     /// Waits until one of `files` is readable, a signal comes or `until` is reached; without
     /// `until` for ever, and without waking up.
     pub fn wait(&mut self, files: &[BorrowedFd<'_>], until: Option<Instant>) -> nix::Result<Wake> {
+        self.wait_for_urgent(files, None, until)
+    }
+
+    /// As [`Self::wait`], and until `urgent` has changed: files of the kernel's say so that way.
+    pub fn wait_for_urgent(
+        &mut self,
+        files: &[BorrowedFd<'_>],
+        urgent: Option<BorrowedFd<'_>>,
+        until: Option<Instant>,
+    ) -> nix::Result<Wake> {
         if self.stop {
             return Ok(Wake::Stop);
         }
@@ -53,9 +63,10 @@ impl Signals {
                     Some(left) => rounded_up(left),
                 },
             };
-            let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(files.len() + 1);
+            let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(files.len() + 2);
             polled.push(PollFd::new(self.fd.as_fd(), PollFlags::POLLIN));
             polled.extend(files.iter().map(|f| PollFd::new(*f, PollFlags::POLLIN)));
+            polled.extend(urgent.iter().map(|f| PollFd::new(*f, PollFlags::POLLPRI)));
             match poll(&mut polled, timeout) {
                 Ok(0) => return Ok(Wake::Timeout),
                 Ok(_) => {}
@@ -95,4 +106,30 @@ impl Signals {
 /// `poll` counts whole milliseconds; rounding down would spin through the last one.
 fn rounded_up(left: Duration) -> PollTimeout {
     PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    use nix::sys::socket::{MsgFlags, send};
+
+    use super::*;
+
+    #[test]
+    fn urgent_news_wake_and_plain_ones_of_the_same_file_do_not() {
+        let fd = SignalFd::with_flags(&SigSet::empty(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+        let mut signals = Signals { fd: fd.expect("a file"), stop: false };
+        // Out-of-band data of a connection is the urgent news that a test can make.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let one = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (other, _) = listener.accept().expect("accepted");
+        send(one.as_raw_fd(), b"x", MsgFlags::empty()).expect("sent");
+        let soon = Some(Instant::now() + Duration::from_millis(20));
+        assert_eq!(signals.wait_for_urgent(&[], Some(other.as_fd()), soon), Ok(Wake::Timeout));
+        send(one.as_raw_fd(), b"!", MsgFlags::MSG_OOB).expect("sent");
+        let long = Some(Instant::now() + Duration::from_secs(20));
+        assert_eq!(signals.wait_for_urgent(&[], Some(other.as_fd()), long), Ok(Wake::Ready(0)));
+    }
 }

@@ -1,7 +1,7 @@
 //! The supervisor while the runtime runs: events only, and the end as systemd should see it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -11,7 +11,7 @@ use super::ending::Ending;
 use super::journal::Journal;
 use super::signals::{Signals, Wake};
 use super::slots::Slot;
-use crate::host::cgroup;
+use crate::host::cgroup::{self, OomKills};
 use crate::host::process;
 use crate::host::tmux::{Server, Target};
 use crate::layout::Layout;
@@ -26,6 +26,8 @@ const REAPED_WITHIN: Duration = Duration::from_secs(1);
 const START_TAKES: Duration = Duration::from_secs(10);
 /// Lines of an ended pane that are kept.
 const LAST_LINES: u32 = 40;
+/// How long news of the cgroup's memory may wait after the last ones.
+const MEMORY_RESTS: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The runtime in its pane.
@@ -66,13 +68,17 @@ pub fn until_the_end(
 ) -> Ending {
     let mut chores = Chores::new(layout, agent);
     let mut beats = Beats::of(layout, agent, journal);
+    let mut memory = Memory::new(&runtime.cgroup, journal);
     loop {
-        let next = [chores.next(), beats.as_ref().map(Beats::next)].into_iter().flatten().min();
-        let wake = signals.wait(&[runtime.pidfd.as_fd()], next);
+        let next =
+            [chores.next(), beats.as_ref().map(Beats::next), memory.next()].into_iter().flatten().min();
+        let wake = signals.wait_for_urgent(&[runtime.pidfd.as_fd()], memory.urgent(), next);
         match wake {
-            Ok(Wake::Ready(_)) => break,
+            Ok(Wake::Ready(0)) => break,
+            Ok(Wake::Ready(_)) => memory.news(journal),
             Ok(Wake::Stop) => return stop(server, agent, &runtime, journal),
             Ok(Wake::Timeout) => {
+                memory.rested(journal);
                 chores.look(&mut runtime, journal);
                 if beats.as_mut().is_some_and(|beats| beats.look(journal)) {
                     return give_up(server, agent, &runtime, journal);
@@ -85,7 +91,8 @@ pub fn until_the_end(
     chores.last_look(&mut runtime, journal);
     let end = end_of(server, &runtime);
     journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
-    journal.ended(end, cgroup::oom_kills(&runtime.cgroup))
+    memory.read(journal);
+    journal.ended(end)
 }
 
 /// Hang-up, a bounded wait, then kill. The pane's terminal stays while the runtime saves itself.
@@ -130,6 +137,47 @@ fn end_of(server: &Server, runtime: &Runtime) -> End {
             (None, None) => End::Unknown,
         },
         Ok(None) | Err(_) => End::Unknown,
+    }
+}
+
+/// Kills by the OOM killer in the agent's cgroup, noted when they happen. The file also speaks of
+/// throttling, hundreds of times a second where memory is short: so it rests after each word.
+struct Memory {
+    kills: Option<OomKills>,
+    rests_until: Option<Instant>,
+}
+
+impl Memory {
+    fn new(cgroup: &str, journal: &mut Journal) -> Self {
+        let mut memory = Self { kills: OomKills::watch(cgroup), rests_until: None };
+        memory.read(journal);
+        memory
+    }
+
+    fn urgent(&self) -> Option<BorrowedFd<'_>> {
+        self.kills.as_ref().filter(|_| self.rests_until.is_none()).map(AsFd::as_fd)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.rests_until
+    }
+
+    fn news(&mut self, journal: &mut Journal) {
+        self.read(journal);
+        self.rests_until = Some(Instant::now() + MEMORY_RESTS);
+    }
+
+    fn rested(&mut self, journal: &mut Journal) {
+        if self.rests_until.is_some_and(|until| until <= Instant::now()) {
+            self.rests_until = None;
+            self.read(journal);
+        }
+    }
+
+    fn read(&mut self, journal: &mut Journal) {
+        if let Some(kills) = &mut self.kills {
+            journal.oom_kills(kills.new_ones());
+        }
     }
 }
 

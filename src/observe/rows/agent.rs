@@ -401,12 +401,16 @@ impl<'a> Judge<'a> {
             self.flag(Flag::Flapping, format!("{recent} starts within ten minutes"));
         }
         let noted = record.last_oom.filter(|at| now - at <= OOM_SHOWN);
-        // The kernel counts without a time: what it counts is recent where all of the run is.
+        // The kernel counts without a time. What its supervisor has not noted yet is news; of one that
+        // notes at the end alone, a count is recent where all of the run is.
         let counted = self.given.seen.oom_kills.get(&self.agent.name.unit()).copied().unwrap_or(0);
-        let young = record.started.is_some_and(|s| now - s <= OOM_SHOWN);
+        let recent = match record.run_oom_kills {
+            Some(noted) => counted > noted,
+            None => counted > 0 && record.started.is_some_and(|s| now - s <= OOM_SHOWN),
+        };
         if let Some(at) = noted {
             self.flag(Flag::Oom, format!("the OOM killer ended a process of it {:.0} s ago", now - at));
-        } else if counted > 0 && young {
+        } else if recent {
             self.flag(Flag::Oom, format!("the OOM killer ended {counted} of its processes in this run"));
         }
     }
