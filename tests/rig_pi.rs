@@ -169,6 +169,7 @@ fn takes_messages(suite: Suite, rounds: usize) {
     let pi = Pi::boot(suite, &installed);
     pi.fleet.apply(&four());
     takes_the_first_message_of_a_session(&pi, rounds);
+    answers_a_probe_long_before_its_next_beat(&pi);
     takes_what_is_sent_while_it_works(&pi);
     leaves_a_draft_alone(&pi);
     is_reset_by_command(&pi);
@@ -300,6 +301,18 @@ fn takes_the_first_message_of_a_session(pi: &Pi, rounds: usize) {
         let text = format!("first of round {round}");
         pi.fleet.rig.wait_until("the model is asked by all four", SOON, || pi.asked(&text) >= 4);
         assert_eq!(pi.asked(&text), 4, "by each once");
+    }
+}
+
+/// These beat every 15 s.
+fn answers_a_probe_long_before_its_next_beat(pi: &Pi) {
+    pi.fleet.rig.wait_until("it is idle", SOON, || pi.beat().status == Status::Ok);
+    for _ in 0..2 {
+        let ps: Value =
+            serde_json::from_str(&pi.fleet.run(&["fleet", "ps", "--probe", "--json"]).ok()).expect("JSON");
+        for row in ps["rows"].as_array().expect("rows") {
+            assert!(!row["reasons"].to_string().contains("probe"), "{row:#}");
+        }
     }
 }
 
