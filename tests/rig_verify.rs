@@ -174,6 +174,14 @@ fn whatever_keeps_a_unit_from_being_ours_is_named_once_and_its_cure_works() {
         bench.broken("files - not-as-rendered", &format!("rm {env}"));
         bench.broken("files - edited", &format!("echo '# mine' >> {UNITS}/{HOLDER}"));
         bench.broken("files - not-as-rendered", &format!("rm {UNITS}/mosaic-agent@.service"));
+        // The roster, changed and not applied, or applied by half.
+        let roster = format!("{MOSAIC}/fleet/roster.yaml");
+        let changed = ROSTER.replace("{name: coder,", "{name: coder, env: {A: b},")
+            + "  - {name: new, runtime: dogfood}\n";
+        bench.in_the_way("files - not-as-rendered", &roster, &changed, "");
+        bench.in_the_way("files - not-as-rendered", &roster, ROSTER, "");
+        bench.fleet.rig.write(&roster, ROSTER.replace("{name: rev,", "{name: rev, env: {A: b},"), TENANT);
+        bench.broken("restarts rev restart-pending", "fleet apply --no-restart");
         bench.broken(
             "overrides coder override",
             &format!("echo MOSAIC_AGENT_NAME=other > {MOSAIC}/fleet/agents/coder.local.env"),
@@ -287,6 +295,12 @@ fn what_a_boot_left_out_is_told_with_what_did_it() {
         bench.is_green("after a boot with its home");
         let told = fleet.run(&["fleet", "verify"]).ok();
         assert!(told.contains(survived) && told.contains("recovered coder"), "{suite:?}: {told}");
+        let kept = fleet.rig.read(&format!("{MOSAIC}/fleet/run/verify.json"));
+        let kept: Value = serde_json::from_str(&kept).expect("JSON");
+        for agent in ["coder", "coder0", "rev"] {
+            let seconds = kept["recovery_seconds"][agent].as_f64().expect("it has recovered");
+            assert!((0.0..30.0).contains(&seconds), "{suite:?}: {seconds}");
+        }
         fleet.kill("-KILL", fleet.holder());
         bench.is_green("after the holder died");
         assert!(

@@ -107,6 +107,8 @@ fn explains(cause: &Check, effect: &Check) -> bool {
             let own = same_agent && effect.id == "active";
             down && (own || cause.agent.is_none() && effect.id == "holder")
         }
+        // It runs with what it was started with.
+        "restarts" => same_agent && effect.id == "runtime",
         "pane" => same_agent && matches!(effect.id, "cgroup" | "runtime" | "heartbeat" | "path"),
         "runtime" => same_agent && matches!(effect.id, "heartbeat" | "path"),
         _ => false,
@@ -120,11 +122,13 @@ fn of_files(cause: &Check, effect: &Check) -> bool {
         // What stands there in place of the file: the unit's check says it, and its cure removes it.
         "files" => cause.id == "unit-file" && effect.about == cause.about,
         "reload" => true,
-        "enabled" | "restarts" | "runtime" => cause.about.covers(whose),
+        "enabled" | "restarts" | "stopped" | "runtime" => cause.about.covers(whose),
+        // Sessions of agents that an apply will end.
+        "sessions" if cause.about.covers_all_of(&effect.about) => true,
         "holder" | "server" | "sessions" | "exact-targets" => {
-            cause.about == About::Holder && !effect.is("server", Why::ForeignServer)
+            cause.about.covers(None) && !effect.is("server", Why::ForeignServer)
         }
-        "active" | "pane" | "cgroup" => cause.about == About::Holder || cause.about.covers(whose),
+        "active" | "pane" | "cgroup" => cause.about.covers(None) || cause.about.covers(whose),
         _ => false,
     }
 }

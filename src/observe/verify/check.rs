@@ -39,14 +39,26 @@ pub(super) enum About {
     EveryAgent,
     /// One agent's.
     Agent(AgentName),
+    /// All of these.
+    Several(Vec<About>),
 }
 
 impl About {
+    /// Whether all of `other` is about agents that this is about, too, and there are any.
+    pub fn covers_all_of(&self, other: &About) -> bool {
+        match other {
+            Self::Agent(agent) => self.covers(Some(agent)),
+            Self::Several(all) => !all.is_empty() && all.iter().all(|about| self.covers_all_of(about)),
+            Self::Nothing | Self::Holder | Self::EveryAgent => false,
+        }
+    }
+
     /// Whether a check of `agent` (`None` for the fleet's own) is about the same units.
     pub fn covers(&self, agent: Option<&AgentName>) -> bool {
         match (self, agent) {
             (Self::Holder, None) | (Self::EveryAgent, Some(_)) => true,
             (Self::Agent(own), Some(agent)) => own == agent,
+            (Self::Several(all), agent) => all.iter().any(|about| about.covers(agent)),
             _ => false,
         }
     }

@@ -14,11 +14,12 @@ use crate::plan::{Action, ConflictKind, Reason};
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let plan = evidence.plan;
     let mut failing = Vec::new();
+    let mut files = Vec::new();
     for step in &plan.steps {
         let why = step.reason.to_string();
         match &step.action {
-            Action::WriteFile { file, .. } => failing.push(file_check(evidence, &file.path, &why)),
-            Action::RemoveFile { path, .. } => failing.push(file_check(evidence, path, &why)),
+            Action::WriteFile { file, .. } => files.push(not_as_rendered(evidence, &file.path, &why)),
+            Action::RemoveFile { path, .. } => files.push(not_as_rendered(evidence, path, &why)),
             Action::Enable { unit, links } => {
                 let missing: Vec<String> = links.iter().map(|l| folder(&l.path)).collect();
                 let agent = AgentName::from_unit(unit);
@@ -63,6 +64,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
             | Action::Start { .. } => {}
         }
     }
+    failing.extend(together(files));
     for conflict in plan.kept() {
         let expected = "the content that the roster asks for";
         let path = conflict.path.display().to_string();
@@ -97,13 +99,11 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     failing
 }
 
-fn file_check(evidence: &Evidence<'_>, path: &Path, why: &str) -> Check {
+/// A file that is not as it should be, as people know it, and whose it is.
+fn not_as_rendered(evidence: &Evidence<'_>, path: &Path, why: &str) -> (String, About) {
     let home = evidence.given.layout.home();
     let shown = path.strip_prefix(home).map_or_else(|_| path.to_path_buf(), |p| Path::new("~").join(p));
-    let seen = format!("{}: {why}", shown.display());
-    Check::fails("files", None, Why::NotAsRendered, seen, "the content that the roster asks for")
-        .cure("fleet apply")
-        .about(about(evidence, path))
+    (format!("{}: {why}", shown.display()), about(evidence, path))
 }
 
 /// Whose unit a file of ours makes.
@@ -115,9 +115,25 @@ fn about(evidence: &Evidence<'_>, path: &Path) -> About {
     if path == layout.agent_template() || path == layout.start_script() {
         return About::EveryAgent;
     }
-    let agents = evidence.given.roster.agents.iter().map(|a| &a.name);
-    let whose = |a: &&AgentName| path == layout.agent_env(a) || path == layout.agent_drop_in(a);
-    agents.clone().find(whose).map_or(About::Nothing, |agent| About::Agent(agent.clone()))
+    // Also of an agent that the roster has no more.
+    let name = |path: &Path| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
+    let of_env = name(path).and_then(|n| AgentName::parse(n.strip_suffix(".env")?).ok());
+    let folder = path.parent().and_then(name);
+    let of_drop_in = folder.and_then(|folder| AgentName::from_unit(folder.strip_suffix(".d")?));
+    let whose = |a: &AgentName| path == layout.agent_env(a) || path == layout.agent_drop_in(a);
+    of_env.into_iter().chain(of_drop_in).find(whose).map_or(About::Nothing, About::Agent)
+}
+
+/// Files that one apply puts right are one failure.
+fn together(files: Vec<(String, About)>) -> Option<Check> {
+    let (shown, about): (Vec<String>, Vec<About>) = files.into_iter().unzip();
+    let seen = match shown.as_slice() {
+        [] => return None,
+        few @ ([_] | [_, _] | [_, _, _]) => few.join("; "),
+        [first, second, rest @ ..] => format!("{first}; {second}; and {} more", rest.len()),
+    };
+    let check = Check::fails("files", None, Why::NotAsRendered, seen, "the content that the roster asks for");
+    Some(check.cure("fleet apply").about(About::Several(about)))
 }
 
 fn unwanted_link(unit: &str, folder: String) -> Check {

@@ -1,8 +1,9 @@
 //! The fleet's own checks: lingering, manager, holder, server, sessions.
 
+use super::check::About;
 use super::down::{dropped_since, last_word};
 use super::{Check, Evidence, Why, cure};
-use crate::names::HOLDER_UNIT;
+use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::Flag;
 use crate::observe::row::PaneState;
 use crate::roster::Transport;
@@ -205,8 +206,10 @@ fn sessions(evidence: &Evidence<'_>) -> Check {
                 .iter()
                 .map(|name| format!("kill-session -t {}", cure::quoted(&format!("={name}"))))
                 .collect();
+            let named = |name: &&str| AgentName::parse(name).map_or(About::Nothing, About::Agent);
             Check::fails("sessions", None, Why::UnknownSession, strangers.join(", "), EXPECTED)
                 .cure(format!("tmux -L {socket} {}  # or have the roster name them", kills.join(r" \; ")))
+                .about(About::Several(strangers.iter().map(named).collect()))
         }
     }
 }
