@@ -1,7 +1,7 @@
 //! Messages for later: put into the agent's queue, handed out by its hooks, or typed where it is
 //! idle.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Desk, VERIFY, Waking, seam, unwritten};
 use crate::error::{Error, Result};
@@ -17,6 +17,11 @@ use crate::transport::{Letter, Outcome, Status, Transport};
 
 /// Another sender is not waited for to wake an agent: it wakes it.
 const LOCK: Duration = Duration::from_secs(2);
+
+/// How long a composer may still show what was taken.
+const PASSING: Duration = Duration::from_millis(800);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// What was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +123,10 @@ impl Desk<'_> {
             self.hand_out(agent, verify.unwrap_or(VERIFY))?;
         }
         let receipt = now(receipt);
-        match receipt.state {
-            State::Held => self.await_hand_out(agent, receipt, verify),
-            _ => Ok(receipt),
+        // Somebody else may be at it: the runtime itself, for one.
+        match Queue::of(self.layout, &agent.name).holds(&receipt.id)? {
+            true => self.await_hand_out(agent, receipt, verify),
+            false => Ok(now(receipt)),
         }
     }
 
@@ -173,15 +179,45 @@ impl Desk<'_> {
         Ok(handed)
     }
 
-    /// Whether an agent waits for a prompt, as far as its screen and its last beat say.
+    /// Whether an agent waits for a prompt. A composer that still shows what was just taken is given
+    /// a moment.
     fn is_idle(&self, agent: &Agent, transport: &dyn Transport) -> bool {
-        let Ok(Status::Running { screen, typing, .. }) = transport.status(&self.recipient(agent)) else {
-            return false;
-        };
+        let until = Instant::now() + PASSING;
+        loop {
+            match self.idleness(agent, transport) {
+                Idleness::Idle => return true,
+                Idleness::Passing if Instant::now() < until => std::thread::sleep(PAUSE),
+                Idleness::Passing | Idleness::Busy => return false,
+            }
+        }
+    }
+
+    /// As its screen and its last beat say.
+    fn idleness(&self, agent: &Agent, transport: &dyn Transport) -> Idleness {
         let text = runfiles::read_text(&self.layout.heartbeat(&agent.name), heartbeat::LONGEST);
         let beat = text.and_then(|text| heartbeat::parse(text.as_bytes()).ok());
         let busy = beat.is_some_and(|beat| beat.status == Beating::Busy);
-        let free = !matches!(screen.composer, Composer::Draft(_)) && screen.dialog.is_none();
-        !typing && free && !busy && screen.activity != Activity::Busy
+        match transport.status(&self.recipient(agent)) {
+            Ok(Status::Running { screen, typing, .. }) => {
+                if busy || typing || screen.activity == Activity::Busy || screen.dialog.is_some() {
+                    return Idleness::Busy;
+                }
+                match screen.composer {
+                    Composer::Draft(_) => Idleness::Passing,
+                    Composer::Empty | Composer::Absent => Idleness::Idle,
+                }
+            }
+            Ok(Status::Absent | Status::Ended) => Idleness::Busy,
+            // A hiccup is not an answer.
+            Err(_) => Idleness::Passing,
+        }
     }
+}
+
+/// Whether something may be typed to an agent unasked.
+enum Idleness {
+    Idle,
+    /// Not now, and perhaps at once.
+    Passing,
+    Busy,
 }
