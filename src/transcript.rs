@@ -1,13 +1,11 @@
 //! A terminal's screen, captured again and again, as a log of plain lines. Pure.
 //!
 //! What scrolled away is told once and whole. What a full-screen program draws is told when it has
-//! come to rest: a line that stands where it stood, or moved, is not told again, and a line that
-//! only flickered by (a spinner) is not told at all.
-
-use std::collections::HashSet;
-use std::hash::Hash;
+//! come to rest: a line that stands where it stood, or moved, is not told again. A line that takes
+//! another's place must stand for longer, so that a clock or a spinner is told once.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
+use std::collections::HashSet;
 
 /// Blank lines in a row that are told.
 const BLANKS: usize = 1;
@@ -30,8 +28,10 @@ pub struct Frame {
 pub enum Pace {
     /// It is still being written to.
     Busy,
-    /// Nothing has come for a while: what stands there stays for now.
+    /// Nothing has come for a moment: what was added is whole.
     Rests,
+    /// Nothing has come for a while: what took another's place stays there.
+    Settled,
 }
 
 /// What of a pane has been told so far.
@@ -58,7 +58,7 @@ impl Transcript {
     /// From here on: what this frame shows counts as told.
     pub fn from(frame: &Frame) -> Self {
         let mut transcript = Self::default();
-        transcript.next(frame, Pace::Rests);
+        transcript.next(frame, Pace::Settled);
         transcript.blanks = 0;
         transcript
     }
@@ -91,30 +91,45 @@ impl Transcript {
         let fresh = lines.get(known.min(lines.len())..).unwrap_or_default();
         let boundary = frame.above.saturating_sub(known);
         let cut = frame.history < view.history && !frame.alternate;
-        let mut new = inserted(&view.told, fresh);
-        if cut {
-            // Everything before what was told last has been told earlier.
-            let from = (0..fresh.len()).find(|at| !new.contains(at));
-            new.retain(|at| from.is_some_and(|from| *at > from) || (from.is_none() && *at >= boundary));
-        }
-        let stands = |at: usize, line: &String| {
-            pace == Pace::Rests || at < boundary || (view.seen.contains(line) && !line.is_empty())
-        };
+        let stands =
+            |at: usize, line: &String| at < boundary || (view.seen.contains(line) && !line.is_empty());
         let mut told = Vec::new();
         let mut kept = Vec::new();
         if !aligned {
             told.push("[lines were lost here: they came faster than they could be read]".to_owned());
         }
-        for (at, line) in fresh.iter().enumerate() {
-            let is_new = new.contains(&at);
-            if is_new && !stands(at, line) {
-                continue;
+        // Of a history that was cut, everything before what was told last has been told earlier.
+        let mut earlier = cut;
+        let anew = !known_beyond(&view.told, fresh);
+        for op in capture_diff_slices(Algorithm::Myers, &view.told, fresh) {
+            let (old, new) = (op.old_range(), op.new_range());
+            let is_new = !matches!(op, DiffOp::Equal { .. });
+            let in_place = matches!(op, DiffOp::Replace { .. }) && !anew;
+            if !is_new {
+                earlier = false;
             }
-            if is_new {
-                told.push(line.clone());
+            let whole = match pace {
+                Pace::Busy => false,
+                Pace::Rests => !in_place,
+                Pace::Settled => true,
+            };
+            let mut waits = false;
+            for at in new {
+                let Some(line) = fresh.get(at) else { continue };
+                if is_new && !(whole || stands(at, line)) {
+                    waits = true;
+                    continue;
+                }
+                if is_new && !(earlier && (at < boundary || !anew)) {
+                    told.push(line.clone());
+                }
+                if at >= boundary {
+                    kept.push(line.clone());
+                }
             }
-            if at >= boundary {
-                kept.push(line.clone());
+            // What waits is still to take the place of these.
+            if in_place && waits {
+                kept.extend(view.told.get(old).unwrap_or_default().iter().cloned());
             }
         }
         view.history = frame.history;
@@ -126,7 +141,7 @@ impl Transcript {
     /// What is new among the last lines of the same screen, where they begin not being known.
     pub fn last(&mut self, lines: Vec<String>) -> Vec<String> {
         // As a history that was cleared.
-        self.next(&Frame { alternate: self.on_alternate, lines, ..Frame::default() }, Pace::Rests)
+        self.next(&Frame { alternate: self.on_alternate, lines, ..Frame::default() }, Pace::Settled)
     }
 
     /// Blank lines are told as one, and before the next line that is not.
@@ -145,18 +160,9 @@ impl Transcript {
     }
 }
 
-/// Where in `new` stand lines that `old` does not have in the same order.
-fn inserted<T: Eq + Hash>(old: &[T], new: &[T]) -> HashSet<usize> {
-    let mut found = HashSet::new();
-    for op in capture_diff_slices(Algorithm::Myers, old, new) {
-        match op {
-            DiffOp::Insert { new_index, new_len, .. } | DiffOp::Replace { new_index, new_len, .. } => {
-                found.extend(new_index..new_index + new_len);
-            }
-            DiffOp::Equal { .. } | DiffOp::Delete { .. } => {}
-        }
-    }
-    found
+/// Whether anything that was told is still there.
+fn known_beyond(told: &[String], fresh: &[String]) -> bool {
+    told.iter().any(|line| !line.is_empty() && fresh.contains(line))
 }
 
 /// A line as text alone: what a terminal would obey is left out.
@@ -206,6 +212,8 @@ mod tests {
         assert_eq!(transcript.next(&frame(&["a", "down"], 5, 0), Pace::Busy), Vec::<String>::new());
         assert_eq!(transcript.next(&frame(&["a", "download 50%"], 5, 0), Pace::Busy), Vec::<String>::new());
         assert_eq!(transcript.next(&frame(&["a", "download 100%"], 5, 0), Pace::Rests), ["download 100%"]);
+        assert_eq!(transcript.next(&frame(&["a", "downloaded"], 5, 0), Pace::Settled), ["downloaded"]);
+        let transcript = &mut Transcript::from(&frame(&["a", "download 100%"], 5, 0));
         assert_eq!(transcript.next(&frame(&["a", "download 100%"], 5, 0), Pace::Rests), Vec::<String>::new());
     }
 
@@ -214,12 +222,17 @@ mod tests {
         let mut transcript = Transcript::from(&frame(&["$ vi"], 5, 0));
         let first = ["title", "hello", "> "];
         assert_eq!(transcript.next(&full_screen(&first), Pace::Rests), ["title", "hello", ">"]);
-        for spinner in ["* 1s", "* 2s", "* 3s"] {
+        let mut clock = Vec::new();
+        for (spinner, pace) in
+            [("* 1s", Pace::Rests), ("* 2s", Pace::Busy), ("* 3s", Pace::Rests), ("* 4s", Pace::Rests)]
+        {
             let screen = ["title", "hello", spinner, "> "];
-            assert_eq!(transcript.next(&full_screen(&screen), Pace::Busy), Vec::<String>::new());
+            clock.extend(transcript.next(&full_screen(&screen), pace));
         }
+        assert_eq!(clock, ["* 1s"]);
         let last = ["title", "hello", "the answer", "> "];
-        assert_eq!(transcript.next(&full_screen(&last), Pace::Rests), ["the answer"]);
+        assert_eq!(transcript.next(&full_screen(&last), Pace::Rests), Vec::<String>::new());
+        assert_eq!(transcript.next(&full_screen(&last), Pace::Settled), ["the answer"]);
         let scrolled = ["title", "the answer", "more", "> "];
         assert_eq!(transcript.next(&full_screen(&scrolled), Pace::Rests), ["more"]);
         assert_eq!(transcript.next(&frame(&["$ vi", "$ ls"], 5, 0), Pace::Rests), ["$ ls"]);

@@ -15,6 +15,8 @@ use crate::transcript::{Frame, Pace, Transcript};
 
 /// When nothing has come for so long, the screen rests.
 const RESTS_AFTER: Duration = Duration::from_millis(150);
+/// When nothing has come for so long, the screen is settled.
+const SETTLED_AFTER: Duration = Duration::from_millis(1500);
 /// A screen that never rests is captured so often.
 const BUSY_EVERY: Duration = Duration::from_millis(500);
 /// Further lines of the history, for those that come between two questions.
@@ -32,8 +34,8 @@ pub struct Follower<'a> {
     line: Vec<u8>,
     /// Whether the listener has said anything: then it is attached.
     attached: bool,
-    /// Whether the screen is to be captured again without a further word.
-    unsettled: bool,
+    /// How the screen was captured last: until it is settled, it is captured again without a word.
+    pace: Pace,
     transcript: Transcript,
 }
 
@@ -77,7 +79,7 @@ impl<'a> Follower<'a> {
             heard,
             line: Vec::new(),
             attached: false,
-            unsettled: false,
+            pace: Pace::Settled,
             transcript: Transcript::default(),
         };
         // It listens before the first capture, so that nothing falls in between.
@@ -95,37 +97,45 @@ impl<'a> Follower<'a> {
 
     /// Waits for something new.
     pub fn wait(&mut self) -> io::Result<Followed> {
-        loop {
-            let limit = self.unsettled.then_some(RESTS_AFTER);
-            match self.hear(limit)? {
-                Woken::Output => break,
-                Woken::Nothing if self.unsettled => break,
-                Woken::Nothing => {}
-                Woken::Ended => return Ok(Followed::Ended),
-                Woken::Unread => return Ok(Followed::Unread),
-            }
-        }
-        let look_at = Instant::now() + BUSY_EVERY;
-        let pace = loop {
-            let left = look_at.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break Pace::Busy;
-            }
-            match self.hear(Some(left.min(RESTS_AFTER)))? {
-                Woken::Output => {}
-                Woken::Nothing if left < RESTS_AFTER => break Pace::Busy,
-                Woken::Nothing => break Pace::Rests,
-                // What it showed last is still to be asked for, if it can be.
-                Woken::Ended => break Pace::Rests,
-                Woken::Unread => return Ok(Followed::Unread),
+        let again = match self.pace {
+            Pace::Busy => Some((RESTS_AFTER, Pace::Rests)),
+            Pace::Rests => Some((SETTLED_AFTER, Pace::Settled)),
+            Pace::Settled => None,
+        };
+        let due = again.map(|(after, pace)| (Instant::now() + after, pace));
+        self.pace = loop {
+            let left = due.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+            match (self.hear(left)?, due) {
+                (Woken::Output, _) => break self.written()?,
+                (Woken::Ended, _) => return Ok(Followed::Ended),
+                (Woken::Unread, _) => return Ok(Followed::Unread),
+                (Woken::Nothing, Some((at, pace))) if at <= Instant::now() => break pace,
+                (Woken::Nothing, _) => {}
             }
         };
-        self.unsettled = pace == Pace::Busy;
+        let pace = self.pace;
         Ok(match self.capture() {
             Ok(frame) => Followed::Lines(self.transcript.next(&frame, pace)),
             Err(TmuxError::Refused { .. } | TmuxError::NoServer { .. }) => Followed::Ended,
             Err(error) => Followed::NotAsked(error),
         })
+    }
+
+    /// Waits for a rest after something was written, but not for long.
+    fn written(&mut self) -> io::Result<Pace> {
+        let look_at = Instant::now() + BUSY_EVERY;
+        loop {
+            let left = look_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Pace::Busy);
+            }
+            match self.hear(Some(left.min(RESTS_AFTER)))? {
+                Woken::Output => {}
+                Woken::Nothing if left < RESTS_AFTER => return Ok(Pace::Busy),
+                // Who ended, or is not read, is met again at the next wait.
+                Woken::Nothing | Woken::Ended | Woken::Unread => return Ok(Pace::Rests),
+            }
+        }
     }
 
     /// The lines that somebody else kept of the screen, as far as they are new.
