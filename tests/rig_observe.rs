@@ -305,4 +305,11 @@ fn a_deep_proof_restarts_the_canary_and_nothing_else() {
     let kept: Value =
         serde_json::from_str(&fleet.rig.read(&format!("{MOSAIC}/fleet/run/verify.json"))).expect("JSON");
     assert_eq!(kept["checks"], verdict["checks"]);
+    // Where something is wrong already, nobody is restarted, and the cause alone fails.
+    fleet.sh(&format!("systemctl --user disable {}", unit("coder"))).ok();
+    let verdict = parsed(&fleet.run(&["fleet", "verify", "--deep", "--json"]).exits(1));
+    let failing = verdict["checks"].as_array().expect("checks").iter().filter(|c| c["ok"] == false);
+    assert_eq!(failing.map(|c| &c["id"]).collect::<Vec<_>>(), ["enabled"]);
+    assert_eq!(verdict["not_judged"][0]["id"], "deep-restart");
+    assert_eq!(pids(), after);
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::host::gather::Depth;
 use crate::host::{boot, clock, journal, probe, runfiles, site, stand_ins};
 use crate::observe::row::PaneState;
-use crate::observe::verify::{Evidence, Past, Probes, Verdict, Why, verify};
+use crate::observe::verify::{Evidence, Follower, Past, Probes, Verdict, Why, verify};
 use crate::plan::Options;
 use crate::snapshot::{Fact, Tmux};
 
@@ -35,7 +35,14 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let before = Before::read(context);
     let (observed, mut verdict) = look(context, &before)?;
     if args.deep {
-        verdict.add(deep::checks(context, &observed, &verdict)?);
+        // Nothing is restarted where something is wrong already.
+        let cause = verdict.failures().next().map(|cause| (cause.id, cause.agent.clone()));
+        match cause {
+            None => verdict.add(deep::checks(context, &observed)?),
+            Some(because_of) => {
+                verdict.not_judged.push(Follower { id: "deep-restart", agent: None, because_of });
+            }
+        }
     }
     keep(context, &verdict);
     if args.json {
