@@ -43,9 +43,12 @@ inside_login() {
 }
 
 inside_user() {
-    local user=$1
+    local user=$1 uid
     shift
-    inside_root useradd --create-home --shell /bin/bash "$@" "$user"
+    # The kernel counts a user's inotify instances, 128 of them, over all rigs and this machine: users
+    # of one uid in several rigs take them from each other, and then a user manager does not start.
+    read -r uid _ < <(printf '%s' "$name/$user" | cksum)
+    inside_root useradd --create-home --shell /bin/bash --uid "$((10000 + uid % 50000))" "$@" "$user"
 }
 
 inside_install() {
