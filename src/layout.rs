@@ -143,9 +143,14 @@ impl Layout {
         self.run().join(format!("{agent}.launch"))
     }
 
+    /// What `mosaic yolo` noted of the runtime that it became.
+    pub fn launched(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.launched"))
+    }
+
     /// Everything that running an agent leaves below [`Self::run`]: no name is made up from a pattern,
     /// so that nothing of an agent whose name begins alike is among it.
-    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 12] {
+    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 13] {
         [
             self.heartbeat(agent),
             self.heartbeat_lock(agent),
@@ -155,6 +160,7 @@ impl Layout {
             self.last_lines(agent),
             self.parked(agent),
             self.launch(agent),
+            self.launched(agent),
             self.receipt_summary(agent),
             self.send_lock(agent),
             self.receipts(agent),

@@ -71,6 +71,8 @@ pub struct Snapshot {
     pub records: BTreeMap<AgentName, Fact<String>>,
     /// Each agent's summary of its receipts, its text.
     pub receipts: BTreeMap<AgentName, Fact<String>>,
+    /// What was noted when each agent's runtime was launched; absent where nothing was.
+    pub launched: BTreeMap<AgentName, Fact<String>>,
     /// What stands at each agent's environment files.
     pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// Agents that a person stopped, with the boot in which it was done.

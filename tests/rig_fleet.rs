@@ -85,7 +85,13 @@ fn thirteen_agents_run_programs_that_only_the_baked_path_finds() {
     }
     for suite in Suite::both() {
         let fleet = Fleet::tenant(suite);
-        fleet.program(".npm-global/bin/claude", STAND_IN);
+        // As npm lays it out.
+        let package = ".npm-global/lib/node_modules/@anthropic-ai/claude-code";
+        fleet.program(&format!("{package}/cli.js"), STAND_IN);
+        let manifest = r#"{"name": "@anthropic-ai/claude-code", "version": "2.1.7"}"#;
+        fleet.rig.write(&format!("/home/demo/{package}/package.json"), manifest, TENANT);
+        let link = format!("mkdir -p ~/.npm-global/bin && ln -s ~/{package}/cli.js ~/.npm-global/bin/claude");
+        fleet.run(&["sh", "-c", &link]).ok();
         fleet.program(".local/bin/pi", STAND_IN);
         fleet.run(&["fleet", "init", "--profile", "usc", "--write"]).ok();
         fleet.run(&["fleet", "start"]).ok();
@@ -112,6 +118,16 @@ fn thirteen_agents_run_programs_that_only_the_baked_path_finds() {
                     assert!(args.contains("--model\nopenai-codex/gpt-5.5:high\n"), "{args}");
                 }
                 _ => assert!(args.starts_with("/home/demo/.npm-global/bin/claude\n"), "{args}"),
+            }
+        }
+        let report = json(&fleet.run(&["fleet", "ps", "--json"]).ok());
+        for row in report["rows"].as_array().expect("rows") {
+            match row["runtime"].as_str() {
+                Some("claude") => assert_eq!(row["version"], "2.1.7", "{suite:?}: {row:#}"),
+                _ => {
+                    let why = row["reasons"].to_string();
+                    assert!(row["version"].is_null() && why.contains("no package.json of @"), "{row:#}");
+                }
             }
         }
     }

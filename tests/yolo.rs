@@ -75,6 +75,54 @@ fn it_becomes_the_runtime_with_the_arguments_as_they_are() {
 }
 
 #[test]
+fn an_agents_launch_notes_the_version_that_the_package_tells() {
+    let home = Home::new();
+    let folder = "npm/lib/node_modules/@anthropic-ai/claude-code";
+    home.put(&format!("{folder}/bin/cli.js"), "#!/bin/sh\necho $$\n", 0o755)
+        .put("npm/bin/README", "", 0o600)
+        .put(".config/mosaic/fleet/run/README", "", 0o600)
+        .roster(
+            "version: 1\nruntimes: {claude: {bin: ~/npm/bin/claude}}\n\
+             agents: [{name: coder0, runtime: claude}, {name: coder1, runtime: codex}]\n",
+        );
+    std::os::unix::fs::symlink(home.at(&format!("{folder}/bin/cli.js")), home.at("npm/bin/claude"))
+        .expect("linked");
+    let note = home.at(".config/mosaic/fleet/run/coder0.launched");
+    let launch = |agent: &str| {
+        let run = home.yolo(&["claude"]).env("MOSAIC_AGENT_NAME", agent).assert().success();
+        String::from_utf8_lossy(&run.get_output().stdout).trim().to_owned()
+    };
+    let noted = || fs::read_to_string(&note).expect("a note");
+    let package = |text: &str| {
+        home.put(&format!("{folder}/package.json"), text, 0o644);
+    };
+
+    let pid = launch("coder0");
+    assert!(noted().contains("unknown=no package.json of @anthropic-ai/claude-code"), "{}", noted());
+    package(r#"{"name": "@anthropic-ai/claude-code", "version": "2.1.7", "type": "module"}"#);
+    assert_ne!(launch("coder0"), pid);
+    assert!(noted().ends_with("runtime=claude\nversion=2.1.7\n"), "{}", noted());
+    let pid = launch("coder0");
+    assert!(noted().starts_with(&format!("pid={pid}\n")), "the process that it became: {}", noted());
+    package(r#"{"name": "@anthropic-ai/claude-code", "version": "2.1\u001b[31m"}"#);
+    launch("coder0");
+    assert!(noted().contains("unknown=") && !noted().contains('\u{1b}'), "{:?}", noted());
+
+    // Neither of nobody, nor of an agent on another runtime, nor of what an agent launches itself.
+    let before = format!("pid={}\nboot_id={}\nruntime=claude\nversion=1\n", std::process::id(), boot());
+    fs::write(&note, &before).expect("written");
+    launch("coder0");
+    launch("coder1");
+    home.yolo(&["claude"]).assert().success();
+    assert_eq!(noted(), before);
+    assert!(!note.with_file_name("coder1.launched").exists());
+}
+
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot").trim().to_owned()
+}
+
+#[test]
 fn print_shows_the_command_as_a_shell_reads_it() {
     let home = Home::new();
     home.program(".local/bin/pi");

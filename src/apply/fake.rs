@@ -82,6 +82,7 @@ impl Fake {
             beats: BTreeMap::new(),
             environments: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            launched: BTreeMap::new(),
             records: BTreeMap::new(),
             parked: self.parked.iter().map(|(a, b)| (a.clone(), Fact::Known(b.clone()))).collect(),
             processes: BTreeMap::new(),

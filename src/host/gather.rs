@@ -8,6 +8,7 @@ mod agents;
 mod bus;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -79,7 +80,9 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
-    let parked = parked(look.layout, &noted_as_parked(look));
+    let noted = noted(look);
+    let parked = parked(look.layout, &noted.parked);
+    let launched = agents::launched(look, &noted.launched);
     let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
         Some(tmux) => answer(tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
@@ -107,6 +110,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         records: agents.records,
         environments: agents.environments,
         receipts: agents.receipts,
+        launched,
         beats: agents.beats,
         processes: agents.seen.into_iter().map(|(pid, seen)| (pid, seen.process)).collect(),
         clock,
@@ -134,22 +138,31 @@ fn late(who: &str) -> String {
     format!("{who} did not answer within {} s", PATIENCE.as_secs_f64())
 }
 
-/// Agents of which something says that they are parked: most never are, so the folder is looked at
-/// rather than a file for each.
-fn noted_as_parked(look: &Look<'_>) -> Vec<AgentName> {
-    let Ok(entries) = std::fs::read_dir(look.layout.run()) else { return look.agents.to_vec() };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    let noted = names.filter(|name| name.as_encoded_bytes().ends_with(b".parked"));
-    let noted: BTreeSet<String> = noted.filter_map(|name| name.into_string().ok()).collect();
-    if noted.is_empty() {
-        return Vec::new();
+/// Agents of which there is a file that most have none of.
+#[derive(Debug, Default)]
+struct Noted {
+    parked: Vec<AgentName>,
+    launched: Vec<AgentName>,
+}
+
+/// Most agents have no such file, so the folder is looked at rather than a file for each.
+fn noted(look: &Look<'_>) -> Noted {
+    let Ok(entries) = std::fs::read_dir(look.layout.run()) else {
+        return Noted { parked: look.agents.to_vec(), launched: Vec::new() };
+    };
+    let rare = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.ends_with(b".parked") || name.ends_with(b".launched")
+    };
+    let there: BTreeSet<OsString> = entries.flatten().map(|entry| entry.file_name()).filter(rare).collect();
+    if there.is_empty() {
+        return Noted::default();
     }
-    let file = |agent: &AgentName| look.layout.parked(agent).file_name()?.to_str().map(str::to_owned);
-    look.agents
-        .iter()
-        .filter(|agent| file(agent).is_some_and(|name| noted.contains(&name)))
-        .cloned()
-        .collect()
+    let of = |file: fn(&Layout, &AgentName) -> PathBuf| {
+        let is_there = |path: PathBuf| path.file_name().is_some_and(|name| there.contains(name));
+        look.agents.iter().filter(|agent| is_there(file(look.layout, agent))).cloned().collect()
+    };
+    Noted { parked: of(Layout::parked), launched: of(Layout::launched) }
 }
 
 /// Facts by agent, where there are any.

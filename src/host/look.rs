@@ -59,6 +59,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         beats: BTreeMap::new(),
         environments: BTreeMap::new(),
         receipts: BTreeMap::new(),
+        launched: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: parked(ask.layout, ask.agents),
         processes: BTreeMap::new(),

@@ -2,6 +2,7 @@
 //!
 //! One outside program or interface, one file. What is read is parsed by pure functions beside it.
 
+pub mod above;
 pub mod ancestry;
 pub mod boot;
 pub mod cgroup;

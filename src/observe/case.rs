@@ -257,6 +257,7 @@ fn empty() -> Snapshot {
         beats: BTreeMap::new(),
         environments: BTreeMap::new(),
         receipts: BTreeMap::new(),
+        launched: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: BTreeMap::new(),
         processes: BTreeMap::new(),

@@ -4,6 +4,7 @@ mod agent;
 mod installed;
 mod pane;
 mod unit;
+mod version;
 
 use std::collections::BTreeMap;
 

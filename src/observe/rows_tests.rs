@@ -3,6 +3,7 @@
 use super::case::{BOOT, Case, NOW, SERVER, UNIX, flags_b, name, no_flags, pane, reason};
 use super::{Flag, PaneState};
 use crate::names::HOLDER_UNIT;
+use crate::runfile::launched::Launched;
 use crate::runfile::receipt::{self, Receipt, Summary};
 use crate::runfile::record::{End, State};
 use crate::snapshot::{Fact, FileFacts, Tmux};
@@ -19,7 +20,63 @@ fn a_healthy_fleet_has_no_flag_and_says_everything_that_is_known() {
     assert_eq!((row.heartbeat.health.word(), row.heartbeat.status), ("healthy", Some("ok")));
     assert_eq!((row.systemd.active.as_deref(), row.systemd.enabled), (Some("active"), Some(true)));
     assert_eq!((row.memory_bytes, row.class, row.lifecycle), (Some(4096), None, Some("core")));
-    assert_eq!(row.reasons, ["version: the runtime does not tell it"]);
+    assert_eq!(row.reasons, ["version: it was not noted at its launch"]);
+}
+
+#[test]
+fn the_version_is_what_was_noted_at_the_launch_of_what_runs_now() {
+    let with = |text: Fact<String>| {
+        let case = no_flags(|case| drop(case.seen.launched.insert(name("b"), text)));
+        let row = case.row("b");
+        let why = row.reasons.iter().find_map(|r| r.strip_prefix("version: ").map(str::to_owned));
+        row.version.ok_or_else(|| why.unwrap_or_default())
+    };
+    let note = Launched {
+        pid: 200,
+        boot_id: BOOT.to_owned(),
+        runtime: "claude".to_owned(),
+        version: Ok("2.1.0".to_owned()),
+    };
+    let known = |note: Launched| with(Fact::Known(note.text()));
+    assert_eq!(known(note.clone()), Ok("2.1.0".to_owned()));
+    let below = Launched { pid: 201, ..note.clone() };
+    assert_eq!(known(below), Ok("2.1.0".to_owned()), "a shell of the roster's may stand above it");
+    let another = Err("what was noted is of another launch".to_owned());
+    for changed in [
+        Launched { pid: 100, ..note.clone() },
+        Launched { boot_id: "another".to_owned(), ..note.clone() },
+        Launched { runtime: "codex".to_owned(), ..note.clone() },
+    ] {
+        assert_eq!(known(changed), another);
+    }
+    assert_eq!(
+        known(Launched { version: Err("no package".to_owned()), ..note }),
+        Err("no package".to_owned())
+    );
+    assert_eq!(
+        with(Fact::Known("x".to_owned())),
+        Err("what was noted at its launch can't be read".to_owned())
+    );
+    assert_eq!(with(Fact::Unknown("a link".to_owned())), Err("a link".to_owned()));
+}
+
+#[test]
+fn dogfood_has_the_version_of_the_program_that_supervises_it() {
+    let mut case = Case::with_roster("version: 1\ntenant_id: usc\nagents: [{name: a, runtime: dogfood}]\n");
+    let version = |case: &Case| case.row("a").version;
+    case.record(&name("a"), |r| r.supervisor = "0.9.7".to_owned());
+    let process = case.seen.processes.get_mut(&100).expect("it runs");
+    process.argv = vec!["/usr/bin/mosaic".to_owned(), "yolo".to_owned(), "dogfood".to_owned()];
+    process.comm = "mosaic".to_owned();
+    assert_eq!(version(&case).as_deref(), Some("0.9.7"), "{:#?}", case.row("a"));
+    case.record(&name("a"), |r| r.supervisor = "0.9\u{1b}[31m".to_owned());
+    assert_eq!(version(&case), None);
+    case.record(&name("a"), |r| (r.supervisor, r.runtime_pid) = ("0.9.7".to_owned(), Some(77)));
+    assert_eq!(version(&case), None, "a record of another run");
+    case.record(&name("a"), |r| r.runtime_pid = Some(100));
+    case.seen.processes.get_mut(&100).expect("it runs").argv = vec!["sleep".to_owned()];
+    case.seen.processes.get_mut(&100).expect("it runs").comm = "sleep".to_owned();
+    assert_eq!(version(&case), None, "something else runs: {:#?}", case.row("a"));
 }
 
 #[test]

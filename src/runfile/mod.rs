@@ -7,6 +7,7 @@ pub mod ack;
 pub mod attached;
 pub mod environment;
 pub mod heartbeat;
+pub mod launched;
 pub mod queued;
 pub mod receipt;
 pub mod record;

@@ -17,6 +17,7 @@ pub mod screen;
 pub mod talk;
 #[cfg(test)]
 mod tests;
+pub mod version;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 mod program;
 mod skills;
+mod version;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -93,6 +94,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         let variables = launch.env.iter().map(|(name, value)| format!("{name}={value} "));
         context.out.line(variables.collect::<String>() + &line);
         return Ok(Answer::Yes);
+    }
+    if let Some(agent) = agent {
+        version::note(context, &agent.name, &runtime, &program);
     }
     become_it(context, &runtime, &launch, if agent.is_none() { settings } else { None })
 }

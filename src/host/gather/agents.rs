@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use super::{ByAgent, Look};
 use crate::host::cgroup::{Account, Accounts};
-use crate::host::look::LONGEST_FILE;
+use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
 use crate::host::runfiles::{Folder, stamps};
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::runfile::{self, environment, heartbeat, receipt, record};
+use crate::runfile::{self, environment, heartbeat, launched, receipt, record};
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
 /// So many agents are worth a thread of their own.
@@ -186,6 +186,15 @@ impl Agents {
         let names = look.agents.iter().map(AgentName::unit);
         names.filter_map(|unit| Some((unit.clone(), account(&unit)?))).collect()
     }
+}
+
+/// What was noted at the launch of each of these agents.
+pub fn launched(look: &Look<'_>, agents: &[AgentName]) -> ByAgent<String> {
+    let note = |agent: &AgentName| {
+        let stands = at(&look.layout.launched(agent), launched::LONGEST)?;
+        Some((agent.clone(), text(stands)))
+    };
+    agents.iter().filter_map(note).collect()
 }
 
 /// What a record of this boot says that runs.

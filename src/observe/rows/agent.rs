@@ -8,6 +8,7 @@ use super::installed::Installed;
 use super::pane::{Found, find};
 use super::rounded;
 use super::unit::{self, Wanted, wanted};
+use super::version;
 use crate::observe::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle, OnStale};
@@ -47,6 +48,8 @@ struct Judge<'a> {
     /// What its supervisor recorded in this boot.
     record: Option<Record>,
     found: Found<'a>,
+    /// Whether what runs is the roster's runtime.
+    is_it: bool,
     flags: Vec<Flag>,
     reasons: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl<'a> Judge<'a> {
             unit: unit::facts(given, &agent.name.unit()),
             found: find(given, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
             record,
+            is_it: false,
             given,
             installed,
             agent,
@@ -87,8 +91,11 @@ impl<'a> Judge<'a> {
         self.messages();
         let alive = found.state == PaneState::Alive;
         let (restarts, memory_bytes) = (self.restarts(), self.memory());
-        if alive {
-            self.not_known("version", "the runtime does not tell it");
+        let version = version::of(self.given, self.agent, &self.found, self.record.as_ref(), self.is_it);
+        if let Err(why) = &version
+            && alive
+        {
+            self.not_known("version", why);
         }
         self.flags.sort_unstable();
         self.flags.dedup();
@@ -116,7 +123,7 @@ impl<'a> Judge<'a> {
             heartbeat: shown(&verdict),
             model: text(&self.agent.model),
             effort: text(&self.agent.effort),
-            version: None,
+            version: version.ok(),
             restarts,
             memory_bytes,
             parked: matches!(self.wanted, Wanted::Parked(_)),
@@ -299,7 +306,7 @@ impl<'a> Judge<'a> {
         let waited = record.and_then(|r| r.started).zip(seen.processes.get(&pid));
         let waited = waited.map_or(0.0, |(let_in, process)| (let_in - process.started).max(0.0));
         match drift::judge(&expected, pid, &seen.processes, seen.clock.boottime - waited) {
-            Drift::Match => {}
+            Drift::Match => self.is_it = true,
             Drift::Differs { seen } => {
                 self.flag(Flag::Drift, format!("runs {seen}, not {}", self.agent.runtime));
             }
