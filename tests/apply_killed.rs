@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 use fleet::rig::{Rig, Run, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT};
@@ -18,6 +19,16 @@ use fleet::{Fleet, MOSAIC, SOON, TENANT};
 const INTERRUPT: &str = "MOSAIC_TEST_INTERRUPT";
 const NOTHING: &str = "Nothing to do: ";
 const SIGKILL: i32 = 9;
+
+/// Runs a test on both trees, side by side: most of it is waiting for one process after another.
+fn on_both_trees(test: impl Fn(Suite) + Sync) {
+    std::thread::scope(|scope| {
+        for suite in Suite::both() {
+            let test = &test;
+            scope.spawn(move || test(suite));
+        }
+    });
+}
 
 /// Whether the programs under test can be interrupted at all.
 fn released() -> bool {
@@ -139,6 +150,9 @@ fn walk(root: &Path, folder: &Path, tree: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Where its units begin in `STATE`.
+const UNITS: &str = "\nthe units:\n";
+
 /// What a rig's tenant has of a fleet: files with their content, modes and links, the ledger, units. Times and
 /// pids are left out, and whether a link was made by systemd, which says whole paths, or by us without it.
 const STATE: &str = r#"
@@ -147,10 +161,16 @@ const STATE: &str = r#"
     find . ! -path './mosaic/fleet/run/*' -printf '%p %y %#m %l\n' | sed 's, /home/demo/.config/systemd/user/, ../,' | sort
     find . -type f ! -path './mosaic/fleet/run/*' ! -name ledger.json ! -name roster.yaml -exec sha256sum {} + | sort
     python3 -c 'import json; d = json.load(open("mosaic/fleet/ledger.json")); d.pop("applied"); print(json.dumps(d, indent=1))'
+    echo the units:
     systemctl --user list-units --all --plain --no-legend "mosaic-*" | awk '{ print $1, $2, $3 }' | sort
     systemctl --user show -p Id -p NeedDaemonReload -p FragmentPath -p DropInPaths mosaic-tmux-holder.service "mosaic-agent@*"
     tmux -L mosaic-factory list-sessions -F '#{session_name}' | sort
 "#;
+
+/// What of that is about files.
+fn files(state: &str) -> String {
+    state.split_once(UNITS).expect("both parts").0.to_owned()
+}
 
 fn interrupted(fleet: &Fleet, signal: &str, at: &str) -> Run {
     fleet.run(&["env", &format!("{INTERRUPT}={signal}@{at}"), "fleet", "apply"])
@@ -165,7 +185,7 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
     if Rig::skipped() || released() {
         return;
     }
-    for suite in Suite::both() {
+    on_both_trees(|suite| {
         let fleet = Fleet::with(suite, &roster("one"));
         let coder = fleet.pane("coder");
         // What runs that nothing disturbs make of it.
@@ -201,7 +221,7 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
         assert!(step > 40, "{suite:?}: only {step} steps were met");
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
         assert_eq!(fleet.pane("coder"), coder, "{suite:?}: whom no change concerned is never touched");
-    }
+    });
 }
 
 /// Lets an apply run up to that point, does something to the machine there, and lets it go on.
@@ -229,7 +249,7 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
     if Rig::skipped() || released() {
         return;
     }
-    for suite in Suite::both() {
+    on_both_trees(|suite| {
         let fleet = Fleet::with(suite, &roster("one"));
         let mut undisturbed = BTreeMap::new();
         for which in ["two", "one"] {
@@ -259,7 +279,96 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
             same_text(&fleet.sh(STATE).ok(), &undisturbed[which], &error);
             which = other(which);
         }
+    });
+}
+
+/// Free space that a full disk has left, in pages: nothing at all, then so little that it ends in the middle.
+const LEFT: [u32; 6] = [0, 1, 2, 3, 4, 6];
+
+#[test]
+fn a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it() {
+    if Rig::skipped() {
+        return;
     }
+    on_both_trees(|suite| {
+        let fleet = Fleet::tenant(suite);
+        let home = format!("/home/{TENANT}");
+        // The whole home on a disk of its own: the fleet's folder, units, and whatever else there is.
+        let small = format!(
+            "cp -a {home} /root/home && mount -t tmpfs -o size=1m,mode=755,uid={uid},gid={uid} home {home} && \
+             cp -a /root/home/. {home}/",
+            uid = fleet.uid
+        );
+        fleet.rig.root_ok(&["sh", "-c", &small]);
+        // Agents that keep writing there while it is full, and a file that takes more room than the ledger.
+        let dogfood = |which: &str| {
+            let long = format!("A: {which}{}", "x".repeat(12_000));
+            roster(which).replace("runtime: quiet", "runtime: dogfood").replace(&format!("A: {which}"), &long)
+        };
+        let settles = |expected: &str, when: &str| {
+            let deadline = Instant::now() + SOON;
+            let mut seen = fleet.sh(STATE).ok();
+            while seen != expected && Instant::now() < deadline {
+                seen = fleet.sh(STATE).ok();
+            }
+            same_text(&seen, expected, when);
+        };
+        fleet.apply(&dogfood("one"));
+        let coder = fleet.pane("coder");
+        let mut undisturbed = BTreeMap::new();
+        for which in ["two", "one"] {
+            fleet.apply(&dogfood(which));
+            answered(&fleet);
+            undisturbed.insert(which, fleet.sh(STATE).ok());
+        }
+        let readonly = format!("mount --bind {home} {home} && mount -o remount,bind,ro {home}");
+        let full = |left: u32| {
+            format!("cd {home}; dd if=/dev/zero of=filler bs=4k 2>&-; truncate -s -{} filler", left * 4096)
+        };
+        let mut cases: Vec<(String, String, &str, bool)> =
+            LEFT.map(|left| (full(left), format!("rm {home}/filler"), "the disk is full", left == 0)).into();
+        cases.push((readonly, format!("umount --lazy {home}"), "the file system is read-only", true));
+        let (mut which, mut refused) = ("two", BTreeSet::new());
+        for (breaks, mends, reason, at_once) in cases {
+            let when = format!("{suite:?}: {breaks}");
+            let changed = fleet.pane("coder0");
+            fleet.rig.write(&format!("{MOSAIC}/fleet/roster.yaml"), dogfood(which), TENANT);
+            fleet.rig.root_ok(&["sh", "-c", &breaks]);
+            let run = fleet.run(&["fleet", "apply"]);
+            let error = format!("{when}\n{}", run.report());
+            if run.code != 0 {
+                assert_eq!(run.code, 4, "{error}");
+                assert!(run.stderr.contains(reason), "{error}");
+                let path =
+                    run.stderr.split_once(&format!(" {home}/")).and_then(|(_, rest)| rest.split_once(": "));
+                let file = path.expect("a path").0.rsplit_once('/').expect("a folder").1.to_owned();
+                refused.insert(file);
+            }
+            if at_once {
+                assert_eq!(run.code, 4, "{error}");
+                // Who left the roster may have been stopped, which comes first; no file is another.
+                same_text(&files(&fleet.sh(STATE).ok()), &files(&undisturbed[other(which)]), &error);
+                assert_eq!(fleet.pane("coder0"), changed, "nobody restarts with half of the files: {error}");
+            }
+            fleet.rig.root_ok(&["sh", "-c", &mends]);
+            let next = fleet.run(&["fleet", "apply"]);
+            assert_eq!(next.code, 0, "{error}\nthen {}", next.report());
+            settles(&undisturbed[which], &error);
+            assert_eq!(fleet.pane("coder"), coder, "no change concerned it: {error}");
+            assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{error}");
+            which = other(which);
+        }
+        for file in ["ledger.json", "coder0.env", "apply.lock"] {
+            assert!(refused.contains(file), "{suite:?}: {refused:?}");
+        }
+    });
+}
+
+/// Waits until all of the fleet's agents have answered.
+fn answered(fleet: &Fleet) {
+    fleet.rig.wait_until("all have answered", SOON, || {
+        fleet.run(&["fleet", "ps", "--json"]).stdout.matches("\"health\": \"healthy\"").count() == 3
+    });
 }
 
 fn same_text(seen: &str, expected: &str, when: &str) {

@@ -32,7 +32,7 @@ pub fn take(path: &Path, other: &str, limit: Duration, waiting: impl FnOnce(Opti
     if let Some(folder) = path.parent() {
         files::make_folder(folder)?;
     }
-    let failed = |error: io::Error| Error::machine(format!("lock {}: {error}", path.display()));
+    let failed = |source| Error::from(files::FileError { doing: "lock", path: path.to_path_buf(), source });
     let file = OpenOptions::new()
         .read(true)
         .write(true)
