@@ -1,5 +1,5 @@
 //! Plan and apply in a booted system: only what changed restarts. Runs that are cut off are met in
-//! `apply_killed.rs`.
+//! `apply_killed.rs`, flags in `rig_apply_flags.rs`.
 
 #[path = "common/fleet.rs"]
 mod fleet;
@@ -77,30 +77,6 @@ fn only_what_changed_restarts_and_a_second_apply_has_nothing_to_do() {
         assert!(again.starts_with(NOTHING), "{suite:?}: {again}");
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
     }
-}
-
-#[test]
-fn the_holder_restarts_only_when_asked_for() {
-    if Rig::skipped() {
-        return;
-    }
-    let fleet = Fleet::with(Suite::Bookworm, &roster(&[("coder", ""), ("coder0", "")]));
-    let (before, holder) = (pids(&fleet, &["coder", "coder0"]), fleet.holder());
-    let moved = roster(&[("coder", ""), ("coder0", "")])
-        .replace("version: 1", "version: 1\ntmux: {socket_name: other}");
-    write(&fleet, &moved);
-    let kept = fleet.run(&["fleet", "apply"]).exits(1);
-    assert!(kept.stderr.contains("--restart-holder"), "{}", kept.report());
-    assert_eq!(
-        (pids(&fleet, &["coder", "coder0"]), fleet.holder()),
-        (before, holder),
-        "nothing is done by halves"
-    );
-    fleet.run(&["fleet", "apply", "--restart-holder"]).ok();
-    let there = fleet.run(&["tmux", "-L", "other", "list-sessions", "-F", "#{session_name}"]).ok();
-    assert_eq!(there, "_holder\ncoder\ncoder0\n");
-    assert_eq!(fleet.sessions(), Vec::<String>::new(), "nothing is left on the old socket");
-    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
 }
 
 /// Every agent's pane with its pid, by one call.
