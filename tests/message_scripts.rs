@@ -167,9 +167,10 @@ fn every_way_to_give_a_message_delivers_exactly_it() {
 fn a_long_message_arrives_whole() {
     let place = Place::new();
     place.agent("coder0", "");
-    let text = "0123456789 abcd\n".repeat(20_000);
+    let text = "0123456789 abcde".repeat(1 << 16);
     is(&place.fed("send-message.sh", &["-L", SOCKET, "-t", "coder0"], text.as_bytes()), 0, "");
     assert_eq!(place.took("coder0"), [digest(&text)]);
+    is(&place.fed("send-message.sh", &["-L", SOCKET, "-t", "coder0"], (text + "!").as_bytes()), 3, "1 MiB");
 }
 
 #[test]
@@ -198,6 +199,45 @@ fn a_draft_that_stays_is_told_after_the_enters_that_were_asked_for() {
     is(&place.send(&["-L", SOCKET, "-t", "coder0", "-m", "second"]), 2, "somebody's draft");
     assert!(place.screen("coder0").trim_end().ends_with("> first"), "{}", place.screen("coder0"));
     assert!(place.took("coder0").is_empty());
+}
+
+#[test]
+fn a_persons_draft_is_seen_where_the_terminal_wraps_it_and_wherever_the_cursor_is() {
+    let place = Place::new();
+    let line = "exec bash --norc -c 'while read -e -p \"> \" line; do echo \"got:$line\"; done'";
+    place.tmux(&["new-session", "-d", "-x", "60", "-y", "20", "-s", "wraps", line]);
+    until("a prompt", || place.screen("wraps").contains('>'));
+    let draft = "a person's own words ".repeat(6);
+    place.tmux(&["send-keys", "-t", "=wraps:", "-l", &draft]);
+    let joined = || place.tmux(&["capture-pane", "-p", "-J", "-t", "=wraps:"]);
+    until("the draft", || joined().matches("person's own").count() == 6);
+    let before = place.screen("wraps");
+    is(&place.send(&["-L", SOCKET, "-t", "wraps", "-m", "x"]), 2, "somebody's draft");
+    place.tmux(&["send-keys", "-t", "=wraps:", "Home"]);
+    is(&place.send(&["-L", SOCKET, "-t", "wraps", "-m", "x"]), 2, "somebody's draft");
+    assert_eq!(place.screen("wraps"), before);
+}
+
+#[test]
+fn many_senders_at_once_are_not_merged_and_one_that_is_gone_holds_nobody_up() {
+    let place = Place::new();
+    place.agent("coder0", "");
+    let gone = Command::new("true").spawn().and_then(|mut c| c.wait().map(|_| c.id())).expect("it ran");
+    place.tmux(&["set-option", "-p", "-t", "=coder0:", "@mosaic-sender", &gone.to_string()]);
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let place = &place;
+            scope.spawn(move || {
+                let text = format!("message {n} of six");
+                is(&place.send(&["-L", SOCKET, "-t", "coder0", "-m", &text, "-r", "08"]), 0, "");
+            });
+        }
+    });
+    let mut took = place.took("coder0");
+    took.sort();
+    let mut sent: Vec<String> = (0..6).map(|n| digest(&format!("message {n} of six"))).collect();
+    sent.sort();
+    assert_eq!(took, sent);
 }
 
 #[test]
@@ -237,6 +277,9 @@ fn wrong_usage_is_said_and_nothing_is_typed() {
         (&["-f", "/nowhere"], "no file that can be read"),
         (&["-b", "%%%"], "not base64"),
         (&["-m", ""], "empty"),
+        (&["-m", " \n"], "empty"),
+        (&["-m", "a", "-r", "100"], "-r wants a number"),
+        (&["-m", "\u{9b}2J"], "control characters"),
         (&["-m", "a\u{1b}[201~\rb"], "control characters"),
         (&["-m", "a", "-r", "many"], "-r wants a number"),
         (&["-m", "a", "stray"], "stray"),
@@ -246,6 +289,9 @@ fn wrong_usage_is_said_and_nothing_is_typed() {
         assert!(stderr(&sent).contains("usage: send-message.sh"), "{}", stderr(&sent));
     }
     is(&place.send(&["-L", SOCKET, "-m", "x"]), 3, "no target");
+    for target in [":", ":0.0", "=:"] {
+        is(&place.send(&["-L", SOCKET, "-t", target, "-m", "x"]), 3, "names no session");
+    }
     is(&place.fed("send-message.sh", &at, b"a\0b"), 3, "NUL");
     for (args, says) in [
         (&["-m", "x"][..], "no session"),
@@ -254,6 +300,7 @@ fn wrong_usage_is_said_and_nothing_is_typed() {
         (&["-s", "coder0", "-m", "a", "-H", "-oProxyCommand=x"], "-H wants"),
         (&["-s", "coder0", "-m", "a", "-S", "x] y"], "can't stand before a message"),
         (&["-s", "coder0", "-f", "/nowhere"], "/nowhere"),
+        (&["-s", "coder0", "-f", ""], "no file that can be read"),
         (&["-s", "coder0", "-q"], "there is no -q"),
     ] {
         is(&place.agent_send(&[&["-L", SOCKET], args].concat()), 3, says);
@@ -421,7 +468,7 @@ fn a_host_that_has_nothing_of_ours_is_reached_over_ssh() {
     let steps = over(&["-s", "coder0", "-m", "x", "-v"], b"");
     is(&steps, 0, "it left the composer");
     is(&over(&["-s", "coder", "-m", "x"], b""), 1, "there is no =coder:");
-    is(&over(&["-s", "coder0", "-m", "a\u{7}b"], b""), 3, "control characters");
+    is(&over(&["-s", "coder0", "-m", "a\u{7}b"], b""), 3, "control character");
     // A draft there is told by the same code as here.
     place.tmux(&["send-keys", "-t", "=coder0:", "-l", "a person's"]);
     until("a draft", || place.screen("coder0").contains("> a person's"));

@@ -2,7 +2,6 @@
 //! `UPDATE_PICTURES=1 cargo test --test pictures -- --ignored`. It is no test of what they show.
 
 #[path = "common/fleet.rs"]
-#[allow(dead_code, reason = "not all of it is used here")]
 mod fleet;
 #[path = "common/pty.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]

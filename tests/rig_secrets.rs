@@ -205,7 +205,12 @@ fn a_secret_is_in_its_agents_files_and_processes_and_nowhere_else() {
         assert!(shown.is_empty(), "{suite:?}: shown by\n{}", shown.join("\n\n"));
         assert_eq!(journal_with_it(&fleet), "", "{suite:?}");
         let wrong = (0..WRONG.len()).map(|at| format!("{home}/wrong{at}.yaml"));
-        assert_eq!(files_with_it(&fleet), own.into_iter().chain(wrong).collect(), "{suite:?}");
+        // The copy of what --force overwrote is as private as the file was.
+        let (copies, found): (BTreeSet<_>, _) =
+            files_with_it(&fleet).into_iter().partition(|file| file.contains("coder.env.bak-"));
+        assert_eq!(found, own.into_iter().chain(wrong).collect(), "{suite:?}");
+        let copy = fleet.run(&["sh", "-c", &format!("stat -c %a {MOSAIC}/fleet/agents/coder.env.bak-*")]);
+        assert_eq!((copies.len(), copy.stdout.as_str()), (1, "600\n"), "{suite:?}");
         assert_eq!(processes_with_it(&fleet, "cmdline"), BTreeSet::new(), "{suite:?}");
         assert_eq!(agents(&processes_with_it(&fleet, "environ")), both, "{suite:?}");
         // What the caller's shell had went nowhere at all.

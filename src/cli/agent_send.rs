@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::command::CommandError;
 use crate::host::sender::{self, Order, Preamble};
 use crate::host::{input, users};
+use crate::message::body;
 
 /// send-message.sh's code for a target that is not there.
 const NOT_FOUND: u8 = 1;
@@ -21,8 +22,6 @@ const NOT_TAKEN: u8 = 2;
 const USAGE: u8 = 3;
 /// ssh's own code, whatever runs on the other side.
 const SSH_FAILED: i32 = 255;
-/// The longest message.
-const LONGEST: usize = 1 << 20;
 
 /// What the script hands on.
 #[derive(Debug, clap::Args)]
@@ -94,20 +93,19 @@ fn send(args: &Args, out: &Output) -> Result<u8, Failure> {
         ))
     })?;
     let order = Order { socket: &args.socket, session: &args.session, enters, steps: args.steps };
-    let body = body(args).map_err(Failure::Usage)?;
+    let text = message(args).map_err(Failure::Usage)?;
     let source = args.source.clone().unwrap_or_else(source);
     let words = [Some(source.as_str()), Some(&args.session), args.named.as_deref()];
-    if let Some(word) = words.into_iter().flatten().find(|w| !is_word(w)) {
-        let error = format_args!("{word:?} can't stand before a message: one line, without [ and ]");
+    if let Some(word) = words.into_iter().flatten().find(|w| !body::is_label(w)) {
+        let error = format_args!("{word:?} can't stand before a message: {}", body::LABEL_RULE);
         return Err(Failure::Usage(Error::new(Kind::Usage, error)));
     }
     let preamble = Preamble { source: &source, host: args.named.as_deref() };
     let ran = match &args.over {
         None => {
             let host = args.named.clone().or_else(users::host_name).unwrap_or_default();
-            let mut text = format!("[{source} -> {host}:{}] ", args.session).into_bytes();
-            text.extend(body);
-            sender::here(&args.sender, &order, &text)
+            let whole = [body::preamble(&source, &host, &args.session).as_bytes(), &text].concat();
+            sender::here(&args.sender, &order, &whole)
         }
         Some(address) if address.starts_with('-') || address.is_empty() => {
             let error = format_args!("-H wants user@host, not {address:?}");
@@ -115,7 +113,7 @@ fn send(args: &Args, out: &Output) -> Result<u8, Failure> {
         }
         Some(address) => {
             let script = script(args).map_err(Failure::Usage)?;
-            let shipped = sender::shipped(&script, &order, &preamble, &BASE64_STANDARD.encode(body));
+            let shipped = sender::shipped(&script, &order, &preamble, &BASE64_STANDARD.encode(text));
             sender::over(address, &order, &shipped)
         }
     };
@@ -140,22 +138,21 @@ fn send(args: &Args, out: &Output) -> Result<u8, Failure> {
     }
 }
 
-fn body(args: &Args) -> Result<Vec<u8>> {
+fn message(args: &Args) -> Result<Vec<u8>> {
     let bytes = match (&args.message, &args.file) {
         (Some(text), _) => text.clone().into_bytes(),
-        (None, Some(file)) => input::read(file, LONGEST)
+        (None, Some(file)) => input::read(file, body::LONGEST)
             .and_then(|bytes| bytes.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
             .map_err(|error| Error::input(format_args!("read {}: {error}", file.display())))?,
         (None, None) => {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+            std::io::stdin().lock().take(body::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
             bytes
         }
     };
-    match bytes.len() {
-        0 => Err(Error::input("the message is empty")),
-        length if length > LONGEST => Err(Error::input("the message is longer than 1 MiB")),
-        _ => Ok(bytes),
+    match body::check(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(refusal) => Err(Error::input(refusal)),
     }
 }
 
@@ -174,9 +171,4 @@ fn source() -> String {
     let session = session.and_then(|(tmux, pane)| sender::own_session(&tmux, &pane));
     let user = || users::caller().map_or_else(|_| "unknown".to_owned(), |caller| caller.name);
     format!("{}:{}", users::host_name().unwrap_or_default(), session.unwrap_or_else(user))
-}
-
-/// Whether a text can stand in a preamble without ending a part of it.
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 200 && !text.chars().any(|c| c.is_control() || matches!(c, '[' | ']'))
 }

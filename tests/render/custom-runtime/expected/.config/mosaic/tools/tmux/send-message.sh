@@ -37,8 +37,37 @@ trimmed() {
     printf '%s' "${text#"${text%%[![:space:]]*}"}"
 }
 
-# What stands behind the mark of a screen's composer. `> ` counts in the last line alone, since what
-# was said before stands behind it too; the other marks are those of boxes, with lines below them.
+# What cannot be sent, where that is so. Bytes are looked at: in characters, a long text takes bash minutes.
+refusal() {
+    local LC_ALL=C control=$'[\001-\010\013-\037\177]|\302[\200-\237]'
+    if [[ $body =~ $control ]]; then
+        # A terminal would obey them, and one of them could forge the end of a paste.
+        printf 'the message holds control characters other than newline and tab'
+    elif [[ ${body:1048576:1} ]]; then
+        printf 'the message is longer than 1 MiB'
+    elif [[ $body != *[![:space:]]* ]]; then
+        printf 'the message is empty'
+    fi
+}
+
+# Waits until no other sender is at work on the pane, so that no two texts meet in one composer. The
+# server itself sets the mark, once; that of a sender that is gone is taken away.
+take_turn() {
+    local holder waited=0
+    until server set-option -p -o -t "$pane" @mosaic-sender "$$" 2>/dev/null; do
+        holder=$(server display-message -p -t "$pane" '#{@mosaic-sender}' 2>/dev/null)
+        if [[ $holder =~ ^[0-9]+$ && ! -e /proc/$holder ]]; then
+            server if-shell -F -t "$pane" "#{==:#{@mosaic-sender},$holder}" "set-option -p -u -t $pane @mosaic-sender"
+        fi
+        if ((++waited > 300)); then return 1; fi
+        pause .1
+    done
+    trap 'server set-option -p -u -t "$pane" @mosaic-sender 2>/dev/null' EXIT
+}
+
+# What stands behind the mark of the composer. `> ` counts in the last line alone, since what was
+# said before stands behind it too; the other marks are those of boxes, with lines below them. A
+# line that the terminal wrapped is one line.
 composer() {
     local line text="" last=""
     while IFS= read -r line; do
@@ -48,9 +77,19 @@ composer() {
             '❯' | '›') text= ;;
             '❯ '* | '› '*) text=$(trimmed "${line#* }") ;;
         esac
-    done <<<"$1"
+    done < <(server capture-pane -p -J -t "$pane" 2>/dev/null)
     if [[ $last == '> '* ]]; then text=$(trimmed "${last#> }"); fi
     printf '%s' "$text"
+}
+
+# Whether what stands there is a hint of the program's own, which is dim and behind the cursor.
+is_hint() {
+    local line last=""
+    if [[ $(before_cursor "$1") ]]; then return 1; fi
+    while IFS= read -r line; do
+        case $line in *'❯'* | *'›'* | *'>'*) last=$line ;; esac
+    done < <(server capture-pane -e -p -J -t "$pane" 2>/dev/null)
+    [[ $last == *$'\e[2m'* || $last == *$'\e['*';2m'* ]]
 }
 
 # What stands before the cursor in its line of a screen, without a mark alone.
@@ -68,7 +107,7 @@ before_cursor() {
 # Whether a screen still shows our own text in the composer.
 is_draft() {
     local text
-    text=$(composer "$1")
+    text=$(composer)
     if [[ $text && $text != "$standing" ]]; then
         case $text in "$opening"* | *'[Pasted'* | *'[paste #'*) return 0 ;; esac
     fi
@@ -99,7 +138,7 @@ submitted() {
 
 main() {
     local socket=${MOSAIC_TMUX_SOCKET:-'mosaic-factory'} target="" body="" source=stdin file="" encoded="" enters=2 verbose=""
-    local option never pane dead mode name now typed standing opening closing text buffer attempt
+    local option never pane dead mode name now typed standing opening closing end text buffer attempt
     unset TMUX TMUX_PANE
     export LC_ALL=C.UTF-8
     while getopts ':L:t:m:f:b:r:vh' option; do
@@ -134,16 +173,14 @@ main() {
             ;;
         *) wrong 'only one of -m, -f and -b' ;;
     esac
-    if [[ ! $body ]]; then wrong 'the message is empty'; fi
-    # A terminal would obey them, and one of them could forge the end of a paste.
-    if [[ $body == *[[:cntrl:]]* ]]; then
-        text=${body//[$'\n\t']/}
-        if [[ $text == *[[:cntrl:]]* ]]; then wrong 'the message holds control characters other than newline and tab'; fi
-    fi
+    text=$(refusal)
+    if [[ $text ]]; then wrong "$text"; fi
+    enters=$((10#$enters))
     exec {never}<> <(:)
 
     # tmux takes a name's beginning for it; a session is meant exactly.
     case $target in
+        :* | =:*) wrong "'$target' names no session" ;;
         %* | *:*) ;;
         *) target="=${target#=}:" ;;
     esac
@@ -160,17 +197,22 @@ main() {
     # There, keys would move a person's view and reach nobody.
     if [[ ${mode:-0} != 0 ]]; then server copy-mode -q -t "$pane"; fi
 
+    if ! take_turn; then
+        complain "another sender is at work on $target since 30 s; nothing was typed"
+        exit 2
+    fi
     now=$(screen)
-    standing=$(composer "$now")
-    # A hint in an empty composer has the cursor before it.
-    if [[ $standing && $(before_cursor "$now") ]]; then
+    standing=$(composer)
+    if [[ $standing ]] && ! is_hint "$now"; then
         complain "somebody's draft stands in $target, so nothing was typed: $standing"
         exit 2
     fi
-    text=$(trimmed "$body")
-    opening=${text%%$'\n'*}
+    opening=$(trimmed "${body:0:400}")
+    opening=${opening%%$'\n'*}
     opening=${opening:0:20}
-    closing=${text##*$'\n'}
+    end=${body: -400}
+    closing=$(trimmed "${end:-$body}")
+    closing=${closing##*$'\n'}
     if [[ $closing == ?????????????????????* ]]; then closing=${closing: -20}; fi
 
     step "pasting into $pane"

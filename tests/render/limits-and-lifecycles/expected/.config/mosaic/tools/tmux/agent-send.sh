@@ -47,6 +47,9 @@ done
 shift $((OPTIND - 1))
 [ $# = 0 ] || wrong "what is meant by '$1'?"
 [ -n "${session:-}" ] || wrong 'no session: -s'
+session=${session#=}
+[ -n "${socket-given}" ] || wrong "'' is no socket name"
+[ -n "${file-given}" ] || wrong "'' is no file that can be read"
 [ -z "${message+given}" ] || [ -z "${file+given}" ] || wrong 'only one of -m and -f'
 
 program='/usr/bin/fleet'
