@@ -151,6 +151,32 @@ fn a_persons_draft_is_never_touched() {
 }
 
 #[test]
+fn a_draft_that_the_terminal_wraps_is_a_draft_wherever_its_cursor_stands() {
+    let line = r#"exec bash --norc -c 'while read -e -p "> " l; do echo "got:$l"; done'"#;
+    let desk = Desk::custom(&[("reader", line)]);
+    desk.start("reader");
+    desk.wait("it shows a prompt", || desk.screen("reader").ends_with('>'));
+    let draft = format!("{}END", "words of a person ".repeat(30));
+    desk.keys("reader", &draft);
+    desk.wait("the draft is there", || desk.screen("reader").ends_with("END"));
+    for key in [None, Some("Home")] {
+        if let Some(key) = key {
+            desk.tmux(&["send-keys", "-t", "=reader:", key]);
+            desk.wait("the cursor is at its start", || desk.format("reader", "#{cursor_x}") == "2");
+        }
+        let sent = desk.send(&["reader", "--message", "mine", "--verify", "--json"]);
+        assert_eq!((sent.code, sent.state()), (1, "held".to_owned()), "{sent:?}\n{}", desk.screen("reader"));
+    }
+    assert!(!desk.screen("reader").contains("mine"), "{}", desk.screen("reader"));
+    desk.enter("reader");
+    desk.wait("it is taken", || desk.screen("reader").ends_with("END\n>"));
+    let long = "a long message ".repeat(40);
+    let sent = desk.send(&["reader", "--message", &long, "--verify", "--json"]);
+    assert_eq!((sent.code, sent.state()), (0, "submitted".to_owned()), "{sent:?}");
+    desk.wait("it came alone", || desk.ask(&["capture-pane", "-pJ", "-t", "=reader:"]).contains("got:["));
+}
+
+#[test]
 fn while_a_person_is_attached_and_typing_nothing_is_typed() {
     let desk = Desk::new(&["coder0"]);
     desk.dogfood("coder0", &[]);

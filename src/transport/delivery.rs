@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::evidence::Evidence;
-use super::terminal::{Pauses, Terminal, person_types};
+use super::terminal::{Pauses, Terminal, judged, person_types};
 use super::{Letter, Moment, Outcome, Recipient, TransportError};
 use crate::host::changes::Watch;
 use crate::host::tmux::typing::{Glimpse, Pasted};
@@ -114,7 +114,7 @@ impl<'a> Readiness<'a> {
             if person_types(&seen.typists, clock::unix() as i64) {
                 return held(format!("somebody is attached to agent {agent} and typing"));
             }
-            let screen = screen::judge(self.to.kind, self.to.mark, &seen.screen);
+            let screen = judged(self.to, &seen);
             if let Composer::Draft(_) = &screen.composer {
                 if self.draft_since.get_or_insert_with(Instant::now).elapsed() < PASSING {
                     std::thread::sleep(Duration::from_millis(20));
@@ -265,7 +265,7 @@ impl Acceptance<'_> {
             return Ok(Shown::Ended);
         };
         let text = &seen.screen;
-        Ok(match screen::judge(to.kind, to.mark, text).composer {
+        Ok(match judged(to, &seen).composer {
             Composer::Draft(draft) if screen::shows(to.kind, &draft, letter.text) => Shown::OurDraft,
             Composer::Draft(_) => Shown::OtherDraft,
             _ if text.trim().is_empty() || *text == self.before.screen => Shown::Nothing,

@@ -22,6 +22,7 @@ fn shows(screen: &str) -> Glimpse {
         in_mode: false,
         typists: Vec::new(),
         screen: screen.to_owned(),
+        joined: screen.to_owned(),
     }
 }
 

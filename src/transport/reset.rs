@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::delivery::Readiness;
 use super::evidence::Evidence;
-use super::terminal::{Pauses, Terminal};
+use super::terminal::{Pauses, Terminal, judged};
 use super::{Outcome, Recipient, TransportError};
 use crate::host::changes::Watch;
 use crate::host::clock;
@@ -34,7 +34,7 @@ pub fn reset(
     std::thread::sleep(to.kind.talk().command_gap);
     // Entered together with somebody else's text it would be a message.
     if let Some(seen) = terminal.look()?
-        && let Composer::Draft(draft) = screen::judge(to.kind, to.mark, &seen.screen).composer
+        && let Composer::Draft(draft) = judged(to, &seen).composer
         && !screen::shows(to.kind, &draft, command)
     {
         let why = format!("the composer of agent {} holds a draft beside the command", to.agent);
@@ -58,7 +58,7 @@ pub fn reset(
             let Some(seen) = seen.filter(|seen| !seen.dead && seen.pid == before.pid) else {
                 return done(State::Unknown, Some("the agent ended"));
             };
-            let composer = screen::judge(to.kind, to.mark, &seen.screen).composer;
+            let composer = judged(to, &seen).composer;
             let draft = matches!(composer, Composer::Draft(_));
             let same = seen.screen == before.screen || seen.screen.trim().is_empty();
             changed = if draft || same { 0 } else { changed + 1 };

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::TransportError;
+use super::{Recipient, TransportError};
 use crate::host::tmux::typing::{Glimpse, Pasted, Typist};
+use crate::runtime::Kind;
+use crate::runtime::screen::{self, Screen};
 
 /// A person's last key counts as typing for this long.
 const TYPING: i64 = 5;
@@ -18,6 +20,16 @@ pub trait Terminal {
     fn type_keys(&self, keys: &str, seen: &Glimpse) -> Result<Pasted, TransportError>;
     /// Presses Enter.
     fn enter(&self, seen: &Glimpse) -> Result<(), TransportError>;
+}
+
+/// What a look says of the runtime. Of which only the mark is known, a draft is found where it
+/// begins, however often the terminal has wrapped it.
+pub fn judged(to: &Recipient<'_>, seen: &Glimpse) -> Screen {
+    let text = match to.kind {
+        Kind::Custom | Kind::Dogfood => &seen.joined,
+        Kind::Claude | Kind::Codex | Kind::OpenCode | Kind::Pi => &seen.screen,
+    };
+    screen::judge(to.kind, to.mark, text)
 }
 
 /// Whether a person types there: attached, and has sent a key since, a few seconds ago at most.

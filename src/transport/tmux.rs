@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::delivery::{Delivery, deliver};
 use super::reset::reset;
-use super::terminal::{Terminal, person_types};
+use super::terminal::{Terminal, judged, person_types};
 use super::{Letter, Listed, Moment, Outcome, Recipient, SendLock, Status, Transport, TransportError};
 use crate::host::clock;
 use crate::host::tmux::typing::{Glimpse, Pasted};
 use crate::host::tmux::{Server, Target, TmuxError};
 use crate::names::AgentName;
-use crate::runtime::screen;
 use crate::snapshot;
 
 /// Agents' panes on one server.
@@ -105,7 +104,7 @@ impl Transport for Tmux {
             Some(seen) if seen.dead => Status::Ended,
             Some(seen) => Status::Running {
                 pid: seen.pid,
-                screen: screen::judge(to.kind, to.mark, &seen.screen),
+                screen: judged(to, &seen),
                 typing: person_types(&seen.typists, clock::unix() as i64),
             },
         })

@@ -27,6 +27,8 @@ pub struct Glimpse {
     pub typists: Vec<Typist>,
     /// Its screen as text.
     pub screen: String,
+    /// The same with the lines joined that the terminal wrapped, and some of those above it.
+    pub joined: String,
 }
 
 /// A client that can type.
@@ -47,10 +49,13 @@ pub enum Pasted {
     Moved,
 }
 
-const PANE: &str = "v:#{pane_id}:#{pane_pid}:#{pane_dead}:#{cursor_x}:#{pane_in_mode}:#{window_id}";
+const PANE: &str =
+    "v:#{pane_id}:#{pane_pid}:#{pane_dead}:#{cursor_x}:#{pane_in_mode}:#{window_id}:#{pane_height}";
 const CLIENT: &str = "c:#{window_id}:#{client_readonly}:#{client_created}:#{client_activity}";
 /// Between what tmux says and what the program shows.
 const SCREEN: &str = "---";
+/// Lines above the screen in which a draft may begin.
+const ABOVE: &str = "-100";
 
 impl Server {
     /// Looks at the pane of exactly that session; `None` where the session is not there.
@@ -68,6 +73,14 @@ impl Server {
             ";",
             "capture-pane",
             "-p",
+            "-t",
+            &target,
+            ";",
+            "capture-pane",
+            "-p",
+            "-J",
+            "-S",
+            ABOVE,
             "-t",
             &target,
         ]);
@@ -146,8 +159,10 @@ fn parse(said: &str) -> Option<Glimpse> {
         in_mode: next()?.parse::<u32>().ok()? > 0,
         typists: Vec::new(),
         screen: String::new(),
+        joined: String::new(),
     };
     let window = next()?;
+    let height = next()?.parse().ok()?;
     for line in lines.by_ref() {
         let line = line.trim_end();
         if line == SCREEN {
@@ -160,7 +175,8 @@ fn parse(said: &str) -> Option<Glimpse> {
             seen.typists.push(Typist { since, last });
         }
     }
-    seen.screen = lines.collect();
+    seen.screen = lines.by_ref().take(height).collect();
+    seen.joined = lines.collect();
     Some(seen)
 }
 
@@ -170,16 +186,17 @@ mod tests {
 
     #[test]
     fn a_glimpse_is_read_with_those_who_can_type_there() {
-        let said = "v:%4:77:0:9:0:@3\nc:@3:0:100:105\nc:@3:1:100:100\nc:@1:0:1:2\n---\nhello\n---\n> x\n";
+        let said = "v:%4:77:0:9:0:@3:4\nc:@3:0:100:105\nc:@3:1:100:100\nc:@1:0:1:2\n---\nhello\n---\n> x\ny\nabove\nhello\n---\n> xy\n";
         let seen = parse(said).expect("it reads");
         assert_eq!((seen.pane.as_str(), seen.pid, seen.dead, seen.column), ("%4", 77, false, 9));
         assert_eq!(seen.typists, [Typist { since: 100, last: 105 }]);
-        assert_eq!(seen.screen, "hello\n---\n> x\n");
+        assert_eq!(seen.screen, "hello\n---\n> x\ny\n");
+        assert_eq!(seen.joined, "above\nhello\n---\n> xy\n");
     }
 
     #[test]
     fn what_is_no_glimpse_is_none() {
-        for said in ["", "v::::::\n---\n", "v:%4:x:0:9:0:@3\n---\n", "v:%4:7:0:9:0:@3\nhello\n---\n"] {
+        for said in ["", "v::::::\n---\n", "v:%4:x:0:9:0:@3:1\n---\n", "v:%4:7:0:9:0:@3:1\nhello\n---\n"] {
             assert_eq!(parse(said), None, "{said:?}");
         }
     }
