@@ -177,6 +177,29 @@ fn a_draft_that_the_terminal_wraps_is_a_draft_wherever_its_cursor_stands() {
 }
 
 #[test]
+fn an_acknowledgement_of_another_text_is_never_made_up_for_by_the_screen() {
+    let desk = Desk::new(&["coder0"]);
+    desk.dogfood("coder0", &["--fault", "hang@0.5"]);
+    // In its place, a program that takes a line and says that it was another one.
+    let ack = desk.run_folder().join("coder0.ack");
+    let line = json!({"ts": "2999-01-01T00:00:00Z", "event": "prompt", "sha256": "0".repeat(64)});
+    let taker = desk.home.path().join("taker");
+    let script = format!(
+        "printf '> '; while read -r l; do echo \"got $l\"; echo '{line}' >>{}; printf '> '; done\n",
+        ack.display()
+    );
+    fs::write(&taker, script).expect("written");
+    let run = format!("exec sh {}", taker.display());
+    assert!(desk.tmux(&["respawn-pane", "-k", "-t", "=coder0:", &run]).status.success());
+    desk.wait("it shows a prompt", || desk.screen("coder0") == ">");
+    let sent = desk.send(&["coder0", "--message", "x", "--verify", "--verify-timeout", "900", "--json"]);
+    assert_eq!((sent.code, sent.state()), (1, "unknown".to_owned()), "{sent:?}");
+    assert!(sent.stderr.contains("acknowledged another text"), "{sent:?}");
+    let unasked = desk.send(&["coder0", "--message", "x", "--json"]);
+    assert_eq!((unasked.code, unasked.state()), (0, "typed".to_owned()), "{unasked:?}");
+}
+
+#[test]
 fn while_a_person_is_attached_and_typing_nothing_is_typed() {
     let desk = Desk::new(&["coder0"]);
     desk.dogfood("coder0", &[]);
@@ -212,6 +235,8 @@ fn every_body_reaches_the_runtime_as_it_is() {
         "two\nlines",
         "\ttab\tand\ttab",
         "gr\u{fc}\u{df}e \u{1f642} \u{4f60}\u{597d} e\u{301}",
+        "- do this",
+        "--verify",
         "/clear",
         "!rm -rf /",
         "#comment $HOME `id` $(id) \\n \"quoted\" 'q' ; tmux kill-server",
@@ -228,6 +253,10 @@ fn every_body_reaches_the_runtime_as_it_is() {
         let last = desk.received("coder0").pop().expect("received");
         let host = desk.host();
         assert!(last == format!("[t:t -> {host}:coder0] {body}"), "{:.80} came as {last:.120}", body);
+    }
+    for text in ["- do this", "--flag"] {
+        assert_eq!(desk.send(&["coder0", "--message", text, "--verify"]).code, 0, "{text}");
+        assert!(desk.received("coder0").pop().is_some_and(|m| m.ends_with(&format!("] {text}"))));
     }
     let raw = desk.send(&["coder0", "--message", "as it is\n", "--raw", "--verify"]);
     assert_eq!(raw.code, 0, "{raw:?}");
@@ -376,6 +405,8 @@ fn a_queue_is_handed_out_in_order_expires_and_refuses_the_hundred_and_first() {
     assert_eq!(desk.mosaic(&["mail", "check", "--inject", "--agent", "coder0"]).stdout, "");
     assert_eq!(desk.mosaic(&["mail", "check", "--agent", "coder0"]).code, 1);
     assert_eq!(desk.mosaic(&["mail", "check", "--inject"]).code, 0, "never fails a hook");
+    let nobody = desk.mosaic(&["mail", "check", "--agent", "coder1"]);
+    assert!(nobody.code == 3 && nobody.stderr.contains("did you mean coder0?"), "{nobody:?}");
     for number in 0..100 {
         assert_eq!(desk.send(&["coder0", "--message", &number.to_string(), "--queue"]).code, 0);
     }

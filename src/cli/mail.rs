@@ -1,6 +1,7 @@
 //! `mosaic mail`: what waits for the agent that runs it. A runtime's hook calls it at the turn
 //! boundary, so with `--inject` it never fails.
 
+use super::agent::reach;
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::queue::Queue;
@@ -50,6 +51,10 @@ fn waiting(context: &Context, agent: &AgentName) -> Result<Answer> {
     let queue = Queue::of(&context.layout, agent);
     queue.sweep()?;
     let waiting = queue.waiting()?;
+    if waiting == 0 {
+        // Of nobody it is not known that nothing waits.
+        reach::named(&context.roster()?, agent.as_str())?;
+    }
     context.out.line(format_args!("{waiting} queued for {agent}"));
     Ok(if waiting > 0 { Answer::Yes } else { Answer::No })
 }

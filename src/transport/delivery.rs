@@ -277,6 +277,11 @@ impl Acceptance<'_> {
     fn verdict(&self, shown: &Shown) -> Outcome {
         let agent = self.delivery.to.agent;
         match shown {
+            // It may have been taken as a part of that; the screen cannot tell.
+            Shown::Changed | Shown::Nothing if self.evidence.of_another() => {
+                let why = "the runtime acknowledged another text since, and not this one";
+                self.outcome(State::Unknown, Some(why.to_owned()))
+            }
             Shown::Changed => self.outcome(State::Submitted, None),
             Shown::OurDraft => self.outcome(
                 State::Draft,

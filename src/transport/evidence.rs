@@ -17,13 +17,14 @@ pub struct Evidence {
     next: Cell<u64>,
     /// What was there before ends with this: a file that was rotated meanwhile repeats it.
     since: String,
+    another: Cell<bool>,
 }
 
 impl Evidence {
     /// From now on; `since` is now, as acknowledgements write it.
     pub fn from_now(file: &Path, since: String) -> Self {
         let end = std::fs::symlink_metadata(file).map_or(0, |facts| facts.len());
-        Self { file: file.to_path_buf(), next: Cell::new(end), since }
+        Self { file: file.to_path_buf(), next: Cell::new(end), since, another: Cell::new(false) }
     }
 
     /// Acknowledgements since the last time.
@@ -44,8 +45,16 @@ impl Evidence {
     /// What the runtime says of the prompt with this digest or the message of this id, the strongest.
     pub fn of_prompt(&self, digest: &str, id: &str) -> Option<Event> {
         let ours = |a: &Ack| a.sha256.as_deref() == Some(digest) || a.id.as_deref() == Some(id);
-        let events = self.new_ones().into_iter().filter(ours).map(|a| a.event);
-        events.filter(|e| *e != Event::Reset).min_by_key(|e| *e != Event::Prompt)
+        let (own, others): (Vec<Ack>, Vec<Ack>) =
+            self.new_ones().into_iter().filter(|a| a.event != Event::Reset).partition(ours);
+        let another = others.iter().any(|a| a.sha256.is_some());
+        self.another.set(self.another.get() || another);
+        own.into_iter().map(|a| a.event).min_by_key(|e| *e != Event::Prompt)
+    }
+
+    /// Whether what was read so far says that the runtime took some other text.
+    pub fn of_another(&self) -> bool {
+        self.another.get()
     }
 
     /// Whether it says that it began a new conversation.

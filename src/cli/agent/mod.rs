@@ -3,7 +3,7 @@
 mod attach;
 mod deliver;
 mod lines;
-mod reach;
+pub(super) mod reach;
 mod reset;
 mod roster;
 mod send;

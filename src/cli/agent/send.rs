@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(value_name = "NAME")]
     agent: String,
     /// What to say; without it and --file, standard input is read
-    #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
     message: Option<String>,
     /// A file that holds what to say
     #[arg(short, long, value_name = "FILE")]
