@@ -146,6 +146,26 @@ fn the_last_lines_of_a_pane_come_as_text() {
 }
 
 #[test]
+fn what_a_person_opened_in_front_of_an_agent_is_not_the_agent() {
+    let private = Private::new();
+    let agents = private.start("coder", "echo the agent; exec cat");
+    for beside in ["split-window", "new-window"] {
+        let socket = private.folder.path();
+        let mut tmux = std::process::Command::new("tmux");
+        tmux.env_remove("TMUX").env("TMUX_TMPDIR", socket).args(["-L", "test", beside, "-t", "=coder:"]);
+        assert!(tmux.arg("echo a shell; exec cat").status().expect("tmux runs").success(), "{beside}");
+        let session = Target::Session("coder");
+        private.pane_when(&agents, |pane| pane.command == "cat");
+        assert_eq!(private.server.capture(session, 5).expect("a screen").trim(), "the agent", "{beside}");
+        let seen = private.server.glimpse("coder").expect("tmux answers").expect("it is there");
+        assert_eq!(seen.pane, agents, "{beside}");
+        let stage = private.server.stage("coder").expect("tmux answers").expect("it is there");
+        assert_eq!(stage.pane, agents, "{beside}");
+    }
+    assert_eq!(private.server.own_pane("code").expect("tmux answers"), None);
+}
+
+#[test]
 fn a_pane_that_is_gone_is_none_with_its_server_or_without() {
     let private = Private::new();
     let pane = private.start("coder", "exec sleep 600");

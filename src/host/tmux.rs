@@ -87,7 +87,7 @@ pub enum TmuxError {
 /// Which pane is meant. There is no way to name one by prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// The active pane of exactly that session.
+    /// The pane that exactly that session began with.
     Session(&'a str),
     /// The pane of that id, `%3`.
     Pane(&'a str),
@@ -217,6 +217,20 @@ impl Server {
         }
     }
 
+    /// The pane that exactly that session began with: the agent's, whatever windows and panes a person
+    /// who was attached has made beside it and left in front. tmux numbers panes in the order of
+    /// their making.
+    pub fn own_pane(&self, session: &str) -> Result<Option<String>, TmuxError> {
+        let call = self.call(["list-panes", "-s", "-F", "#{pane_id}", "-t"]).arg(exact_pane(session));
+        let Some(output) = self.found(&call)? else { return Ok(None) };
+        let said = text(output);
+        let ids = said.lines().filter_map(|id| Some((id.strip_prefix('%')?.parse::<u32>().ok()?, id)));
+        match ids.min() {
+            Some((_, id)) => Ok(Some(id.to_owned())),
+            None => Err(TmuxError::Unreadable(said)),
+        }
+    }
+
     /// One pane by its id; `None` where it is gone, with its server or without.
     pub fn pane(&self, id: &str) -> Result<Option<Pane>, TmuxError> {
         match self.said(&self.call(["display-message", "-p", "-t", id, listing::PANE])) {
@@ -266,8 +280,16 @@ impl Server {
     /// screen where a full-screen program shows one.
     pub fn capture(&self, target: Target<'_>, lines: u32) -> Result<String, TmuxError> {
         let call = self.call(["capture-pane", "-p", "-J"]);
-        let call = call.args(["-S".to_owned(), format!("-{lines}"), "-t".to_owned(), pane_target(target)]);
+        let target = self.pane_target(target)?;
+        let call = call.args(["-S".to_owned(), format!("-{lines}"), "-t".to_owned(), target]);
         Ok(listing::last_lines(&self.said(&call)?, lines))
+    }
+
+    fn pane_target(&self, target: Target<'_>) -> Result<String, TmuxError> {
+        Ok(match target {
+            Target::Session(session) => self.own_pane(session)?.unwrap_or_else(|| exact_pane(session)),
+            Target::Pane(id) => id.to_owned(),
+        })
     }
 
     fn call<A: Into<OsString>>(&self, args: impl IntoIterator<Item = A>) -> Command {
@@ -348,11 +370,4 @@ pub fn exact(session: &str) -> String {
 /// The same where a command asks for a window or a pane.
 pub fn exact_pane(session: &str) -> String {
     format!("={session}:")
-}
-
-fn pane_target(target: Target<'_>) -> String {
-    match target {
-        Target::Session(session) => exact_pane(session),
-        Target::Pane(id) => id.to_owned(),
-    }
 }

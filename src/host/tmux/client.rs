@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::transcript::Frame;
 
-use super::{Server, SocketFolder, TmuxError, exact, exact_pane};
+use super::{Server, SocketFolder, TmuxError, exact};
 
 /// What a client may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +90,19 @@ impl Server {
         parse_frame(&said, above).ok_or(TmuxError::Unreadable(said))
     }
 
-    /// The terminal and the size of the session's active pane; `None` where there is no such
+    /// The terminal and the size of the pane that the session began with; `None` where there is no such
     /// session.
     pub fn stage(&self, session: &str) -> Result<Option<Stage>, TmuxError> {
-        let call = self.call(["list-panes", "-F", Stage::FORMAT, "-f", "#{pane_active}", "-t"]);
-        let Some(output) = self.found(&call.arg(exact_pane(session)))? else { return Ok(None) };
+        let Some(pane) = self.own_pane(session)? else { return Ok(None) };
+        let call = self.call([
+            "list-panes",
+            "-F",
+            Stage::FORMAT,
+            "-f",
+            &format!("#{{==:#{{pane_id}},{pane}}}"),
+            "-t",
+        ]);
+        let Some(output) = self.found(&call.arg(&pane))? else { return Ok(None) };
         let said = super::text(output);
         Stage::parse(said.trim_end()).map(Some).ok_or(TmuxError::Unreadable(said))
     }

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::{Server, TmuxError, exact_pane, refused, text};
+use super::{Server, TmuxError, refused, text};
 
 /// A pane as it was at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const ABOVE: &str = "-100";
 impl Server {
     /// Looks at the pane of exactly that session; `None` where the session is not there.
     pub fn glimpse(&self, session: &str) -> Result<Option<Glimpse>, TmuxError> {
-        let target = exact_pane(session);
+        let Some(target) = self.own_pane(session)? else { return Ok(None) };
         let call = self.call(["display-message", "-p", "-t", &target, PANE, ";"]).args([
             "list-clients",
             "-F",
