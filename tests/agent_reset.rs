@@ -43,10 +43,17 @@ fn a_draft_is_left_alone_and_what_is_wrong_is_told_before_anything_is_done() {
     let holes = desk.home.path().join("holes.md");
     fs::write(&holes, "{{ nmae }}").expect("written");
     assert_eq!(no(&["coder0", "--kickstart", holes.to_str().expect("text")]).code, 3);
+    let empty = desk.home.path().join("empty.md");
+    fs::write(&empty, "").expect("written");
+    let reset = no(&["coder0", "--kickstart", empty.to_str().expect("text")]);
+    assert!(reset.code == 3 && reset.stderr.contains("the message is empty"), "{reset:?}");
     desk.keys("coder0", "half a thought");
     desk.wait("the draft shows", || desk.screen("coder0").ends_with("> half a thought"));
     let reset = no(&["coder0"]);
-    assert!(reset.code == 1 && reset.stderr.contains("holds a draft"), "{reset:?}");
+    assert!(
+        reset.code == 1 && reset.stderr.contains("a draft stands in the composer of agent coder0"),
+        "{reset:?}"
+    );
     assert!(desk.screen("coder0").ends_with("> half a thought"));
     assert!(desk.acks("coder0").is_empty());
 }

@@ -97,7 +97,7 @@ fn a_draft_is_entered_again_three_times_and_never_pasted_again() {
     assert_eq!(desk.screen("coder0").matches("] kept").count(), 1, "{}", desk.screen("coder0"));
     // And the next one does not run into it.
     let next = desk.send(&["coder0", "--message", "next", "--verify"]);
-    assert!(next.code == 1 && next.stderr.contains("holds a draft"), "{next:?}");
+    assert!(next.code == 1 && next.stderr.contains("a draft stands in the composer"), "{next:?}");
     assert_eq!(messages(), 1);
 }
 
@@ -128,6 +128,10 @@ fn a_full_screen_runtime_and_a_busy_one_say_what_they_did_with_it() {
     let id = sent.json()["id"].as_str().expect("an id").to_owned();
     until("it is taken up", || desk.acks("coder0").len() == 3);
     assert_eq!(desk.receipt("coder0", &id)["state"], "queued", "what the sender knew");
+    let status = desk.mosaic(&["agent", "status", "coder0", "--json"]).json();
+    assert_eq!(status["receipt"]["state"], "accepted", "{status:#}");
+    assert_eq!(desk.send(&["coder0", "--message", "x", "--verify"]).code, 0);
+    assert_eq!(desk.receipt("coder0", &id)["state"], "accepted", "entered by who came next");
 }
 
 #[test]
@@ -347,6 +351,33 @@ fn a_sender_that_is_killed_at_any_step_never_leads_to_a_second_paste() {
         assert!(times <= 1, "step {step}: {times} times");
     }
     assert!(died >= 6, "{died} steps");
+}
+
+#[test]
+fn of_a_sender_that_was_killed_after_its_paste_is_told_what_is_known() {
+    let desk = Desk::custom(&[("reader", "printf '> '; while read -r l; do printf '> '; done")]);
+    desk.start("reader");
+    desk.wait("it shows a prompt", || desk.screen("reader").ends_with('>'));
+    let args = ["reader", "--message", "x", "--id", "k", "--verify", "--json"];
+    // The fourth step is the first after the paste.
+    assert_eq!(desk.send_with(&args, &[("MOSAIC_SEND_DIES_AT", "4")]).code, 137);
+    let again = desk.send(&args);
+    assert_eq!((again.code, again.state()), (1, "unknown".to_owned()), "{again:?}");
+    let told = "could not verify delivery for agent reader: it was typed, and its sender ended";
+    assert!(again.stderr.contains(told), "{again:?}");
+}
+
+#[test]
+fn what_waited_too_long_is_expired_for_whoever_asks() {
+    let desk = Desk::new(&["coder0"]);
+    let args = ["coder0", "--message", "x", "--queue", "--ttl", "1s", "--json"];
+    assert_eq!(desk.send(&args).state(), "held");
+    let state = || desk.mosaic(&["agent", "status", "coder0", "--json"]).json()["receipt"]["state"].clone();
+    desk.wait("status says so", || state() == "expired");
+    let args = [&args[..], &["--id", "k"]].concat();
+    assert_eq!(desk.send(&args).state(), "held");
+    desk.wait("the same key says so", || desk.send(&args).state() == "expired");
+    assert_eq!(desk.send(&args).code, 1);
 }
 
 #[test]

@@ -41,6 +41,16 @@ impl<'a> Receipts<'a> {
         Self { layout, agent }
     }
 
+    /// The tenant's places.
+    pub fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+
+    /// Whose they are.
+    pub fn agent(&self) -> &'a AgentName {
+        self.agent
+    }
+
     /// Where one stands.
     pub fn path(&self, id: &str) -> PathBuf {
         self.layout.receipts(self.agent).join(format!("{id}.json"))
@@ -72,6 +82,17 @@ impl<'a> Receipts<'a> {
             Lasting::Running => runfiles::replace(&path, receipt.text().as_bytes())?,
         }
         self.change(&receipt.tenant_id, &receipt.host, |summary| summary.latest = Some(receipt.clone()))
+    }
+
+    /// Writes one that was there before. It is the latest only where it was.
+    pub fn amend(&self, receipt: &Receipt) -> io::Result<()> {
+        files::replace(&self.path(&receipt.id), receipt.text().as_bytes(), 0o600)
+            .map_err(|error| error.source)?;
+        self.change(&receipt.tenant_id, &receipt.host, |summary| {
+            if summary.latest.as_ref().is_some_and(|latest| latest.id == receipt.id) {
+                summary.latest = Some(receipt.clone());
+            }
+        })
     }
 
     /// Enters a state into one that is there.

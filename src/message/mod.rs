@@ -2,6 +2,7 @@
 //! and no state that is not known. How the terminal is reached is the transport's business.
 
 pub mod body;
+mod known;
 mod queue;
 mod reset;
 mod seam;
@@ -10,8 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
+pub use known::by_now;
 pub use queue::Handed;
 pub use reset::{Reset, reset};
 
@@ -23,7 +23,7 @@ use crate::host::{clock, runfiles};
 use crate::layout::Layout;
 use crate::names::{HostName, TenantId};
 use crate::roster::{Agent, Roster};
-use crate::runfile::ack::{self, Event};
+use crate::runfile::ack;
 use crate::runfile::queued::Priority;
 use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, stamp};
 use crate::runtime::Kind;
@@ -31,6 +31,8 @@ use crate::transport::{Letter, Moment, Outcome, Recipient, SendLock, Transport};
 
 /// How long another sender to the same agent is waited for.
 const LOCK: Duration = Duration::from_secs(30);
+/// What a receipt says while its message is typed.
+const TYPING: &str = "it is being typed; its sender has not finished";
 /// How long evidence is waited for where nobody says otherwise.
 pub const VERIFY: Duration = Duration::from_secs(6);
 /// How long a message waits in a queue where nobody says otherwise.
@@ -115,6 +117,11 @@ impl Desk<'_> {
                 .map_err(|error| unwritten(&receipts.path(&receipt.id), error))?;
             Ok(receipt)
         };
+        // What is due is expired, and what was acknowledged is entered, whoever comes by.
+        let queue = Queue::of(self.layout, &agent.name);
+        if let Err(error) = queue.sweep().and_then(|()| known::bring_up_to_date(&receipts)) {
+            tracing::warn!("the queue of {}: {error}", agent.name);
+        }
         // Who asks again with the same key waits for the first answer.
         let _id_lock = message.id.as_ref().map(|id| self.id_lock(agent, id)).transpose()?;
         if message.id.is_some()
@@ -137,10 +144,6 @@ impl Desk<'_> {
         };
         receipt.prompt_sha256 = ack::digest(&text);
         seam::step();
-        // What is due is expired whoever comes by.
-        if let Err(error) = Queue::of(self.layout, &agent.name).sweep() {
-            tracing::warn!("the queue of {}: {error}", agent.name);
-        }
         if let When::Queued { priority, ttl, waking } = message.when {
             let receipt = self.put(agent, receipt, text, priority, ttl)?;
             return match receipt.state {
@@ -185,13 +188,13 @@ impl Desk<'_> {
             match moment {
                 Moment::Typing => {
                     began = true;
-                    let why = "it is being typed; its sender has not finished".to_owned();
-                    receipt.enter(State::Unknown, clock::timestamp(), Some(why));
+                    receipt.enter(State::Unknown, clock::timestamp(), Some(TYPING.to_owned()));
                     receipts.write(&receipt, lasting)?;
                 }
-                // The state stays what it is known to be; the step's time is kept.
+                // The state stays what it is known to be; the step is kept, should we be killed.
                 Moment::Typed => {
                     receipt.steps.push(Step { state: State::Typed, at: stamp(clock::timestamp()) });
+                    receipts.write(&receipt, lasting)?;
                 }
                 Moment::Entered(times) => receipt.enters = times,
             }
@@ -278,32 +281,18 @@ impl Desk<'_> {
             return Ok(None);
         }
         // The runtime may have spoken since.
-        if matches!(
-            first.state,
-            State::Unknown | State::Typed | State::Draft | State::Submitted | State::Queued
-        ) && let Some(state) = self.acknowledged(agent, &first)
-            && state != first.state
-        {
-            let why = "acknowledged after its sender had stopped waiting".to_owned();
-            first.enter(state, clock::timestamp(), Some(why));
+        let settled = by_now(self.layout, &agent.name, &first).or_else(|| {
+            // Its sender held the lock of its id, which is ours now.
+            let left = first.state == State::Unknown && first.reason.as_deref() == Some(TYPING);
+            left.then(|| known::abandoned(&first))
+        });
+        if let Some(settled) = settled {
+            first = settled;
             receipts
                 .write(&first, Lasting::Durable)
                 .map_err(|error| unwritten(&receipts.path(&first.id), error))?;
         }
         Ok(Some(first))
-    }
-
-    /// What the runtime's acknowledgements say of a message, from its beginning on.
-    fn acknowledged(&self, agent: &Agent, receipt: &Receipt) -> Option<State> {
-        let (bytes, _) = runfiles::read_on(&self.layout.ack(&agent.name), 0, 4 << 20).ok()?;
-        let time = |text: &str| text.parse::<Timestamp>().ok();
-        let since = time(&receipt.created_at)?;
-        let acks = ack::parse(&bytes);
-        let ours = acks.iter().filter(|a| {
-            a.sha256.as_deref() == Some(&receipt.prompt_sha256) && time(&a.ts).is_some_and(|at| at >= since)
-        });
-        let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
-        states.min_by_key(|state| *state != State::Accepted)
     }
 
     /// Keeps other senders away from the agent.

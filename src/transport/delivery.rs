@@ -120,7 +120,7 @@ impl<'a> Readiness<'a> {
                     std::thread::sleep(Duration::from_millis(20));
                     continue;
                 }
-                return held(format!("the composer of agent {agent} holds a draft that is not ours"));
+                return held(format!("a draft stands in the composer of agent {agent}"));
             }
             self.draft_since = None;
             if let Some(dialog) = &screen.dialog {

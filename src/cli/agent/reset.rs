@@ -12,7 +12,7 @@ use crate::cli::{Answer, Context, ground};
 use crate::error::{Error, Kind, Result};
 use crate::host::input;
 use crate::host::systemd::JobRequest;
-use crate::message::{self, Desk, Message, Preamble, Reset, VERIFY, When};
+use crate::message::{self, Desk, Message, Preamble, Reset, VERIFY, When, body};
 use crate::roster::roles::{self, Subject};
 use crate::roster::{Agent, Roster};
 use crate::runfile::receipt::{Receipt, State};
@@ -67,6 +67,10 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     // Before anything is done: a reset agent without its first prompt is worse than an old one.
     let kickstart = args.kickstart.as_deref().or(agent.kickstart_template.as_deref());
     let kickstart = kickstart.map(|what| prompt(context, &roster, agent, what)).transpose()?;
+    if let Some(Err(refusal)) = kickstart.as_ref().map(|text| body::check(text.as_bytes())) {
+        return Err(Error::input(format_args!("the first prompt cannot be sent: {refusal}"))
+            .hint(format_args!("nothing was done to {name}")));
+    }
     let transport = send::transport(&roster);
     let desk = Desk {
         layout: &context.layout,

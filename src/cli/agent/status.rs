@@ -7,7 +7,9 @@ use crate::cli::observed::Observed;
 use crate::cli::{Answer, Context, ps};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
+use crate::host::queue::Queue;
 use crate::host::{cgroup, clock, journal, process, runfiles};
+use crate::message;
 use crate::names::AgentName;
 use crate::observe::detail::{self, Detail, EnvironmentFile, Extra, SCHEMA_VERSION, Short, Usage};
 use crate::observe::{Flag, Row};
@@ -30,6 +32,7 @@ pub struct Args {
 
 /// Prints what is known; answers no where something is wrong.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    sweep(context, args.agent.as_deref())?;
     let observed = Observed::look(context, Depth::Everything, &[])?;
     let rows = observed.rows();
     let ok = match &args.agent {
@@ -65,6 +68,17 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     Ok(if ok { Answer::Yes } else { Answer::No })
 }
 
+/// What waited too long is shown as expired. What cannot be swept is shown as it stands.
+fn sweep(context: &Context, only: Option<&str>) -> Result<()> {
+    let roster = context.roster()?;
+    for agent in roster.agents.iter().filter(|a| only.is_none_or(|name| a.name.as_str() == name)) {
+        if let Err(error) = Queue::of(&context.layout, &agent.name).sweep() {
+            tracing::warn!("the queue of {}: {error}", agent.name);
+        }
+    }
+    Ok(())
+}
+
 fn detail_of(context: &Context, observed: &Observed, name: &AgentName, rows: Vec<Row>) -> Result<Detail> {
     let lost = || Error::machine(format_args!("{name} has no row"));
     let row = rows.into_iter().find(|r| r.name == name.as_str()).ok_or_else(lost)?;
@@ -74,7 +88,10 @@ fn detail_of(context: &Context, observed: &Observed, name: &AgentName, rows: Vec
     let extra = Extra {
         usage: usage(observed, name, &row),
         queued: summary.as_ref().map(|s| s.waiting),
-        receipt: summary.and_then(|s| s.latest),
+        receipt: summary.and_then(|s| s.latest).map(|latest| {
+            let now = message::by_now(&context.layout, name, &latest);
+            now.unwrap_or(latest)
+        }),
         visits: visits(context, name),
         journal: journal::last_dated_lines(&name.unit(), JOURNAL_LINES),
         environment_files: [context.layout.agent_env(name), context.layout.agent_local_env(name)]
