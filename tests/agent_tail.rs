@@ -146,6 +146,8 @@ fn a_server_that_hangs_for_a_while_is_waited_for() {
     let tenant = Tenant::new(Conf::Fleet, &["coder"]);
     tenant.session("coder", (200, 50), "exec cat");
     let log = Following::start(&tenant, "log", &["agent", "watch", "coder", "--log"]);
+    tenant.ask(&["send-keys", "-t", "=coder:", "before", "Enter"]);
+    log.writes("before\n");
     let server = tenant.server().expect("a server");
     kill(server, Signal::SIGSTOP).expect("stopped");
     let hung = tenant.run(&["agent", "tail", "coder"]);

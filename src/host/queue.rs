@@ -178,7 +178,11 @@ impl<'a> Queue<'a> {
 
     fn tidy(&self) -> io::Result<()> {
         for name in self.names()?.iter().filter(|n| n.starts_with(CLAIMED)) {
-            self.decide(name)?;
+            match self.decide(name) {
+                // Who claimed it has finished meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                decided => decided?,
+            }
         }
         let now = u64::try_from(clock::timestamp().as_second()).unwrap_or(0);
         for place in self.places()?.iter().filter(|place| place.expires <= now) {
