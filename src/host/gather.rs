@@ -9,7 +9,8 @@ mod bus;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::ReadDir;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,8 @@ pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
 pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let deadline = asked.deadline;
     // While both think about it, everything that is read from files.
-    let mut agents = agents::look_at(look, &clock::boot_id());
+    let rare = Rare::list(&look.layout.run());
+    let mut agents = agents::look_at(look, &rare, &clock::boot_id());
     let clock = clock::now();
     let folders = wants::unit_folders(look.layout, look.caller.uid);
     let wants = match asked.depth {
@@ -80,9 +82,8 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
-    let noted = noted(look);
-    let parked = parked(look.layout, &noted.parked);
-    let launched = agents::launched(look, &noted.launched);
+    let parked = parked(look.layout, &rare.with(look, Layout::parked));
+    let launched = agents::launched(look, &rare.with(look, Layout::launched));
     let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
         Some(tmux) => answer(tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
@@ -138,31 +139,35 @@ fn late(who: &str) -> String {
     format!("{who} did not answer within {} s", PATIENCE.as_secs_f64())
 }
 
-/// Agents of which there is a file that most have none of.
-#[derive(Debug, Default)]
-struct Noted {
-    parked: Vec<AgentName>,
-    launched: Vec<AgentName>,
-}
+/// Which files there are of those that most agents have none of: one look at the folder costs less
+/// than one for each of them. Nothing is known of them where the folder can't be read.
+#[derive(Debug)]
+struct Rare(Option<BTreeSet<OsString>>);
 
-/// Most agents have no such file, so the folder is looked at rather than a file for each.
-fn noted(look: &Look<'_>) -> Noted {
-    let Ok(entries) = std::fs::read_dir(look.layout.run()) else {
-        return Noted { parked: look.agents.to_vec(), launched: Vec::new() };
-    };
-    let rare = |name: &OsString| {
-        let name = name.as_encoded_bytes();
-        name.ends_with(b".parked") || name.ends_with(b".launched")
-    };
-    let there: BTreeSet<OsString> = entries.flatten().map(|entry| entry.file_name()).filter(rare).collect();
-    if there.is_empty() {
-        return Noted::default();
+impl Rare {
+    fn list(folder: &Path) -> Self {
+        let rare = |name: &OsString| {
+            let name = name.as_encoded_bytes();
+            [&b".parked"[..], b".launched", b".receipt"].iter().any(|end| name.ends_with(end))
+        };
+        let names =
+            |entries: ReadDir| entries.flatten().map(|entry| entry.file_name()).filter(rare).collect();
+        Self(std::fs::read_dir(folder).ok().map(names))
     }
-    let of = |file: fn(&Layout, &AgentName) -> PathBuf| {
-        let is_there = |path: PathBuf| path.file_name().is_some_and(|name| there.contains(name));
-        look.agents.iter().filter(|agent| is_there(file(look.layout, agent))).cloned().collect()
-    };
-    Noted { parked: of(Layout::parked), launched: of(Layout::launched) }
+
+    /// Whether it may be there.
+    fn has(&self, path: &Path) -> bool {
+        let listed = |names: &BTreeSet<OsString>| path.file_name().is_some_and(|name| names.contains(name));
+        self.0.as_ref().is_none_or(listed)
+    }
+
+    /// Agents that may have this file.
+    fn with(&self, look: &Look<'_>, file: fn(&Layout, &AgentName) -> PathBuf) -> Vec<AgentName> {
+        if self.0.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Vec::new();
+        }
+        look.agents.iter().filter(|agent| self.has(&file(look.layout, agent))).cloned().collect()
+    }
 }
 
 /// Facts by agent, where there are any.

@@ -6,7 +6,7 @@ mod pane;
 mod unit;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use installed::Installed;
 
@@ -14,7 +14,7 @@ use super::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use super::{Flag, Given};
 use crate::names::AgentName;
 use crate::roster::Roster;
-use crate::runfile::heartbeat::Health;
+use crate::runfile::heartbeat::{self, Health, Verdict};
 use crate::runtime::drift;
 use crate::snapshot::{self, Fact, Process, Tmux};
 
@@ -33,17 +33,16 @@ pub fn says_enough(roster: &Roster, agent: &AgentName, pid: i32, process: &Proce
 /// The rows, agents first in the roster's order.
 pub fn rows(given: &Given<'_>) -> Vec<Row> {
     let installed = Installed::of(given);
-    let agents = given.roster.agents.iter().map(|a| agent::row(given, &installed, a));
+    let panes = pane::by_session(given);
+    let agents = given.roster.agents.iter().map(|a| agent::row(given, &panes, &installed, a));
     agents.chain(strangers(given).into_iter().map(|panes| stranger(given, &panes))).collect()
 }
 
 /// The panes of each session that neither the roster nor the holder has, by session.
 fn strangers<'a>(given: &Given<'a>) -> Vec<Vec<&'a snapshot::Pane>> {
     let Fact::Known(Tmux::Running { panes, .. }) = &given.seen.tmux else { return Vec::new() };
-    let known = |session: &str| {
-        session == given.roster.holder_session.as_str()
-            || AgentName::parse(session).is_ok_and(|name| given.roster.agent(&name).is_some())
-    };
+    let agents: BTreeSet<&str> = given.roster.agents.iter().map(|agent| agent.name.as_str()).collect();
+    let known = |session: &str| session == given.roster.holder_session.as_str() || agents.contains(session);
     let mut sessions: Vec<Vec<&snapshot::Pane>> = Vec::new();
     for pane in panes.iter().filter(|p| !known(&p.session)) {
         match sessions.iter_mut().find(|s| s.first().is_some_and(|p| p.session == pane.session)) {
@@ -91,6 +90,22 @@ fn stranger(given: &Given<'_>, panes: &[&snapshot::Pane]) -> Row {
 }
 
 impl Heartbeat {
+    /// What is known of one.
+    fn of(verdict: &Verdict) -> Self {
+        let beat = verdict.beat.as_ref();
+        Self {
+            health: verdict.health,
+            ts: beat.map(|b| format!("{:.3}", b.ts)),
+            pid: beat.map(|b| b.pid),
+            age_seconds: verdict.age.map(rounded),
+            status: beat.map(|b| b.status.word()),
+            source: beat.map(|b| b.source.word()),
+            state: beat.and_then(|b| b.state).map(heartbeat::State::word),
+            resume_at: beat.and_then(|b| b.resume_at).map(|t| format!("{t:.0}")),
+            reason: verdict.reason.clone(),
+        }
+    }
+
     /// Nothing is known of any.
     fn none() -> Self {
         Self {

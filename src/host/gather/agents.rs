@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{ByAgent, Look};
+use super::{ByAgent, Look, Rare};
 use crate::host::cgroup::{Account, Accounts};
 use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
@@ -36,14 +36,15 @@ pub struct Agents {
 }
 
 /// Reads everything that files tell of the agents.
-pub fn look_at(look: &Look<'_>, boot_id: &str) -> Agents {
+pub fn look_at(look: &Look<'_>, rare: &Rare, boot_id: &str) -> Agents {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = look.agents.len().div_ceil(WORTH_A_THREAD).clamp(1, cores);
     let mut parts = look.agents.chunks(look.agents.len().div_ceil(threads).max(1));
     let first = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(|| Agents::of(look, part, boot_id))).collect();
-        let mut all = Agents::of(look, first, boot_id);
+        let others: Vec<_> =
+            parts.map(|part| scope.spawn(|| Agents::of(look, rare, part, boot_id))).collect();
+        let mut all = Agents::of(look, rare, first, boot_id);
         for other in others {
             all.merge(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
@@ -52,7 +53,7 @@ pub fn look_at(look: &Look<'_>, boot_id: &str) -> Agents {
 }
 
 impl Agents {
-    fn of(look: &Look<'_>, agents: &[AgentName], boot_id: &str) -> Self {
+    fn of(look: &Look<'_>, rare: &Rare, agents: &[AgentName], boot_id: &str) -> Self {
         let mut part = Self::default();
         let (run, environments) = (Folder::open(look.layout.run()), Folder::open(look.layout.agents()));
         let name =
@@ -64,7 +65,9 @@ impl Agents {
         for agent in agents {
             let record = read(&run, look.layout.record(agent), record::LONGEST).map(text);
             let beat = read(&run, look.layout.heartbeat(agent), heartbeat::LONGEST);
-            let receipts = read(&run, look.layout.receipt_summary(agent), receipt::LONGEST).map(text);
+            let summary = look.layout.receipt_summary(agent);
+            let receipts = if rare.has(&summary) { read(&run, summary, receipt::LONGEST) } else { None };
+            let receipts = receipts.map(text);
             part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.
@@ -248,6 +251,7 @@ mod tests {
             std::fs::write(layout.record(agent), format!("boot_id=b\nruntime_pid={own}\n"))
                 .expect("a record");
         }
+        std::fs::write(layout.receipt_summary(&agents[0]), "a receipt").expect("a receipt");
         let caller = Caller { uid: 0, name: "x".to_owned(), home: home.path().to_owned() };
         for some in [&agents[..], &agents[..1], &[]] {
             let look = Look {
@@ -257,9 +261,11 @@ mod tests {
                 files: &[],
                 says_enough: &|_, _, _| true,
             };
-            let read = look_at(&look, "b");
+            let read = look_at(&look, &Rare::list(&layout.run()), "b");
             assert_eq!((read.records.len(), read.beats.len()), (some.len(), some.len()));
             assert_eq!(read.seen.len(), usize::from(!some.is_empty()));
+            let receipts: Vec<&AgentName> = read.receipts.keys().collect();
+            assert_eq!(receipts, some.iter().take(1).collect::<Vec<_>>(), "the one that has any");
         }
         assert_eq!(recorded_pid("boot_id=c\nruntime_pid=7\n", "b"), None, "of an earlier boot");
     }

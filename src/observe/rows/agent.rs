@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::installed::Installed;
-use super::pane::{Found, find};
+use super::pane::{BySession, Found, find};
 use super::rounded;
 use super::unit::{self, Wanted, wanted};
 use super::version;
@@ -30,8 +30,13 @@ const OOM_SHOWN: f64 = 3600.0;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The row of one agent.
-pub fn row(given: &Given<'_>, installed: &Installed<'_>, agent: &Agent) -> Row {
-    Judge::new(given, installed, agent).row()
+pub fn row<'a>(
+    given: &'a Given<'a>,
+    panes: &BySession<'a>,
+    installed: &'a Installed<'a>,
+    agent: &'a Agent,
+) -> Row {
+    Judge::new(given, panes, installed, agent).row()
 }
 
 /// The version of the supervisor that wrote a record, whatever the record's own version.
@@ -55,13 +60,18 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(given: &'a Given<'a>, installed: &'a Installed<'a>, agent: &'a Agent) -> Self {
+    fn new(
+        given: &'a Given<'a>,
+        panes: &BySession<'a>,
+        installed: &'a Installed<'a>,
+        agent: &'a Agent,
+    ) -> Self {
         let record = given.seen.records.get(&agent.name).and_then(|r| Record::parse(r.known()?));
         let record = record.filter(|r| r.boot_id == given.seen.clock.boot_id);
         Self {
             wanted: wanted(given, agent),
             unit: unit::facts(given, &agent.name.unit()),
-            found: find(given, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
+            found: find(given, panes, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
             record,
             is_it: false,
             given,
@@ -120,7 +130,7 @@ impl<'a> Judge<'a> {
                 .pane
                 .filter(|_| alive)
                 .map(|p| rounded(self.given.seen.clock.unix - p.activity)),
-            heartbeat: shown(&verdict),
+            heartbeat: Heartbeat::of(&verdict),
             model: text(&self.agent.model),
             effort: text(&self.agent.effort),
             version: version.ok(),
@@ -473,21 +483,6 @@ fn content(file: Option<&Fact<FileFacts>>) -> Result<&[u8], String> {
         Some(Fact::Known(FileFacts::Link(_))) => Err("a link in place of a file".to_owned()),
         Some(Fact::Known(FileFacts::Other(what))) => Err(format!("{what} in place of a file")),
         Some(Fact::Unknown(why)) => Err(why.clone()),
-    }
-}
-
-fn shown(verdict: &Verdict) -> Heartbeat {
-    let beat = verdict.beat.as_ref();
-    Heartbeat {
-        health: verdict.health,
-        ts: beat.map(|b| format!("{:.3}", b.ts)),
-        pid: beat.map(|b| b.pid),
-        age_seconds: verdict.age.map(rounded),
-        status: beat.map(|b| b.status.word()),
-        source: beat.map(|b| b.source.word()),
-        state: beat.and_then(|b| b.state).map(heartbeat::State::word),
-        resume_at: beat.and_then(|b| b.resume_at).map(|t| format!("{t:.0}")),
-        reason: verdict.reason.clone(),
     }
 }
 

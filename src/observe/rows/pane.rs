@@ -1,5 +1,7 @@
 //! An agent's pane: whether its process lives, by all that tmux, systemd and `/proc` say.
 
+use std::collections::BTreeMap;
+
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::{Given, PaneState};
 use crate::snapshot::{Fact, Pane, Process, Tmux};
@@ -30,8 +32,27 @@ impl<'a> Found<'a> {
     }
 }
 
+/// All panes by their sessions, so that no agent's is looked for among all others'.
+pub type BySession<'a> = BTreeMap<&'a str, Vec<&'a Pane>>;
+
+/// The panes that tmux has, in its order.
+pub fn by_session<'a>(given: &Given<'a>) -> BySession<'a> {
+    let mut sessions = BySession::new();
+    if let Fact::Known(Tmux::Running { panes, .. }) = &given.seen.tmux {
+        for pane in panes {
+            sessions.entry(pane.session.as_str()).or_default().push(pane);
+        }
+    }
+    sessions
+}
+
 /// The pane of `agent`; `recorded` is the pid that its supervisor noted in this boot.
-pub fn find<'a>(given: &Given<'a>, agent: &AgentName, recorded: Option<i32>) -> Found<'a> {
+pub fn find<'a>(
+    given: &Given<'a>,
+    panes: &BySession<'a>,
+    agent: &AgentName,
+    recorded: Option<i32>,
+) -> Found<'a> {
     let lives = |pid: &i32| given.seen.processes.contains_key(pid);
     let unknown = |why: String| {
         let pid = recorded.filter(lives);
@@ -41,7 +62,7 @@ pub fn find<'a>(given: &Given<'a>, agent: &AgentName, recorded: Option<i32>) -> 
         };
         Found { pid, ..Found::without(PaneState::Unknown, why) }
     };
-    let panes = match &given.seen.tmux {
+    match &given.seen.tmux {
         Fact::Unknown(why) => return unknown(why.clone()),
         Fact::Known(Tmux::Absent) => {
             return match unreachable_server(given) {
@@ -52,9 +73,9 @@ pub fn find<'a>(given: &Given<'a>, agent: &AgentName, recorded: Option<i32>) -> 
                 }
             };
         }
-        Fact::Known(Tmux::Running { panes, .. }) => panes,
-    };
-    let of_session = || panes.iter().filter(|p| p.session == agent.as_str());
+        Fact::Known(Tmux::Running { .. }) => {}
+    }
+    let of_session = || panes.get(agent.as_str()).into_iter().flatten().copied();
     let chosen = of_session()
         .find(|p| Some(p.pid) == recorded)
         .or_else(|| of_session().find(|p| !p.dead))
