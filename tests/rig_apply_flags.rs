@@ -146,10 +146,20 @@ fn holder(fleet: &Fleet, suite: Suite) {
     fleet.run(&["fleet", "apply", "--restart-holder"]).ok();
     assert_eq!(running(fleet), after, "{suite:?}");
 
+    let ledger = || fleet.rig.read(&format!("{MOSAIC}/fleet/ledger.json"));
+    let installed = ledger();
     write(fleet, &roster("other", ""));
-    let kept = fleet.run(&["fleet", "apply"]).exits(1);
-    assert!(kept.stderr.contains("--restart-holder"), "{}", kept.report());
-    assert_eq!(running(fleet), after, "{suite:?}: nothing is done by halves");
+    for flags in [&[][..], &[], &["--no-restart"], &["--files-only"], &["--force"], &[]] {
+        let planned = fleet.run(&["fleet", "plan"]);
+        assert!(planned.stdout.contains("another tmux server"), "{}", planned.report());
+        let kept = fleet.run(&[&["fleet", "apply"], flags].concat()).exits(1);
+        assert!(kept.stderr.contains("--restart-holder"), "{flags:?}: {}", kept.report());
+        assert_eq!(running(fleet), after, "{suite:?} {flags:?}: nothing is done by halves");
+        assert_eq!(ledger(), installed, "{suite:?} {flags:?}: the next run has to see the same conflict");
+    }
+    write(fleet, &roster("mosaic-factory", ""));
+    assert!(fleet.run(&["fleet", "apply"]).ok().starts_with(NOTHING), "{suite:?}: the roster is as it was");
+    write(fleet, &roster("other", ""));
     fleet.run(&["fleet", "apply", "--restart-holder"]).ok();
     let there = fleet.run(&["tmux", "-L", "other", "list-sessions", "-F", "#{session_name}"]).ok();
     assert_eq!(there, "_holder\ncoder\ncoder0\n", "{suite:?}");

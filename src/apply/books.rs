@@ -8,18 +8,20 @@ use crate::error::Result;
 use crate::host::systemd::{JobOutcome, JobVerb};
 use crate::ledger::{Applied, FileRecord, Identity, Ledger, Sha};
 use crate::names::HOLDER_UNIT;
-use crate::plan::{Action, Before, Plan};
+use crate::plan::{Action, Before, Plan, Step};
 use crate::render::{File, Link, Role};
 
 /// The ledger and what of it is on disk already.
 pub struct Books {
     ledger: Ledger,
     kept: Option<Ledger>,
+    /// Where the holder's server is once the holder has been restarted.
+    next_socket: Option<PathBuf>,
 }
 
 impl Books {
     pub fn open(ledger: Ledger) -> Self {
-        Self { kept: Some(ledger.clone()), ledger }
+        Self { kept: Some(ledger.clone()), ledger, next_socket: None }
     }
 
     /// Writes the ledger where it says something new.
@@ -41,7 +43,14 @@ impl Books {
     /// leaves nothing that the next one takes for somebody else's.
     pub fn intend(&mut self, plan: &Plan, identity: &Identity) {
         let ledger = &mut self.ledger;
-        ledger.identity = identity.clone();
+        let socket = std::mem::replace(&mut ledger.identity, identity.clone()).socket;
+        let restarts = |step: &Step| step.action == Action::Restart { unit: HOLDER_UNIT.to_owned() };
+        if socket != identity.socket && plan.steps.iter().any(restarts) {
+            // The server is where it was until then: a run that is cut off before must not hide
+            // from the next one that the fleet moves.
+            ledger.identity.socket = socket;
+            self.next_socket = Some(identity.socket.clone());
+        }
         ledger.reload_due |= plan.books.reload_due;
         ledger.restarts_due = plan.books.due.clone();
         for path in &plan.books.forget {
@@ -130,6 +139,9 @@ impl Books {
         if job.unit == HOLDER_UNIT && job.verb != JobVerb::Stop {
             // Every agent restarts with its holder.
             self.ledger.restarts_due.clear();
+            if let Some(socket) = self.next_socket.take() {
+                self.ledger.identity.socket = socket;
+            }
         }
     }
 

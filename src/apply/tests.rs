@@ -189,3 +189,28 @@ fn a_restarted_holder_clears_every_pending_restart() {
     assert!(known(&machine).restarts_due.is_empty());
     assert!(plan_for(&desired, &machine).pending.is_empty());
 }
+
+#[test]
+fn the_recorded_socket_is_another_only_once_the_holder_runs_there() {
+    let mut desired = fleet(&["a"]);
+    let mut machine = Fake::default();
+    run(&desired, &mut machine).expect("written");
+    let old = known(&machine).identity.socket;
+    for role in [Role::HolderUnit, Role::AgentTemplate, Role::AgentEnv(agent("a"))] {
+        change(&mut desired, &role);
+    }
+    let mut moved = occasion();
+    moved.identity.socket = "/tmp/tmux-1000/other".into();
+    let moves =
+        Options { server: plan::Server::Moves, holder: plan::HolderRestart::Restart, ..Options::default() };
+    let go = |machine: &mut Fake| {
+        let plan = plan::plan(&desired, &machine.snapshot(), &known(machine), &moves);
+        apply(&plan, known(machine), &moved, machine, &mut |_| {}).map(|_| plan)
+    };
+    machine.refuses.insert("reload".into());
+    go(&mut machine).expect("written");
+    assert_eq!(known(&machine).identity.socket, old, "its holder was not restarted");
+    machine.refuses.clear();
+    go(&mut machine).expect("written");
+    assert_eq!(known(&machine).identity.socket, moved.identity.socket);
+}

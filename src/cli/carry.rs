@@ -56,6 +56,9 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     }
     // A look without the lock is enough where there is nothing to do: then nothing is written.
     let (ground, plan, linted) = look(context, manner)?;
+    if plan.is_refused() {
+        return Ok(Carried { ground, plan, report: Report::default(), linted });
+    }
     if plan.is_empty() && !ground.books_change(&plan) {
         remember_boot(context, &ground, manner.options)?;
         return Ok(Carried { ground, plan, report: Report::default(), linted });
@@ -66,6 +69,9 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
         context.out.note(format_args!("waiting for {who} of this tenant to end"));
     })?;
     let (ground, plan, linted) = look(context, manner)?;
+    if plan.is_refused() {
+        return Ok(Carried { ground, plan, report: Report::default(), linted });
+    }
     let occasion = Occasion {
         identity: ground.identity.clone(),
         now: (manner.options.reach == Reach::Everything).then(now),

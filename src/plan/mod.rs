@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::ledger::{Due, FileRecord, Ledger};
-use crate::names::AgentName;
+use crate::names::{AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Link};
 use crate::snapshot::Snapshot;
 
@@ -88,12 +88,12 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
     let masked = masked.collect();
     let given = units::Given { desired, seen, ledger, options, masked: &masked };
     if let Some(pending) = given.holder_in_the_way() {
+        let (path, kind) = (pending.0, ConflictKind::MovesServer);
+        let mut conflicts = vec![Conflict { path, kind, resolution: Resolution::Kept }];
+        // What keeps the holder from being restarted, too, has to go first.
+        conflicts.extend(plan.conflicts.into_iter().filter(|c| c.kind.unit() == Some(HOLDER_UNIT)));
         return Plan {
-            conflicts: vec![Conflict {
-                path: pending.0,
-                kind: ConflictKind::MovesServer,
-                resolution: Resolution::Kept,
-            }],
+            conflicts,
             pending: vec![pending.1],
             books: Books { due: ledger.restarts_due.clone(), ..Books::default() },
             ..Plan::default()
@@ -112,6 +112,12 @@ impl Plan {
     /// Whether the machine is as it should be.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether nothing at all may be done, the books included: what is recorded is how the next run
+    /// sees the same conflict.
+    pub fn is_refused(&self) -> bool {
+        self.conflicts.iter().any(|c| c.kind == ConflictKind::MovesServer)
     }
 
     /// Whether something is kept that should be otherwise.

@@ -138,9 +138,13 @@ impl Given<'_> {
     /// has not allowed that restart: agents on the new files would look for a server that is not
     /// there.
     pub fn holder_in_the_way(&self) -> Option<(PathBuf, Pending)> {
-        let restart = self.options.holder == HolderRestart::Restart && self.jobs();
-        let down = matches!(self.run(HOLDER_UNIT), Run::Down(_));
-        if self.options.server == Server::Stays || restart || down {
+        let allowed = self.options.holder == HolderRestart::Restart && self.jobs();
+        let moves = match self.run(HOLDER_UNIT) {
+            Run::Down(_) => true,
+            Run::Up { .. } => allowed && !self.can_not_start(HOLDER_UNIT),
+            Run::Unknown => false,
+        };
+        if self.options.server == Server::Stays || moves {
             return None;
         }
         let impact = self.running_agents();
