@@ -381,6 +381,27 @@ fn what_waited_too_long_is_expired_for_whoever_asks() {
 }
 
 #[test]
+fn senders_that_are_scripts_are_waited_for_and_the_dead_are_not() {
+    let desk = Desk::new(&["coder0"]);
+    desk.dogfood("coder0", &[]);
+    let mut holder = std::process::Command::new("sleep").arg("60").spawn().expect("sleeps");
+    let option = |args: &[&str]| desk.tmux(&[&["set-option", "-p", "-t", "=coder0:"], args].concat());
+    assert!(option(&["-o", "@mosaic-sender", &holder.id().to_string()]).status.success());
+    let mut sender = desk.spawn(&["coder0", "--message", "x", "--verify"]);
+    desk.wait("it has its own lock", || {
+        let lock = fs::File::open(desk.run_folder().join("coder0.send.lock"));
+        lock.is_ok_and(|lock| lock.try_lock().is_err())
+    });
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(sender.try_wait().expect("looked").is_none() && desk.received("coder0").is_empty());
+    holder.kill().expect("killed");
+    holder.wait().expect("reaped");
+    assert_eq!(Sent::of(sender).code, 0, "its turn ended with it");
+    assert_eq!(desk.received("coder0").len(), 1);
+    assert_eq!(desk.format("coder0", "#{@mosaic-sender}"), "", "nobody's turn");
+}
+
+#[test]
 fn ten_senders_and_a_hundred_messages_arrive_once_each_and_whole() {
     let desk = Desk::new(&["coder0"]);
     desk.dogfood("coder0", &[]);

@@ -1,16 +1,17 @@
 //! The transport by panes of the fleet's own tmux server.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::delivery::{Delivery, deliver};
 use super::reset::reset;
-use super::terminal::{Terminal, judged, person_types};
+use super::terminal::{Pauses, Terminal, judged, person_types};
 use super::{Letter, Listed, Moment, Outcome, Recipient, SendLock, Status, Transport, TransportError};
-use crate::host::clock;
-use crate::host::tmux::typing::{Glimpse, Pasted};
+use crate::host::tmux::typing::{Glimpse, Pasted, Turn};
 use crate::host::tmux::{Server, Target, TmuxError};
+use crate::host::{clock, process};
 use crate::names::AgentName;
+use crate::runfile::receipt::State;
 use crate::snapshot;
 
 /// Agents' panes on one server.
@@ -76,6 +77,44 @@ impl Terminal for Pane<'_> {
     }
 }
 
+/// How long somebody else's turn is waited for.
+const TURN: Duration = Duration::from_secs(30);
+
+/// Our turn at a pane, ended when it is dropped.
+struct Held<'a> {
+    server: &'a Server,
+    pane: String,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Who comes next ends the turn of a process that is gone.
+        let _ = self.server.end_turn(&self.pane, std::process::id().cast_signed());
+    }
+}
+
+/// Waits for the turn at an agent's pane; nothing is held where there is no pane.
+fn turn<'a>(server: &'a Server, agent: &AgentName) -> Result<Result<Option<Held<'a>>, Outcome>, TmuxError> {
+    let until = Instant::now() + TURN;
+    let mut pauses = Pauses::default();
+    loop {
+        let (pane, pid) = match server.take_turn(agent.as_str())? {
+            None => return Ok(Ok(None)),
+            Some(Turn::Ours(pane)) => return Ok(Ok(Some(Held { server, pane }))),
+            Some(Turn::Theirs { pane, pid }) => (pane, pid),
+        };
+        match pid {
+            Some(pid) if process::glance(pid).is_none() => server.end_turn(&pane, pid)?,
+            _ if Instant::now() > until => {
+                let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                let why = format!("another sender{who} types to agent {agent}");
+                return Ok(Err(Outcome::untouched(State::Held, why)));
+            }
+            _ => std::thread::sleep(pauses.next().unwrap_or_default()),
+        }
+    }
+}
+
 impl Transport for Tmux {
     fn send(
         &self,
@@ -84,6 +123,10 @@ impl Transport for Tmux {
         lock: &SendLock,
         told: &mut dyn FnMut(Moment) -> io::Result<()>,
     ) -> Result<Outcome, TransportError> {
+        let _turn = match turn(&self.server, to.agent)? {
+            Ok(turn) => turn,
+            Err(outcome) => return Ok(outcome),
+        };
         let pane = Pane::new(&self.server, to.agent, letter.id, lock);
         deliver(&Delivery { terminal: &pane, to, letter }, told)
     }
@@ -95,6 +138,10 @@ impl Transport for Tmux {
         verify: Duration,
         lock: &SendLock,
     ) -> Result<Outcome, TransportError> {
+        let _turn = match turn(&self.server, to.agent)? {
+            Ok(turn) => turn,
+            Err(outcome) => return Ok(outcome),
+        };
         reset(&Pane::new(&self.server, to.agent, "reset", lock), to, command, verify)
     }
 

@@ -49,6 +49,22 @@ pub enum Pasted {
     Moved,
 }
 
+/// Whose turn it is to type into a pane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// Ours, at the pane of that id.
+    Ours(String),
+    /// Somebody else's.
+    Theirs {
+        /// The pane's id.
+        pane: String,
+        /// Pid of who has it, where it says one.
+        pid: Option<i32>,
+    },
+}
+
+/// The pane's option that holds the pid of who types there.
+const SENDER: &str = "@mosaic-sender";
 const PANE: &str =
     "v:#{pane_id}:#{pane_pid}:#{pane_dead}:#{cursor_x}:#{pane_in_mode}:#{window_id}:#{pane_height}";
 const CLIENT: &str = "c:#{window_id}:#{client_readonly}:#{client_created}:#{client_activity}";
@@ -91,6 +107,33 @@ impl Server {
             }
             None => Ok(None),
         }
+    }
+
+    /// Takes the turn to type into that session's pane, unless somebody has it; `None` where the
+    /// session is not there. Scripts take it, too.
+    pub fn take_turn(&self, session: &str) -> Result<Option<Turn>, TmuxError> {
+        let Some(target) = self.own_pane(session)? else { return Ok(None) };
+        let own = std::process::id();
+        let take = format!("set-option -p -o -t {target} {SENDER} {own}");
+        let free = format!("#{{?{SENDER},0,1}}");
+        let told = format!("#{{pane_id}}:#{{{SENDER}}}");
+        let call = self.call(["if-shell", "-F", "-t", &target, &free, &take, ";"]);
+        let Some(output) = self.found(&call.args(["display-message", "-p", "-t", &target, &told]))? else {
+            return Ok(None);
+        };
+        let said = text(output);
+        let (pane, holder) = said.trim_end().split_once(':').ok_or(TmuxError::Unreadable(said.clone()))?;
+        Ok(Some(match holder == own.to_string() {
+            true => Turn::Ours(pane.to_owned()),
+            false => Turn::Theirs { pane: pane.to_owned(), pid: holder.parse().ok().filter(|pid| *pid > 0) },
+        }))
+    }
+
+    /// Ends the turn at a pane of the process with that pid, if it is still that one's.
+    pub fn end_turn(&self, pane: &str, pid: i32) -> Result<(), TmuxError> {
+        let same = format!("#{{==:#{{{SENDER}}},{pid}}}");
+        let end = format!("set-option -p -u -t {pane} {SENDER}");
+        self.found(&self.call(["if-shell", "-F", "-t", pane, &same, &end])).map(drop)
     }
 
     /// Keeps a text in the server, under a name, for [`Server::paste`].
