@@ -92,6 +92,10 @@ fn explains(cause: &Check, effect: &Check) -> bool {
             "server" => !foreign,
             _ => of_agents_run,
         },
+        // Until it is taken over, neither units nor sessions are expected to be ours.
+        "files" if cause.reason == Some(Why::HandMade) => {
+            !matches!(effect.id, "files" | "linger" | "manager")
+        }
         "files" | "unit-file" => cause.about != About::Nothing && of_files(cause, effect),
         // A foreign server on the socket keeps the holder's from coming up.
         "server" => match effect.id {

@@ -8,11 +8,14 @@ use super::check::About;
 use super::unit_file::in_the_way;
 use super::{Check, Evidence, Why};
 use crate::names::AgentName;
-use crate::plan::{Action, ConflictKind, Reason};
+use crate::plan::{Action, Conflict, ConflictKind, Reason};
 
 /// Files, links, reload and restarts; one that holds for each kind that has nothing to do.
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let plan = evidence.plan;
+    if let Some(check) = hand_made(evidence) {
+        return vec![check];
+    }
     let mut failing = Vec::new();
     let mut files = Vec::new();
     for step in &plan.steps {
@@ -80,7 +83,11 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
                     _ => Why::Edited,
                 };
                 let check = Check::fails("files", None, reason, seen, expected).cure(cure);
-                check.about(about(evidence, &conflict.path))
+                check.about(match kind {
+                    // Nothing of it can be found on the new server.
+                    ConflictKind::MovesServer => About::Several(vec![About::Holder, About::EveryAgent]),
+                    _ => about(evidence, &conflict.path),
+                })
             }
         });
     }
@@ -97,6 +104,21 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         }
     }
     failing
+}
+
+/// A fleet that nobody has taken over yet, as one failure: an apply refuses it as a whole, too.
+fn hand_made(evidence: &Evidence<'_>) -> Option<Check> {
+    let not_ours = |c: &&Conflict| matches!(c.kind, ConflictKind::NotOurs | ConflictKind::Link(_));
+    let files: Vec<&Conflict> = evidence.plan.kept().filter(not_ours).collect();
+    let unit = evidence.given.layout.holder_unit();
+    let holder = files.iter().find(|c| c.path == unit)?;
+    let more = match files.len() - 1 {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let seen = format!("{}: {}{more}", unit.display(), holder.kind);
+    let check = Check::fails("files", None, Why::HandMade, seen, "a fleet that was taken over");
+    Some(check.cure("fleet apply --adopt").about(About::Several(vec![About::Holder, About::EveryAgent])))
 }
 
 /// A file that is not as it should be, as people know it, and whose it is.

@@ -161,7 +161,9 @@ fn the_server_has_to_be_the_holders_own() {
     fails(&[("server", None, Why::ForeignServer)], |p| {
         p.case.seen.processes.get_mut(&SERVER).expect("it runs").unit = "session-1.scope".into();
     });
-    fails(&[("server", None, Why::Unknown)], |p| p.case.seen.tmux = Fact::Unknown("did not answer".into()));
+    let checks = fails(&[("server", None, Why::Unknown)], |p| {
+        p.case.seen.tmux = Fact::Unknown("did not answer".into())
+    });
     let checks = fails(&[("server", None, Why::NoServer)], |p| p.case.seen.tmux = Fact::Known(Tmux::Absent));
     assert_eq!(checks[0].cure, Some(format!("kill -USR1 {SERVER}")));
 }
@@ -515,4 +517,31 @@ fn a_reload_that_other_changes_bring_is_no_fault_of_its_own() {
 fn every_reason_has_a_word_of_its_own() {
     let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|w| w.word()).collect();
     assert_eq!(words.len(), Why::ALL.len());
+}
+
+#[test]
+fn a_fleet_made_by_hand_and_one_that_moves_are_one_failure_with_the_cure_that_apply_names() {
+    let conflict = |p: &mut Proof, path: std::path::PathBuf, kind: ConflictKind| {
+        p.plan.conflicts.push(Conflict { path, kind, resolution: Resolution::Kept });
+    };
+    let pending = Pending { unit: HOLDER_UNIT.to_owned(), reason: Reason::ServerMoves, impact: Vec::new() };
+    let layout = Case::of(&["a"]).layout;
+    let unit = layout.holder_unit();
+    let checks = fails(&[("files", None, Why::HandMade)], |p| {
+        conflict(p, unit.clone(), ConflictKind::NotOurs);
+        conflict(p, layout.agent_template(), ConflictKind::NotOurs);
+        conflict(p, layout.tmux_conf(), ConflictKind::NotOurs);
+        p.plan.steps.push(step(Action::Reload, Reason::ManagerIsBehind));
+        p.case.units().remove(HOLDER_UNIT);
+        p.case.unit("a").active = "inactive".to_owned();
+        p.case.kill("b");
+    });
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet apply --adopt"));
+    assert!(checks[0].seen.ends_with("; and 2 more"), "{}", checks[0].seen);
+    let checks = fails(&[("files", None, Why::RestartPending)], |p| {
+        conflict(p, unit, ConflictKind::MovesServer);
+        p.plan.pending.push(pending);
+        p.case.seen.tmux = Fact::Known(Tmux::Absent);
+    });
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet apply --restart-holder"));
 }

@@ -33,6 +33,8 @@ reasons!(
     NotAsRendered = "not-as-rendered",
     /// A file was changed by hand, or is not ours.
     Edited = "edited",
+    /// The fleet was made by hand and not taken over yet.
+    HandMade = "hand-made",
     /// Nothing pulls its unit in.
     NotEnabled = "not-enabled",
     /// Something pulls it in that should not.
