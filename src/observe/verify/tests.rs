@@ -161,9 +161,7 @@ fn the_server_has_to_be_the_holders_own() {
     fails(&[("server", None, Why::ForeignServer)], |p| {
         p.case.seen.processes.get_mut(&SERVER).expect("it runs").unit = "session-1.scope".into();
     });
-    let checks = fails(&[("server", None, Why::Unknown)], |p| {
-        p.case.seen.tmux = Fact::Unknown("did not answer".into())
-    });
+    fails(&[("server", None, Why::Unknown)], |p| p.case.seen.tmux = Fact::Unknown("did not answer".into()));
     let checks = fails(&[("server", None, Why::NoServer)], |p| p.case.seen.tmux = Fact::Known(Tmux::Absent));
     assert_eq!(checks[0].cure, Some(format!("kill -USR1 {SERVER}")));
 }
