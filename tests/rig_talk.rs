@@ -42,6 +42,10 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
     }
     for suite in Suite::both() {
         let fleet = Fleet::with(suite, ROSTER);
+        // The user's own server, and one more, with a session of the same name.
+        for socket in ["default", "other"] {
+            fleet.run(&["tmux", "-L", socket, "new-session", "-d", "-s", "coder", "cat"]).ok();
+        }
         let sent = send(&fleet, &["coder", "--message", "hello", "--verify", "--json"]).exits(0);
         assert_eq!(state(&sent), "accepted", "{suite:?}: {}", sent.report());
         assert_eq!((acks(&fleet, "coder"), acks(&fleet, "coder0")), (1, 0), "{suite:?}");
@@ -62,6 +66,17 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
         let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=plain:"];
         let shown = fleet.run(&shown).ok();
         assert!(shown.contains(":plain] at your start"), "{suite:?}: {shown}");
+
+        for script in ["agent-send.sh -s", "send-message.sh -t"] {
+            let line = format!("{MOSAIC}/tools/tmux/{script} plain -m 'from a script'");
+            fleet.run(&["sh", "-c", &line]).ok();
+        }
+        for socket in ["default", "other"] {
+            let seen = fleet.run(&["tmux", "-L", socket, "capture-pane", "-p", "-t", "=coder:"]).ok();
+            assert_eq!(seen.trim(), "", "{suite:?}: nothing of it is for the server {socket}");
+            let buffers = fleet.run(&["tmux", "-L", socket, "list-buffers"]).ok();
+            assert_eq!(buffers, "", "{suite:?}: {socket}");
+        }
 
         fleet.run(&["fleet", "stop", "coder"]).ok();
         let later = send(&fleet, &["coder", "--message", "after the boot", "--queue", "--json"]).exits(0);
