@@ -322,9 +322,12 @@ fn takes_what_is_sent_while_it_works(pi: &Pi) {
         serde_json::from_str(&pi.fleet.run(&argv).ok()).expect("a receipt")
     };
     assert_eq!(send("work SLEEP:3", &["--verify"])["state"], "accepted");
-    assert_eq!(send("sent meanwhile", &["--verify"])["state"], "queued");
+    let meanwhile = || send("sent meanwhile", &["--verify", "--id", "meanwhile"])["state"].clone();
+    assert_eq!(meanwhile(), "queued");
     assert_eq!(send("left in the queue", &["--queue"])["state"], "held");
     pi.fleet.rig.wait_until("it takes what was sent", SOON, || pi.asked("sent meanwhile") == 1);
+    pi.fleet.rig.wait_until("its receipt says so", SOON, || meanwhile() == "accepted");
+    assert_eq!(pi.asked("sent meanwhile"), 1, "the same key delivers once");
     pi.fleet.rig.wait_until("and what was left", SOON, || pi.asked("left in the queue") == 1);
     let folder = format!("{MOSAIC}/fleet/run/queue/coder0");
     assert_eq!(pi.fleet.run(&["ls", &folder]).ok(), "", "nothing waits");
