@@ -110,7 +110,16 @@ pub fn explanations(rows: &[Row], verbose: u8) -> Vec<String> {
             || flagged
             || matches!(
                 word,
-                "systemd" | "enabled" | "pane" | "starting" | "record" | "ledger" | "probe" | "on_stale"
+                "systemd"
+                    | "enabled"
+                    | "pane"
+                    | "panes"
+                    | "starting"
+                    | "record"
+                    | "state"
+                    | "ledger"
+                    | "probe"
+                    | "on_stale"
             )
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();

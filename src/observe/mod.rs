@@ -12,6 +12,8 @@ pub(crate) mod case;
 #[cfg(test)]
 mod installed_tests;
 #[cfg(test)]
+mod noted_tests;
+#[cfg(test)]
 mod rows_tests;
 
 use crate::layout::Layout;
@@ -22,7 +24,7 @@ use crate::snapshot::{Fact, Snapshot};
 
 pub use flag::Flag;
 pub use row::{PaneState, Row};
-pub use rows::{judged, rows, says_enough};
+pub use rows::{beside_the_holder, judged, rows, says_enough};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

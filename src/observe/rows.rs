@@ -35,7 +35,18 @@ pub fn rows(given: &Given<'_>) -> Vec<Row> {
     let installed = Installed::of(given);
     let panes = pane::by_session(given);
     let agents = given.roster.agents.iter().map(|a| agent::row(given, &panes, &installed, a));
-    agents.chain(strangers(given).into_iter().map(|panes| stranger(given, &panes))).collect()
+    let beside = beside_the_holder(given);
+    let beside = (!beside.is_empty()).then(|| {
+        let told = pane::beside(&beside).unwrap_or_default();
+        stranger(given, &beside, format!("the holder's session has {told}"))
+    });
+    let strangers = strangers(given).into_iter().map(|panes| {
+        let session = panes.first().map_or("", |p| p.session.as_str());
+        let more = pane::beside(panes.get(1..).unwrap_or_default());
+        let more = more.map_or_else(String::new, |more| format!("; it has {more}"));
+        stranger(given, &panes, format!("the roster has no agent {session}{more}"))
+    });
+    agents.chain(beside).chain(strangers).collect()
 }
 
 /// The panes of each session that neither the roster nor the holder has, by session.
@@ -53,12 +64,23 @@ fn strangers<'a>(given: &Given<'a>) -> Vec<Vec<&'a snapshot::Pane>> {
     sessions
 }
 
-fn stranger(given: &Given<'_>, panes: &[&snapshot::Pane]) -> Row {
+/// What somebody runs in the holder's session beside its one pane, which is its first.
+pub fn beside_the_holder<'a>(given: &Given<'a>) -> Vec<&'a snapshot::Pane> {
+    let Fact::Known(Tmux::Running { panes, .. }) = &given.seen.tmux else { return Vec::new() };
+    let number = |pane: &&snapshot::Pane| pane.id.trim_start_matches('%').parse().unwrap_or(u64::MAX);
+    let holders = panes.iter().filter(|p| p.session == given.roster.holder_session.as_str());
+    let mut holders: Vec<_> = holders.collect();
+    holders.sort_by_key(number);
+    holders.split_off(holders.len().min(1))
+}
+
+/// The row of panes that are no agent's; `why` it is there.
+fn stranger(given: &Given<'_>, panes: &[&snapshot::Pane], why: String) -> Row {
     let live = panes.iter().find(|p| !p.dead);
     let activity = panes.iter().map(|p| p.activity).fold(0.0, f64::max);
     let mut flags = vec![Flag::Unknown];
     let session = panes.first().map(|p| p.session.clone()).unwrap_or_default();
-    let mut reasons = vec![format!("UNKNOWN: the roster has no agent {session}")];
+    let mut reasons = vec![format!("UNKNOWN: {why}")];
     if panes.iter().any(|p| p.attached > 0) {
         flags.push(Flag::Attached);
         reasons.push("ATTACHED: a person is attached and can type".to_owned());

@@ -59,8 +59,11 @@ pub struct Record {
     pub status: String,
     /// Starts in this boot, counted by us: systemd's counter misses restarts by dependency.
     pub starts: u32,
-    /// The last starts, CLOCK_BOOTTIME in seconds, oldest first.
+    /// The last starts, CLOCK_BOOTTIME in seconds, oldest first; not those after a stop that was asked
+    /// for.
     pub start_times: Vec<f64>,
+    /// Whether the last run ended because a stop was asked for.
+    pub stopped: bool,
     /// Pid of the pane's process.
     pub runtime_pid: Option<i32>,
     /// When it started, CLOCK_BOOTTIME in seconds.
@@ -150,6 +153,9 @@ impl Record {
         line("starts", &self.starts);
         let times: Vec<String> = self.start_times.iter().map(|t| format!("{t:.3}")).collect();
         line("start_times", &times.join(" "));
+        if self.stopped {
+            line("stopped", &1);
+        }
         let mut time = |key, value: Option<f64>| {
             if let Some(value) = value {
                 line(key, &format_args!("{value:.3}"));
@@ -208,6 +214,7 @@ impl Record {
                 .filter_map(|t| t.parse().ok())
                 .take(REMEMBERED_STARTS)
                 .collect(),
+            stopped: value("stopped") == Some("1"),
             runtime_pid: value("runtime_pid").and_then(|v| v.parse().ok()),
             started: number("started"),
             environment: value("environment").and_then(Environment::parse),
@@ -233,10 +240,13 @@ impl Record {
         record.boot_id = boot_id.to_owned();
         record.state = State::Starting;
         record.starts = record.starts.saturating_add(1);
-        if record.start_times.len() == REMEMBERED_STARTS {
-            record.start_times.remove(0);
+        // What somebody asked for is no flapping, and makes no crash undone.
+        if !std::mem::take(&mut record.stopped) {
+            if record.start_times.len() == REMEMBERED_STARTS {
+                record.start_times.remove(0);
+            }
+            record.start_times.push(now);
         }
-        record.start_times.push(now);
         record.runtime_pid = None;
         record.started = None;
         record.environment = None;
@@ -244,6 +254,17 @@ impl Record {
         record.next_try = None;
         record.run_oom_kills = None;
         record
+    }
+}
+
+/// Why a text that [`Record::parse`] does not take is no record.
+pub fn unreadable(text: &str) -> String {
+    match super::value(text, "version").map(str::trim) {
+        Some(version) if version.parse::<u32>().is_ok_and(|v| v != VERSION) => {
+            format!("it is of version {version}, and this program reads {VERSION}")
+        }
+        _ if text.is_empty() => "the file is empty".to_owned(),
+        _ => "what stands there is no supervisor's record".to_owned(),
     }
 }
 
@@ -260,6 +281,7 @@ mod tests {
             status: "running".into(),
             starts: 3,
             start_times: vec![1.0, 2.5, 9.125],
+            stopped: true,
             runtime_pid: Some(41),
             started: Some(9.25),
             environment: Some(Environment::of(b"A=1", b"", "1.2 -".into())),
@@ -293,6 +315,24 @@ mod tests {
     fn another_version_is_not_guessed_at() {
         assert_eq!(Record::parse(&full().text().replace("version=1", "version=2")), None);
         assert_eq!(Record::parse(""), None);
+    }
+
+    #[test]
+    fn a_start_after_a_stop_that_was_asked_for_is_not_among_those_that_flap() {
+        let after = |stopped| Record::next(Some(Record { stopped, ..full() }), "b", 20.0);
+        assert_eq!(after(true).start_times, [1.0, 2.5, 9.125], "and those before are not forgotten");
+        assert_eq!((after(true).starts, after(true).stopped), (4, false));
+        assert_eq!(after(false).start_times, [1.0, 2.5, 9.125, 20.0]);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told_as_what_it_is() {
+        assert_eq!(unreadable("version=9\nstate=x\n"), "it is of version 9, and this program reads 1");
+        assert_eq!(unreadable(""), "the file is empty");
+        for garbage in ["version=1\n", "version=one\n", "{}", "\0\0"] {
+            assert_eq!(Record::parse(garbage), None);
+            assert_eq!(unreadable(garbage), "what stands there is no supervisor's record", "{garbage}");
+        }
     }
 
     #[test]

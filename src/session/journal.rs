@@ -154,8 +154,9 @@ impl Journal {
         let _ = self.rewrite();
     }
 
-    /// The runtime has ended by itself: the unit ends the same way, at once.
-    pub fn ended(&mut self, end: End) -> Ending {
+    /// The runtime has ended by itself: the unit ends the same way, at once. `why` it is not known how,
+    /// where it is not.
+    pub fn ended(&mut self, end: End, why: Option<&str>) -> Ending {
         let now = clock::boottime();
         self.record.quick_ends =
             backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, end);
@@ -166,7 +167,10 @@ impl Journal {
             End::Exit(code) if backoff::INCURABLE.contains(&code) => {
                 format!("the runtime ended, {}: not retried, since that can't cure it", words(end))
             }
-            _ => format!("the runtime ended, {}{oom}", words(end)),
+            _ => {
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                format!("the runtime ended, {}{why}{oom}", words(end))
+            }
         };
         self.tell(&[NotifyState::Status(&status)]);
         self.write(State::Ended, &status);
@@ -177,8 +181,8 @@ impl Journal {
     pub fn stopped(&mut self) -> Ending {
         self.record.quick_ends = 0;
         self.record.stale_restarts = 0;
-        // What somebody asked for is no flapping.
-        self.record.start_times.clear();
+        // What somebody asked for is no flapping: the start after it does not count.
+        self.record.stopped = true;
         self.write(State::Ended, "stopped");
         Ending::Stopped
     }
@@ -218,7 +222,7 @@ fn words(end: End) -> String {
         End::Exit(78) => "exit code 78 (configuration)".to_owned(),
         End::Exit(code) => format!("exit code {code}"),
         End::Signal(signal) => format!("signal {signal}"),
-        End::Unknown => "status unknown: the tmux server is gone".to_owned(),
+        End::Unknown => "not known how".to_owned(),
     }
 }
 
@@ -242,15 +246,15 @@ mod tests {
         let home = tempfile::tempdir().expect("a home");
         let mut journal = journal(home.path());
         assert!(matches!(journal.stopped(), Ending::Stopped));
-        assert!(journal.record.start_times.is_empty());
-        assert_eq!(journal.record.quick_ends, 0);
+        assert!(journal.record.stopped);
+        assert_eq!((journal.record.start_times.len(), journal.record.quick_ends), (3, 0));
     }
 
     #[test]
     fn an_end_by_itself_keeps_the_starts_in_mind() {
         let home = tempfile::tempdir().expect("a home");
         let mut journal = journal(home.path());
-        assert!(matches!(journal.ended(End::Exit(3)), Ending::Runtime(End::Exit(3))));
+        assert!(matches!(journal.ended(End::Exit(3), None), Ending::Runtime(End::Exit(3))));
         assert_eq!(journal.record.start_times.len(), 3);
         assert_eq!(journal.record.quick_ends, 3);
         assert!(!journal.record.status.contains("OOM"), "{}", journal.record.status);
@@ -270,7 +274,7 @@ mod tests {
         let record = written();
         assert_eq!((record.run_oom_kills, record.oom_kills), (Some(2), 2));
         assert!(record.last_oom.is_some_and(|at| clock::boottime() - at < 5.0));
-        journal.ended(End::Signal(9));
+        journal.ended(End::Signal(9), None);
         assert!(journal.record.status.contains("the OOM killer was here"), "{}", journal.record.status);
     }
 }

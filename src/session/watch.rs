@@ -13,7 +13,7 @@ use super::signals::{Signals, Wake};
 use super::slots::Slot;
 use crate::host::cgroup::{self, OomKills};
 use crate::host::process;
-use crate::host::tmux::{Server, Target};
+use crate::host::tmux::{Server, Target, TmuxError};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::record::{End, State};
@@ -89,10 +89,10 @@ pub fn until_the_end(
         }
     }
     chores.last_look(&mut runtime, journal);
-    let end = end_of(server, &runtime);
+    let (end, why) = end_of(server, &runtime);
     journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
     memory.read(journal);
-    journal.ended(end)
+    journal.ended(end, why.as_deref())
 }
 
 /// Hang-up, a bounded wait, then kill. The pane's terminal stays while the runtime saves itself.
@@ -106,7 +106,7 @@ fn stop(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Jou
 fn give_up(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Journal) -> Ending {
     journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
     hang_up(server, agent, runtime, Pane::IsAsked);
-    journal.gave_up(end_of(server, runtime))
+    journal.gave_up(end_of(server, runtime).0)
 }
 
 /// Whether the pane is still to say how it ended.
@@ -128,15 +128,19 @@ fn hang_up(server: &Server, agent: &AgentName, runtime: &Runtime, pane: Pane) {
     }
 }
 
-/// How the pane's process ended. tmux is its parent and alone can say.
-fn end_of(server: &Server, runtime: &Runtime) -> End {
+/// How the pane's process ended, and why that is not known, where it is not. tmux is its parent and alone
+/// can say.
+fn end_of(server: &Server, runtime: &Runtime) -> (End, Option<String>) {
+    let unknown = |why: &str| (End::Unknown, Some(why.to_owned()));
     match server.ended_pane(&runtime.pane_id) {
         Ok(Some(pane)) => match (pane.dead_signal, pane.dead_status) {
-            (Some(signal), _) => End::Signal(signal),
-            (None, Some(code)) => End::Exit(code),
-            (None, None) => End::Unknown,
+            (Some(signal), _) => (End::Signal(signal), None),
+            (None, Some(code)) => (End::Exit(code), None),
+            (None, None) => unknown("tmux does not tell"),
         },
-        Ok(None) | Err(_) => End::Unknown,
+        Ok(None) => unknown("its session was removed"),
+        Err(TmuxError::NoServer { .. }) => unknown("the tmux server is gone"),
+        Err(error) => unknown(&error.to_string()),
     }
 }
 

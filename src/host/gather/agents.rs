@@ -63,11 +63,12 @@ impl Agents {
             Err(error) => Some(Fact::Unknown(error.to_string())),
         };
         for agent in agents {
-            let record = read(&run, look.layout.record(agent), record::LONGEST).map(text);
+            let record = read(&run, look.layout.record(agent), record::LONGEST);
+            let record = record.map(|record| text(record, record::LONGEST));
             let beat = read(&run, look.layout.heartbeat(agent), heartbeat::LONGEST);
             let summary = look.layout.receipt_summary(agent);
             let receipts = if rare.has(&summary) { read(&run, summary, receipt::LONGEST) } else { None };
-            let receipts = receipts.map(text);
+            let receipts = receipts.map(|receipts| text(receipts, receipt::LONGEST));
             part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.
@@ -195,7 +196,7 @@ impl Agents {
 pub fn launched(look: &Look<'_>, agents: &[AgentName]) -> ByAgent<String> {
     let note = |agent: &AgentName| {
         let stands = at(&look.layout.launched(agent), launched::LONGEST)?;
-        Some((agent.clone(), text(stands)))
+        Some((agent.clone(), text(stands, launched::LONGEST)))
     };
     agents.iter().filter_map(note).collect()
 }
@@ -221,9 +222,13 @@ fn writer(beat: &FileFacts) -> Option<i32> {
     runfile::value(std::str::from_utf8(content).ok()?, "pid")?.trim().parse().ok()
 }
 
-fn text(fact: Fact<FileFacts>) -> Fact<String> {
+/// The text of a file of which one byte more than it may have was read.
+fn text(fact: Fact<FileFacts>, longest: usize) -> Fact<String> {
     match fact {
         Fact::Unknown(why) => Fact::Unknown(why),
+        Fact::Known(FileFacts::File { content, .. }) if content.len() > longest => {
+            Fact::Unknown(format!("more than {longest} bytes"))
+        }
         Fact::Known(FileFacts::File { content, .. }) => {
             Fact::from(String::from_utf8(content).map_err(|_| "not text"))
         }

@@ -1,33 +1,25 @@
 //! One agent's row: everything that is known of it, and each disagreement with its condition.
 
+mod noted;
+mod told;
+
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use noted::Unrecorded;
 
 use super::installed::Installed;
-use super::pane::{BySession, Found, find};
+use super::pane::{self, BySession, Found, find};
 use super::rounded;
 use super::unit::{self, Wanted, wanted};
 use super::version;
 use crate::observe::row::{Heartbeat, Pane, PaneState, Row, Systemd};
 use crate::observe::{Flag, Given};
-use crate::roster::{Agent, Lifecycle, OnStale};
-use crate::runfile;
+use crate::roster::{Agent, Lifecycle};
 use crate::runfile::heartbeat::{self, DEFAULT_INTERVAL, Expect, Health, Verdict};
-use crate::runfile::receipt::Summary;
 use crate::runfile::record::{End, Record, State};
 use crate::runtime::Kind;
 use crate::runtime::drift::{self, Drift};
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, UnitFacts};
-
-/// So many starts within [`FLAPPING_WITHIN`] are flapping.
-const FLAPPING_STARTS: usize = 3;
-/// In seconds.
-const FLAPPING_WITHIN: f64 = 600.0;
-/// How long a kill by the OOM killer is shown, in seconds.
-const OOM_SHOWN: f64 = 3600.0;
-/// This program's version, which its supervisors should have.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The row of one agent.
 pub fn row<'a>(
@@ -39,11 +31,6 @@ pub fn row<'a>(
     Judge::new(given, panes, installed, agent).row()
 }
 
-/// The version of the supervisor that wrote a record, whatever the record's own version.
-pub fn supervisors_version(record: &str) -> Option<&str> {
-    runfile::value(record, "supervisor").map(str::trim).filter(|v| !v.is_empty())
-}
-
 struct Judge<'a> {
     given: &'a Given<'a>,
     installed: &'a Installed<'a>,
@@ -52,6 +39,8 @@ struct Judge<'a> {
     unit: Result<Cow<'a, UnitFacts>, &'a str>,
     /// What its supervisor recorded in this boot.
     record: Option<Record>,
+    /// Why there is no such record.
+    unrecorded: Unrecorded,
     found: Found<'a>,
     /// Whether what runs is the roster's runtime.
     is_it: bool,
@@ -66,13 +55,13 @@ impl<'a> Judge<'a> {
         installed: &'a Installed<'a>,
         agent: &'a Agent,
     ) -> Self {
-        let record = given.seen.records.get(&agent.name).and_then(|r| Record::parse(r.known()?));
-        let record = record.filter(|r| r.boot_id == given.seen.clock.boot_id);
+        let (record, unrecorded) = noted::record(given, &agent.name);
         Self {
             wanted: wanted(given, agent),
             unit: unit::facts(given, &agent.name.unit()),
             found: find(given, panes, &agent.name, record.as_ref().and_then(|r| r.runtime_pid)),
             record,
+            unrecorded,
             is_it: false,
             given,
             installed,
@@ -99,6 +88,9 @@ impl<'a> Judge<'a> {
             self.flag(Flag::Attached, "a person is attached and can type");
         }
         self.messages();
+        if let Some(others) = pane::beside(&found.others) {
+            self.not_known("panes", format_args!("its session has {others}"));
+        }
         let alive = found.state == PaneState::Alive;
         let (restarts, memory_bytes) = (self.restarts(), self.memory());
         let version = version::of(self.given, self.agent, &self.found, self.record.as_ref(), self.is_it);
@@ -364,103 +356,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What is known of the messages that were sent to it.
-    fn messages(&mut self) {
-        let seen = self.given.seen;
-        let text = match seen.receipts.get(&self.agent.name) {
-            Some(Fact::Known(text)) => text,
-            Some(Fact::Unknown(why)) => return self.not_known("receipt", why),
-            None => return,
-        };
-        let Some(summary) = Summary::parse(text) else {
-            return self.not_known("receipt", "no summary of receipts, or one of another version");
-        };
-        if self.found.state != PaneState::Dead && summary.left_a_draft() {
-            let sender = summary.latest.as_ref().map_or("", |receipt| receipt.source.as_str());
-            let from = if sender.is_empty() { String::new() } else { format!(", from {}", plain(sender)) };
-            let why = format!("the last message{from}, stands unsubmitted in its composer");
-            self.flag(Flag::Draft, why);
-        }
-        let now = Timestamp::from_millisecond((seen.clock.unix * 1000.0) as i64).unwrap_or_default();
-        match summary.undelivered(now) {
-            0 => {}
-            1 => self.flag(Flag::Undelivered, "a message expired in its queue"),
-            many => self.flag(Flag::Undelivered, format_args!("{many} messages expired in its queue")),
-        }
-    }
-
-    /// What its supervisor has noted.
-    fn supervisor(&mut self) {
-        let text = match self.given.seen.records.get(&self.agent.name) {
-            Some(Fact::Known(text)) => Some(text),
-            Some(Fact::Unknown(why)) => {
-                self.not_known("record", why);
-                None
-            }
-            None => None,
-        };
-        if let Some(version) = text.and_then(|t| supervisors_version(t))
-            && self.active()
-            && version != VERSION
-        {
-            self.flag(Flag::Skew, format!("its supervisor is version {version}, this is {VERSION}"));
-        }
-        let Some(record) = self.record.clone() else { return };
-        if self.agent.on_stale == OnStale::Restart
-            && record.state == State::Running
-            && let Some((_, beats)) = record.status.split_once("; ")
-        {
-            self.reasons.push(format!("on_stale: {beats}"));
-        }
-        let now = self.given.seen.clock.boottime;
-        let recent = record.start_times.iter().filter(|s| now - **s <= FLAPPING_WITHIN).count();
-        if recent >= FLAPPING_STARTS {
-            self.flag(Flag::Flapping, format!("{recent} starts within ten minutes"));
-        }
-        let noted = record.last_oom.filter(|at| now - at <= OOM_SHOWN);
-        // The kernel counts without a time. What its supervisor has not noted yet is news; of one that
-        // notes at the end alone, a count is recent where all of the run is.
-        let counted = self.given.seen.oom_kills.get(&self.agent.name.unit()).copied().unwrap_or(0);
-        let recent = match record.run_oom_kills {
-            Some(noted) => counted > noted,
-            None => counted > 0 && record.started.is_some_and(|s| now - s <= OOM_SHOWN),
-        };
-        if let Some(at) = noted {
-            self.flag(Flag::Oom, format!("the OOM killer ended a process of it {:.0} s ago", now - at));
-        } else if recent {
-            self.flag(Flag::Oom, format!("the OOM killer ended {counted} of its processes in this run"));
-        }
-    }
-
-    /// What the runtime says of itself; an old word is no word.
-    fn told(&mut self, verdict: &Verdict) {
-        use heartbeat::State::{AuthExpired, ContextFull, Idle, NeedsInput, RateLimited, Working};
-        if !matches!(verdict.health, Health::Healthy | Health::Alive) || self.found.state == PaneState::Dead {
-            return;
-        }
-        let Some(beat) = &verdict.beat else { return };
-        let flag = match beat.state {
-            Some(RateLimited) => Flag::RateLimited,
-            Some(NeedsInput) => Flag::NeedsInput,
-            Some(AuthExpired) => Flag::AuthExpired,
-            Some(ContextFull) => Flag::ContextFull,
-            Some(Working | Idle) | None => return,
-        };
-        let until = beat.resume_at.map_or_else(String::new, |t| format!(", until {t:.0}"));
-        self.flag(flag, format!("the runtime said so{until}"));
-    }
-
-    fn restarts(&mut self) -> Option<u32> {
-        match &self.record {
-            Some(record) => Some(record.starts.saturating_sub(1)),
-            None if self.active() || self.found.state == PaneState::Alive => {
-                self.not_known("restarts", "its supervisor left no record in this boot");
-                None
-            }
-            None => Some(0),
-        }
-    }
-
     fn memory(&mut self) -> Option<u64> {
         let memory = self.given.seen.memory.get(&self.agent.name.unit()).copied();
         if memory.is_none() && self.found.state == PaneState::Alive {
@@ -468,11 +363,6 @@ impl<'a> Judge<'a> {
         }
         memory
     }
-}
-
-/// A text that others wrote, as a line may show it.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// The bytes of an environment file; one that is absent has none.

@@ -6,6 +6,9 @@ use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::{Given, PaneState};
 use crate::snapshot::{Fact, Pane, Process, Tmux};
 
+/// So many further panes are named one by one.
+const NAMED: usize = 4;
+
 /// What was found of an agent's pane.
 #[derive(Debug, Clone)]
 pub struct Found<'a> {
@@ -19,11 +22,13 @@ pub struct Found<'a> {
     pub pid: Option<i32>,
     /// How many people can type into its session.
     pub attached: u32,
+    /// Further panes of its session, which somebody made.
+    pub others: Vec<&'a Pane>,
 }
 
 impl<'a> Found<'a> {
     fn without(state: PaneState, why: String) -> Self {
-        Self { state, why, pane: None, pid: None, attached: 0 }
+        Self { state, why, pane: None, pid: None, attached: 0, others: Vec::new() }
     }
 
     /// The runtime's process, where it lives.
@@ -84,7 +89,8 @@ pub fn find<'a>(
         return Found::without(PaneState::Dead, "no session of its name".to_owned());
     };
     let attached = pane.attached;
-    let found = Found { pane: Some(pane), attached, ..Found::without(PaneState::Dead, ended(pane)) };
+    let others = of_session().filter(|p| p.id != pane.id).collect();
+    let found = Found { pane: Some(pane), attached, others, ..Found::without(PaneState::Dead, ended(pane)) };
     // Children that keep the terminal open keep tmux from saying that the process is gone.
     if pane.dead || !lives(&pane.pid) {
         return found;
@@ -99,6 +105,28 @@ fn unreachable_server(given: &Given<'_>) -> Option<String> {
     given.seen.processes.get(&pid).map(|_| {
         format!("the tmux server runs as pid {pid}, and its socket is gone: `kill -USR1 {pid}` makes it anew")
     })
+}
+
+/// Panes beside the one that is looked at, as a reason tells of them: how many, and what each runs.
+pub fn beside(panes: &[&Pane]) -> Option<String> {
+    let each = |pane: &&Pane| match (pane.dead, plain(&pane.command)) {
+        (true, _) => format!("{} has ended", pane.id),
+        (false, command) if command.is_empty() => format!("{} runs pid {}", pane.id, pane.pid),
+        (false, command) => format!("{} runs {command} (pid {})", pane.id, pane.pid),
+    };
+    let shown: Vec<String> = panes.iter().take(NAMED).map(each).collect();
+    let more = panes.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    match panes.len() {
+        0 => None,
+        1 => Some(format!("another pane: {}", shown.join(""))),
+        many => Some(format!("{many} other panes: {}{more}", shown.join(", "))),
+    }
+}
+
+/// A text that others wrote, as a line may show it.
+pub fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 fn ended(pane: &Pane) -> String {

@@ -4,8 +4,8 @@ use super::check::About;
 use super::down::{dropped_since, last_word};
 use super::{Check, Evidence, Why, cure};
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::observe::Flag;
 use crate::observe::row::PaneState;
+use crate::observe::{Flag, beside_the_holder};
 use crate::roster::Transport;
 use crate::snapshot::{Fact, Tmux, UnitFacts};
 
@@ -202,16 +202,23 @@ fn sessions(evidence: &Evidence<'_>) -> Check {
             .cure(format!("tmux -L {socket} list-sessions")),
         (Fact::Known(_), true) => Check::holds("sessions", None, EXPECTED),
         (Fact::Known(_), false) => {
-            let kills: Vec<String> = strangers
-                .iter()
-                .map(|name| format!("kill-session -t {}", cure::quoted(&format!("={name}"))))
-                .collect();
+            let kills: Vec<String> = strangers.iter().map(|name| end_of(evidence, name)).collect();
             let named = |name: &&str| AgentName::parse(name).map_or(About::Nothing, About::Agent);
             Check::fails("sessions", None, Why::UnknownSession, strangers.join(", "), EXPECTED)
                 .cure(format!("tmux -L {socket} {}  # or have the roster name them", kills.join(r" \; ")))
                 .about(About::Several(strangers.iter().map(named).collect()))
         }
     }
+}
+
+/// What ends a stranger: its session, or its panes where it made itself at home in the holder's.
+fn end_of(evidence: &Evidence<'_>, session: &str) -> String {
+    if session != evidence.given.roster.holder_session.as_str() {
+        return format!("kill-session -t {}", cure::quoted(&format!("={session}")));
+    }
+    let panes = beside_the_holder(&evidence.given);
+    let kills: Vec<String> = panes.iter().map(|pane| format!("kill-pane -t {}", pane.id)).collect();
+    kills.join(r" \; ")
 }
 
 /// A name that is only the beginning of a session's must not hit it.
