@@ -205,9 +205,15 @@ fn what_it_cannot_mean_is_a_usage_error() {
         (&["--source", "me"], "none of runtime, hook, sidecar"),
         (&["--source", "sidecar", "--status", "ok"], "a sidecar cannot know"),
         (&["--pid", "0"], "0"),
+        (&["--session", &"s".repeat(9000)], "not at most 256 bytes"),
+        (&["--session", "a\nb"], "without control characters"),
     ] {
         home.heartbeat(args).assert().code(2).stderr(contains(said));
     }
+    // Nor is a beat written that every reader refuses.
+    let host = "h".repeat(5000);
+    let long = home.heartbeat(&["--pid", "7"]).env("MOSAIC_HOST", &host).assert();
+    long.code(2).stderr(contains("readers take 4096"));
     assert!(!home.run("coder0.hb").exists());
 }
 

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", requires = "state", value_parser = time)]
     resume_at: Option<Timestamp>,
     /// The runtime's id of its conversation
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = session)]
     session: Option<String>,
     /// Who speaks: hook, runtime, or sidecar, which only knows that the process lives
     #[arg(long, value_name = "SOURCE", default_value = "hook", value_parser = source)]
@@ -53,6 +53,15 @@ fn source(text: &str) -> Result<Source, String> {
     word(text, Source::from_word(text), Source::WORDS)
 }
 
+/// No runtime's id of a conversation is longer.
+const LONGEST_SESSION: usize = 256;
+
+fn session(text: &str) -> Result<String, String> {
+    let good = text.len() <= LONGEST_SESSION && !text.chars().any(char::is_control);
+    good.then(|| text.to_owned())
+        .ok_or_else(|| format!("not at most {LONGEST_SESSION} bytes without control characters"))
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| format!("{text:?} is no time such as 2026-11-20T10:00:00Z"))
 }
@@ -65,7 +74,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<Answer> {
     }
     let me = identity(args.agent.as_deref(), |name| std::env::var(name).ok())
         .map_err(|e| Error::new(Kind::Usage, e))?
-        .ok_or_else(outside)?;
+        .ok_or_else(|| outside("a heartbeat", "heartbeat"))?;
     let layout = layout(globals)?;
     let clock = clock::now();
     let pid = match args.pid {
@@ -90,20 +99,29 @@ pub fn run(args: Args, globals: &Globals) -> Result<Answer> {
     let previous =
         runfiles::read_text(&path, LONGEST).and_then(|text| heartbeat::parse(text.as_bytes()).ok());
     let beat = heartbeat::next(previous, &said, &whose, &clock);
-    runfiles::replace(&path, heartbeat::text(&beat).as_bytes()).map_err(refused)?;
+    let text = heartbeat::text(&beat);
+    if text.len() > LONGEST {
+        return Err(Error::new(
+            Kind::Usage,
+            format_args!("a beat of {} bytes: readers take {LONGEST}", text.len()),
+        )
+        .hint("MOSAIC_TENANT_ID and MOSAIC_HOST are no such long names"));
+    }
+    runfiles::replace(&path, text.as_bytes()).map_err(refused)?;
     Ok(Answer::Yes)
 }
 
-fn outside() -> Error {
+/// Nobody says which agent's it is.
+pub(super) fn outside(what: &str, verb: &str) -> Error {
     Error::new(
         Kind::Usage,
-        "no agent: a heartbeat is written from inside one, where MOSAIC_AGENT_NAME says which",
+        format_args!("no agent: {what} is written from inside one, where MOSAIC_AGENT_NAME says which"),
     )
-    .hint("set MOSAIC_AGENT_NAME, or name it: mosaic heartbeat --agent NAME")
+    .hint(format_args!("set MOSAIC_AGENT_NAME, or name it: mosaic {verb} --agent NAME"))
 }
 
 /// The places, without asking the password database where the environment says enough.
-fn layout(globals: &Globals) -> Result<Layout> {
+pub(super) fn layout(globals: &Globals) -> Result<Layout> {
     if nix::unistd::geteuid().is_root() {
         return Ok(super::Context::new(globals, &super::Output::new(globals.no_color))?.layout);
     }
@@ -132,7 +150,8 @@ fn runtime_pid(layout: &Layout, me: &Identity, boot_id: &str) -> Result<i32> {
     })
 }
 
-fn recorded(layout: &Layout, me: &Identity, boot_id: &str) -> Option<i32> {
+/// The runtime that its supervisor recorded in this boot.
+pub(super) fn recorded(layout: &Layout, me: &Identity, boot_id: &str) -> Option<i32> {
     let text = runfiles::read_text(&layout.record(&me.agent), record::LONGEST)?;
     let record = Record::parse(&text).filter(|r| r.boot_id == boot_id && !boot_id.is_empty())?;
     record.runtime_pid.filter(|_| matches!(record.state, Phase::Starting | Phase::Running | Phase::Stopping))

@@ -2,6 +2,7 @@
 //!
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
+mod ack;
 mod adopt;
 mod agent;
 mod agent_send;
@@ -163,6 +164,8 @@ pub struct Mosaic {
 
 #[derive(Debug, Subcommand)]
 enum MosaicVerb {
+    /// Write one acknowledgement of the agent that runs this: it took a prompt
+    Ack(ack::Args),
     /// One agent's verbs
     #[command(subcommand)]
     Agent(agent::Verb),
@@ -180,6 +183,7 @@ enum MosaicVerb {
 
 /// A verb of either program.
 enum Verb {
+    Ack(ack::Args),
     Fleet(FleetVerb),
     Heartbeat(heartbeat::Args),
     Mail(mail::Verb),
@@ -202,6 +206,7 @@ pub fn main(program: Program) -> ExitCode {
     let parsed = match program {
         Program::Fleet => Fleet::from_arg_matches(&matches).map(|f| (f.globals, Verb::Fleet(f.verb))),
         Program::Mosaic => Mosaic::from_arg_matches(&matches).map(|m| match m.verb {
+            MosaicVerb::Ack(args) => (m.globals, Verb::Ack(args)),
             MosaicVerb::Agent(verb) => (m.globals, Verb::Fleet(FleetVerb::Agent(verb))),
             MosaicVerb::Fleet(verb) => (m.globals, Verb::Fleet(verb)),
             MosaicVerb::Heartbeat(args) => (m.globals, Verb::Heartbeat(args)),
@@ -255,6 +260,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::AgentSend(args)) => agent_send::run(args, out),
         Verb::Fleet(FleetVerb::Completions(args)) => completions::run(args, out),
         Verb::Fleet(FleetVerb::Man(args)) => man::run(args, &context()?),
+        Verb::Ack(args) => ack::run(args, globals),
         Verb::Heartbeat(args) => heartbeat::run(args, globals),
         Verb::Mail(verb) => mail::run(verb, &context()?),
         Verb::Yolo(args) => yolo::run(args, &context()?),

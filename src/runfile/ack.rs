@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// The longest line that is read.
 pub const LONGEST: usize = 4096;
+/// How far a file of them grows before its earlier half goes.
+pub const LONGEST_FILE: usize = 1 << 20;
 
 /// What a runtime acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Beat, Source, State, Status};
+use super::{Beat, LONGEST, Source, State, Status, text};
 use crate::snapshot::Clock;
 
 /// What a writer says; what it leaves out is carried on while the same process runs.
@@ -58,7 +58,7 @@ pub fn next(previous: Option<Beat>, said: &Said, whose: &Whose, clock: &Clock) -
         }
         Source::Runtime | Source::Hook => None,
     };
-    Beat {
+    let beat = Beat {
         ts: now(clock),
         pid: whose.pid,
         status: status.or(before.map(|b| b.status)).unwrap_or(Status::Ok),
@@ -73,8 +73,11 @@ pub fn next(previous: Option<Beat>, said: &Said, whose: &Whose, clock: &Clock) -
         resume_at: said.resume_at.or_else(carried_end),
         session: said.session.clone().or_else(|| before.and_then(|b| b.session.clone())),
         heard,
-        unknown: previous.map(|b| b.unknown).unwrap_or_default(),
-    }
+        unknown: previous.as_ref().map(|b| b.unknown.clone()).unwrap_or_default(),
+    };
+    // Lines of others are carried on as far as they leave a beat that its readers take.
+    let fits = beat.unknown.is_empty() || text(&beat).len() <= LONGEST;
+    if fits { beat } else { Beat { unknown: Vec::new(), ..beat } }
 }
 
 fn now(clock: &Clock) -> Timestamp {
@@ -156,5 +159,8 @@ mod tests {
         let before = Beat { unknown: vec!["model=x".to_owned()], ..working() };
         let beat = next(Some(before), &said(Source::Runtime), &whose(7), &clock(20.0));
         assert_eq!(beat.unknown, ["model=x"]);
+        let long = Beat { unknown: vec!["x".repeat(LONGEST - 20)], ..working() };
+        let beat = next(Some(long), &said(Source::Hook), &whose(7), &clock(20.0));
+        assert_eq!((beat.unknown.len(), beat.state), (0, Some(State::Working)), "its own word is kept");
     }
 }

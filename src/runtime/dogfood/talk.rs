@@ -10,8 +10,6 @@ use crate::host::{clock, runfiles};
 use crate::runfile::ack::{self, Ack};
 use crate::runfile::receipt::State;
 
-/// How far the file of acknowledgements grows.
-const LONGEST_ACKS: usize = 1 << 20;
 /// How much of a message is echoed.
 const ECHOED_LINES: usize = 200;
 const ECHOED_BYTES: usize = 16 << 10;
@@ -157,9 +155,8 @@ impl Dogfood {
 
     fn acknowledge(&mut self, event: ack::Event, prompt: Option<&str>) {
         let Some(me) = &self.me else { return };
-        let ts = jiff::Timestamp::from_millisecond((clock::unix() * 1000.0) as i64).unwrap_or_default();
         let ack = Ack {
-            ts: format!("{ts:.3}"),
+            ts: format!("{:.3}", clock::timestamp()),
             event,
             id: None,
             sha256: prompt.map(ack::digest),
@@ -169,7 +166,7 @@ impl Dogfood {
         };
         let path = self.layout.ack(&me.agent);
         let line = ack::line(&ack).map_err(io::Error::other);
-        if let Err(error) = line.and_then(|line| runfiles::append(&path, &line, LONGEST_ACKS)) {
+        if let Err(error) = line.and_then(|line| runfiles::append(&path, &line, ack::LONGEST_FILE)) {
             self.terminal.say(&format!("no acknowledgement: {error}"));
         }
     }
