@@ -21,6 +21,7 @@ pub mod runfile;
 pub mod runtime;
 pub mod session;
 pub mod snapshot;
+pub mod tenant;
 pub mod transcript;
 pub mod transport;
 pub mod yaml;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "names",
     "error",
     "layout",
@@ -21,6 +21,7 @@ const PURE: [&str; 15] = [
     "plan",
     "transcript",
     "observe",
+    "tenant",
 ];
 /// What a pure module has no business with.
 const EFFECTS: [&str; 7] =

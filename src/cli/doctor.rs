@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::table::{Cell, Column, Table, Tone};
+use super::tenant::all;
 use super::{Answer, Context};
 use crate::doctor::{Check, Level, Needs, Wanted, diagnose};
 use crate::error::{Error, Result};
@@ -18,10 +19,23 @@ pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// For all tenants of this machine; only root may
+    #[arg(long)]
+    all_tenants: bool,
+}
+
+impl Args {
+    /// As JSON, for one tenant.
+    pub fn json() -> Self {
+        Self { json: true, all_tenants: false }
+    }
 }
 
 /// Looks, judges and tells.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    if args.all_tenants {
+        return all::doctor(context, args.json);
+    }
     let (roster, of_roster) = match context.roster_if_any() {
         Ok(Some(roster)) => (Some(roster), None),
         Ok(None) => (None, None),

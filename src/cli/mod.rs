@@ -33,6 +33,7 @@ mod start;
 mod status;
 mod stop;
 pub mod table;
+mod tenant;
 mod top;
 mod verify;
 mod yolo;
@@ -192,6 +193,9 @@ enum Verb {
 
 /// Parses the command line, runs its verb and says how it went.
 pub fn main(program: Program) -> ExitCode {
+    if let Some(code) = tenant::inside::entry() {
+        return code;
+    }
     let mut command = command(program);
     let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,

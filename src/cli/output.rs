@@ -1,8 +1,8 @@
 //! The one place that prints. Results go to stdout, messages for people to stderr.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
@@ -17,6 +17,16 @@ pub struct Output {
     without_reader: WithoutReader,
     stdout: Arc<AtomicU8>,
     words: Words,
+    kept: Option<Arc<Mutex<Kept>>>,
+}
+
+/// What was printed where nobody sees it: it is handed to who asked for it.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// The result.
+    pub result: Vec<u8>,
+    /// Messages for people.
+    pub said: Vec<String>,
 }
 
 /// Where the words of a verb go.
@@ -53,7 +63,26 @@ impl Output {
             without_reader: WithoutReader::End,
             stdout: Arc::new(AtomicU8::new(OPEN)),
             words: Words::Stdout,
+            kept: None,
         }
+    }
+
+    /// Prints nothing and keeps what would have been.
+    pub fn keeping() -> Self {
+        Self {
+            colour: false,
+            colour_err: false,
+            without_reader: WithoutReader::GoOn,
+            stdout: Arc::new(AtomicU8::new(OPEN)),
+            words: Words::Stdout,
+            kept: Some(Arc::default()),
+        }
+    }
+
+    /// What was kept.
+    pub fn kept(&self) -> Kept {
+        let kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        kept.unwrap_or_default()
     }
 
     /// The same with everything for people on stderr, so that JSON stands alone on stdout.
@@ -78,7 +107,7 @@ impl Output {
 
     /// Whether stdout is a terminal.
     pub fn is_terminal(&self) -> bool {
-        io::stdout().is_terminal()
+        self.kept.is_none() && io::stdout().is_terminal()
     }
 
     /// Columns of the terminal; `None` where stdout is none.
@@ -137,6 +166,10 @@ impl Output {
 
     /// A message for people.
     pub fn note(&self, text: impl std::fmt::Display) {
+        if let Some(kept) = &self.kept {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).said.push(text.to_string());
+            return;
+        }
         // Where even that can't be written, nobody is left to be told.
         let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
@@ -166,6 +199,10 @@ impl Output {
     /// A reader that has gone away (`fleet ps | head`) is no error; a full disk must not look like
     /// success.
     fn write(&self, bytes: &[u8]) {
+        if let Some(kept) = &self.kept {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).result.extend_from_slice(bytes);
+            return;
+        }
         if self.stdout.load(Ordering::Relaxed) != OPEN {
             return;
         }

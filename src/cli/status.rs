@@ -15,6 +15,13 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// As JSON.
+    pub fn json() -> Self {
+        Self { json: true }
+    }
+}
+
 /// Prints the state; answers no where something is wrong.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let observed = Observed::look(context, Depth::Rows, &[])?;

@@ -4,31 +4,30 @@
 //! The child is waited for by events (pidfd and its pipes), never by polling a clock. What a
 //! program's output means belongs to the file of that program, not here.
 
+mod pipes;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::error::Error;
+use pipes::{Pipes, Pumped};
 
 /// How long a program may take where the caller says nothing else.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 /// How much of a failed program's stderr its error shows.
 const SHOWN_LINES: usize = 5;
-/// A pipe that is ready takes at least this much without blocking.
-const PIPE_BUF: usize = 4096;
 
 /// One run of a program, not yet started.
 #[derive(Debug, Clone)]
@@ -41,6 +40,17 @@ pub struct Command {
     input: Vec<u8>,
     stdin: Option<Arc<File>>,
     limit: Duration,
+    most: usize,
+    group: Group,
+}
+
+/// Which process group a program is in when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// One of its own: it is ended with what it started.
+    Own,
+    /// Ours, until it makes a session of its own, which a leader of a group can't.
+    OwnSession,
 }
 
 /// What a program that ended left behind.
@@ -83,6 +93,14 @@ pub enum CommandError {
         /// What it had written to its standard error.
         stderr: Vec<u8>,
     },
+    /// It said more than anybody would read and was killed.
+    #[error("run {command}: more than {most} bytes of output, killed")]
+    TooMuch {
+        /// The command as typed.
+        command: String,
+        /// How much it may say.
+        most: usize,
+    },
     /// It ended, and not well.
     #[error("run {command}: {status}{}", tail(&output.stderr), status = output.status)]
     Failed {
@@ -121,6 +139,8 @@ impl Command {
             input: Vec::new(),
             stdin: None,
             limit: DEFAULT_LIMIT,
+            most: usize::MAX,
+            group: Group::Own,
         }
     }
 
@@ -179,15 +199,39 @@ impl Command {
         self
     }
 
+    /// How much it may write to either of its outputs: then it is killed.
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.most = bytes;
+        self
+    }
+
+    /// Lets it make a session of its own, which it must do first of all: it is not put into a process
+    /// group before.
+    pub fn own_session(mut self) -> Self {
+        self.group = Group::OwnSession;
+        self
+    }
+
     /// Runs it; any exit status is an answer.
     pub fn run(&self) -> Result<Output, CommandError> {
+        self.run_placed(|_| Ok(()))
+    }
+
+    /// The same; `place` is called with its pid before it is given anything to read, and where that
+    /// fails it is ended.
+    pub fn run_placed(&self, place: impl FnOnce(u32) -> io::Result<()>) -> Result<Output, CommandError> {
         let deadline = Instant::now() + self.limit;
-        let child = self.start()?;
-        match watch(child, &self.input, deadline) {
+        let mut child = self.start()?;
+        if let Err(source) = place(child.id()) {
+            kill(&mut child);
+            return Err(CommandError::Refused { command: self.typed(), source });
+        }
+        match watch(child, &self.input, deadline, self.most) {
             Ok(Watched::Ended(output)) => Ok(output),
             Ok(Watched::Late { stderr }) => {
                 Err(CommandError::Late { command: self.typed(), limit: self.limit, stderr })
             }
+            Ok(Watched::TooMuch) => Err(CommandError::TooMuch { command: self.typed(), most: self.most }),
             Err(source) => Err(CommandError::Refused { command: self.typed(), source }),
         }
     }
@@ -216,7 +260,10 @@ impl Command {
 
     fn start(&self) -> Result<Child, CommandError> {
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).process_group(0);
+        command.args(&self.args);
+        if self.group == Group::Own {
+            command.process_group(0);
+        }
         if self.bare {
             command.env_clear();
         }
@@ -254,10 +301,11 @@ impl Command {
 enum Watched {
     Ended(Output),
     Late { stderr: Vec<u8> },
+    TooMuch,
 }
 
-/// Feeds and reads a child until it ends or its time is up.
-fn watch(mut child: Child, input: &[u8], deadline: Instant) -> io::Result<Watched> {
+/// Feeds and reads a child until it ends, its time is up or it says too much.
+fn watch(mut child: Child, input: &[u8], deadline: Instant, most: usize) -> io::Result<Watched> {
     let mut pipes = Pipes {
         stdin: child.stdin.take(),
         stdout: child.stdout.take(),
@@ -265,19 +313,24 @@ fn watch(mut child: Child, input: &[u8], deadline: Instant) -> io::Result<Watche
         input,
         out: Vec::new(),
         err: Vec::new(),
+        most,
     };
     let watched = pidfd(&child).and_then(|ended| pipes.pump(&ended, Some(deadline)));
     match watched {
-        Ok(true) => {
+        Ok(Pumped::Ended) => {
             let status = child.wait()?;
             // A grandchild may hold the pipes open for ever: only what is there already counts.
             pipes.drain();
             Ok(Watched::Ended(Output { status, stdout: pipes.out, stderr: pipes.err }))
         }
-        Ok(false) => {
+        Ok(Pumped::Late) => {
             kill(&mut child);
             pipes.drain();
             Ok(Watched::Late { stderr: pipes.err })
+        }
+        Ok(Pumped::TooMuch) => {
+            kill(&mut child);
+            Ok(Watched::TooMuch)
         }
         Err(error) => {
             kill(&mut child);
@@ -299,120 +352,6 @@ fn kill(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
-}
-
-/// Our ends of a child's pipes; one that is closed is `None`.
-struct Pipes<'a> {
-    stdin: Option<ChildStdin>,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
-    input: &'a [u8],
-    out: Vec<u8>,
-    err: Vec<u8>,
-}
-
-impl Pipes<'_> {
-    /// Moves bytes until the child has ended (true) or the deadline has passed (false).
-    fn pump(&mut self, ended: &OwnedFd, deadline: Option<Instant>) -> io::Result<bool> {
-        loop {
-            if self.input.is_empty() {
-                self.stdin = None;
-            }
-            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|l| l.is_zero()) {
-                return Ok(false);
-            }
-            let ready = self.wait(Some(ended), left)?;
-            self.move_bytes(&ready);
-            if ready.ended {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Takes what the pipes hold at this moment, without waiting.
-    fn drain(&mut self) {
-        self.stdin = None;
-        while self.stdout.is_some() || self.stderr.is_some() {
-            match self.wait(None, Some(Duration::ZERO)) {
-                Ok(ready) if ready.stdout || ready.stderr => self.move_bytes(&ready),
-                _ => return,
-            }
-        }
-    }
-
-    fn wait(&self, ended: Option<&OwnedFd>, left: Option<Duration>) -> io::Result<Ready> {
-        // Rounded up: a rest below a millisecond must not turn into a busy loop.
-        let timeout = left.map_or(PollTimeout::NONE, |l| {
-            PollTimeout::try_from(l.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
-        });
-        let mut fds = Vec::with_capacity(4);
-        let mut slots = [None; 4];
-        let sources = [
-            (ended.map(AsFd::as_fd), PollFlags::POLLIN),
-            (self.stdin.as_ref().map(AsFd::as_fd), PollFlags::POLLOUT),
-            (self.stdout.as_ref().map(AsFd::as_fd), PollFlags::POLLIN),
-            (self.stderr.as_ref().map(AsFd::as_fd), PollFlags::POLLIN),
-        ];
-        for (slot, (fd, flags)) in slots.iter_mut().zip(sources) {
-            if let Some(fd) = fd {
-                *slot = Some(fds.len());
-                fds.push(PollFd::new(fd, flags));
-            }
-        }
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let [ended, stdin, stdout, stderr] = slots
-            .map(|slot| slot.and_then(|at: usize| fds.get(at)).and_then(|fd| fd.any()).unwrap_or_default());
-        Ok(Ready { ended, stdin, stdout, stderr })
-    }
-
-    fn move_bytes(&mut self, ready: &Ready) {
-        if ready.stdin {
-            feed(&mut self.stdin, &mut self.input);
-        }
-        if ready.stdout {
-            take(&mut self.stdout, &mut self.out);
-        }
-        if ready.stderr {
-            take(&mut self.stderr, &mut self.err);
-        }
-    }
-}
-
-struct Ready {
-    ended: bool,
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
-}
-
-/// Writes what fits; a child that no longer reads is no error of ours.
-fn feed(pipe: &mut Option<ChildStdin>, input: &mut &[u8]) {
-    let Some(open) = pipe else { return };
-    let piece = input.get(..PIPE_BUF).unwrap_or(input);
-    match open.write(piece) {
-        Ok(written) => *input = input.get(written..).unwrap_or_default(),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        Err(_) => {
-            *pipe = None;
-            *input = &[];
-        }
-    }
-}
-
-/// Reads once, which does not block on a pipe that is ready.
-fn take(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) {
-    let Some(open) = pipe else { return };
-    let mut buffer = [0; 16 * 1024];
-    match open.read(&mut buffer) {
-        Ok(0) => *pipe = None,
-        Ok(read) => into.extend_from_slice(buffer.get(..read).unwrap_or_default()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-        Err(_) => *pipe = None,
-    }
 }
 
 /// One word as a shell reads it back.

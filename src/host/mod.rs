@@ -33,6 +33,7 @@ pub mod site;
 pub mod skills;
 pub mod stand_ins;
 pub mod systemd;
+pub mod tenant;
 pub mod terminal;
 pub mod tmux;
 pub mod tree;

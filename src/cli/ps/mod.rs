@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::observed::{Observed, explain};
 use super::probe::probe;
+use super::tenant::all;
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::host::clock;
@@ -26,6 +27,9 @@ pub struct Args {
     /// Ask every runtime for a heartbeat first, and wait for it up to 3 s
     #[arg(long)]
     probe: bool,
+    /// The fleets of all tenants of this machine; only root may
+    #[arg(long, conflicts_with = "watch")]
+    all_tenants: bool,
     /// Look again and again; on a terminal in place, elsewhere one table or one line of JSON a look
     #[arg(long, conflicts_with = "probe")]
     watch: bool,
@@ -40,8 +44,18 @@ fn interval(text: &str) -> Result<f64, String> {
     seconds.ok_or_else(|| "not a number of seconds between 0.2 and 3600".to_owned())
 }
 
+impl Args {
+    /// As JSON, of one tenant.
+    pub fn json(probe: bool) -> Self {
+        Self { json: true, probe, all_tenants: false, watch: false, interval: 2.0 }
+    }
+}
+
 /// Prints the rows; says no only where it could not look.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    if args.all_tenants {
+        return all::ps(context, args.probe, args.json);
+    }
     if args.watch {
         return watch::run(context, args.json, Duration::from_secs_f64(args.interval));
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::ground::{self, Ground};
 use super::observed::{self, Observed};
+use super::tenant::all;
 use super::{Answer, Context, lint};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
@@ -28,10 +29,23 @@ pub struct Args {
     /// Restart one agent, too, and prove that nothing else is touched by it
     #[arg(long)]
     deep: bool,
+    /// The fleets of all tenants of this machine; only root may
+    #[arg(long, conflicts_with = "deep")]
+    all_tenants: bool,
+}
+
+impl Args {
+    /// As JSON, of one tenant.
+    pub fn json() -> Self {
+        Self { json: true, deep: false, all_tenants: false }
+    }
 }
 
 /// Checks everything; answers no where a check does not hold.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    if args.all_tenants {
+        return all::verify(context, args.json);
+    }
     let before = Before::read(context);
     let (observed, mut verdict) = look(context, &before)?;
     if args.deep {

@@ -1,3 +1,7 @@
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, poll};
+
 use super::*;
 
 fn sh(script: &str) -> Command {
@@ -80,4 +84,22 @@ fn only_the_variables_set_reach_a_bare_program() {
 fn odd_words_are_quoted_as_a_shell_reads_them() {
     let typed = Command::new("tmux").args(["-L", "mosaic-factory", "=a b", "it's", ""]).typed();
     assert_eq!(typed, r"tmux -L mosaic-factory '=a b' 'it'\''s' ''");
+}
+
+#[test]
+fn a_program_that_says_too_much_is_ended() {
+    let run = sh("exec yes").at_most(100_000).within(Duration::from_secs(30)).run();
+    assert!(matches!(run, Err(CommandError::TooMuch { most: 100_000, .. })), "{run:?}");
+}
+
+#[test]
+fn a_program_reads_nothing_before_it_was_placed() {
+    let output = sh("cat").input("x").run_placed(|pid| {
+        let running = std::path::Path::new(&format!("/proc/{pid}")).exists();
+        assert!(running, "it waits for its input");
+        Ok(())
+    });
+    assert_eq!(output.expect("it ends").stdout, b"x");
+    let refused = sh("cat").input("x").run_placed(|_| Err(io::Error::other("no place")));
+    assert!(refused.expect_err("refused").to_string().ends_with("no place"));
 }

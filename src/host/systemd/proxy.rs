@@ -2,7 +2,7 @@
 //!
 //! Calls that go out in batches are built in `exchange`; these are the single ones.
 
-use zbus::{ObjectPath, OwnedObjectPath};
+use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
 /// systemd's well-known name on a bus.
 pub(in crate::host) const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -47,6 +47,13 @@ pub(in crate::host) trait Manager {
     ) -> zbus::Result<(bool, Vec<ChangeRow>)>;
     fn disable_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<ChangeRow>>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn start_transient_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        properties: &[(&str, Variant<'_>)],
+        aux: &[(&str, &[(&str, Variant<'_>)])],
+    ) -> zbus::Result<OwnedObjectPath>;
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
 
     #[zbus(signal)]

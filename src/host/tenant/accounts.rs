@@ -1,0 +1,68 @@
+//! The password and group databases, as root asks them about tenants.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+use nix::unistd::{Uid, User, getgrouplist};
+
+use crate::error::{Error, Result};
+use crate::names::HOLDER_UNIT;
+use crate::tenant::wire::Who;
+
+/// Where cgroups are, on unified hierarchies and on those that are half so.
+const CGROUPS: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+
+/// The user of that name, as a child becomes it; `None` where there is none.
+pub fn by_name(name: &str) -> Result<Option<Who>> {
+    let failed = |error| Error::machine(format!("look up the user {name}: {error}"));
+    User::from_name(name).map_err(failed)?.map(who).transpose()
+}
+
+/// The user of that number.
+pub fn by_uid(uid: u32) -> Result<Option<Who>> {
+    let failed = |error| Error::machine(format!("look up the user with uid {uid}: {error}"));
+    User::from_uid(Uid::from_raw(uid)).map_err(failed)?.map(who).transpose()
+}
+
+fn who(user: User) -> Result<Who> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::machine(format!("look up the groups of {}: {error}", user.name))
+    };
+    let name = CString::new(user.name.as_str()).map_err(|error| failed(&error))?;
+    let groups = getgrouplist(&name, user.gid).map_err(|error| failed(&error))?;
+    Ok(Who {
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        groups: groups.into_iter().map(|gid| gid.as_raw()).collect(),
+        home: user.dir,
+        shell: user.shell,
+        name: user.name,
+    })
+}
+
+/// The users, but for root, in whose service manager a holder of ours is: seen in the kernel's cgroups, which no
+/// tenant can make lead anywhere else.
+pub fn with_a_holder() -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    for root in CGROUPS.map(Path::new) {
+        for slice in names(&root.join("user.slice")) {
+            let Some(uid) = slice.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")) else {
+                continue;
+            };
+            let Some(uid) = uid.parse::<u32>().ok().filter(|uid| *uid != 0) else { continue };
+            let manager = root.join("user.slice").join(&slice).join(format!("user@{uid}.service"));
+            let below = [manager.join("app.slice"), manager];
+            if below.iter().any(|folder| folder.join(HOLDER_UNIT).is_dir()) {
+                found.insert(uid);
+            }
+        }
+    }
+    found
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}

@@ -1,0 +1,103 @@
+//! Root's side: asks a tenant something, through a child that becomes the tenant.
+//!
+//! The child is this very program. It waits for its call in its tenant's own slice, is bounded in
+//! time and in what it may say, and is ended with everything that it started.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::drop::own_pid;
+use super::system::System;
+use crate::error::Error;
+use crate::host::command::{Command, CommandError};
+use crate::host::users;
+use crate::tenant::wire::{Call, ENTRY, LONGEST, Reply, Request, VERSION, Who, WireError};
+use crate::tenant::words::clean_line;
+
+/// This program, also where its file has been replaced since it was started.
+const OWN: &str = "/proc/self/exe";
+/// What a program of the system is found by.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
+/// How much longer systemd waits before it ends a child whose root is gone.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a tenant gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    /// It took too long: it hangs, or is kept from running.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    Late(Duration),
+    /// It said more than is read.
+    #[error("an answer of more than {} MiB", LONGEST / 1024 / 1024)]
+    TooMuch,
+    /// It could not be started or placed.
+    #[error("{0}")]
+    Refused(String),
+    /// It ended without an answer.
+    #[error("the child ended without an answer: {how}{said}")]
+    Ended {
+        /// How.
+        how: String,
+        /// The end of what it said, from ": " on.
+        said: String,
+    },
+    /// Its answer is none.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+impl From<ChildError> for Error {
+    fn from(error: ChildError) -> Self {
+        Self::machine(error)
+    }
+}
+
+/// Asks one tenant.
+pub fn ask(system: &System, who: &Who, request: Request, limit: Duration) -> Result<Reply, ChildError> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let call = Call { version: VERSION, parent: own_pid(), who: who.clone(), request };
+    let input = serde_json::to_vec(&call).map_err(|error| ChildError::Refused(error.to_string()))?;
+    let scope = format!("mosaic-tenant-{}-{}.scope", own_pid(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut command = Command::new(OWN)
+        .args([ENTRY, &who.name])
+        .bare_env()
+        .in_folder("/")
+        .input(input)
+        .at_most(LONGEST)
+        .within(limit)
+        .own_session();
+    for (name, value) in environment(who) {
+        command = command.env(name, value);
+    }
+    let ran = command.run_placed(|pid| system.place(&scope, pid, who.uid, limit + GRACE));
+    system.clear(&scope);
+    let output = match ran {
+        Ok(output) => output,
+        Err(CommandError::Late { limit, .. }) => return Err(ChildError::Late(limit)),
+        Err(CommandError::TooMuch { .. }) => return Err(ChildError::TooMuch),
+        Err(CommandError::Refused { source, .. }) => return Err(ChildError::Refused(source.to_string())),
+        Err(other) => return Err(ChildError::Refused(other.to_string())),
+    };
+    if output.stdout.is_empty() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rev().map(clean_line).find(|line| !line.trim().is_empty());
+        let said = last.map_or_else(String::new, |line| format!(": {line}"));
+        return Err(ChildError::Ended { how: output.status.to_string(), said });
+    }
+    Ok(Reply::read(&output.stdout)?)
+}
+
+/// What the child's environment is made of: the password database, and nothing of root's.
+fn environment(who: &Who) -> Vec<(&'static str, PathBuf)> {
+    let name = PathBuf::from(&who.name);
+    vec![
+        ("HOME", who.home.clone()),
+        ("USER", name.clone()),
+        ("LOGNAME", name),
+        ("SHELL", who.shell.clone()),
+        ("PATH", PATH.into()),
+        ("XDG_RUNTIME_DIR", users::runtime_dir(who.uid)),
+        ("LANG", "C.UTF-8".into()),
+    ]
+}
