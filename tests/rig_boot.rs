@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rig::{Rig, Suite};
+use rig::{Kernel, Rig, Suite};
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -61,24 +61,10 @@ fn commands_run_as_they_were_given() {
     if Rig::skipped() {
         return;
     }
-    let words =
-        ["two words", "", "'single' \"double\"", "line\nbreak", "$HOME ${x} $$ %h %%", "*", "-n", "\\", "é"];
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
         rig.add_user("demo");
-        let mut argv = vec!["sh", "-c", r#"printf '<%s>' "$@"; cat; echo no >&2; exit 7"#, "sh"];
-        argv.extend(words);
-        let expected: String = words.iter().map(|word| format!("<{word}>")).collect();
-
-        let run = rig.as_user_with("demo", &argv, b"input\n").exits(7);
-        assert_eq!(
-            (run.stdout.as_str(), run.stderr.as_str()),
-            (format!("{expected}input\n").as_str(), "no\n")
-        );
-        for run in [rig.root(&argv), rig.login("demo", &argv)] {
-            let run = run.exits(7);
-            assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), "no\n"), "{suite:?}");
-        }
+        runs_commands_as_given(&rig);
     }
 }
 
@@ -90,22 +76,7 @@ fn only_a_login_has_a_session() {
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
         let uid = rig.add_user("demo");
-        let facts = [
-            "sh",
-            "-c",
-            "id -u; pwd; echo $USER $HOME; echo \"${XDG_RUNTIME_DIR-none} ${XDG_SESSION_ID+session}\"",
-        ];
-
-        let bare = rig.as_user("demo", &facts).ok();
-        assert_eq!(bare, format!("{uid}\n/home/demo\ndemo /home/demo\nnone \n"));
-        let login = rig.login("demo", &facts).ok();
-        assert_eq!(
-            login,
-            format!("{uid}\n/home/demo\ndemo /home/demo\n/run/user/{uid} session\n"),
-            "{suite:?}"
-        );
-        rig.root_ok(&["fleet", "--version"]);
-        rig.as_user("demo", &["mosaic", "--version"]).ok();
+        gives_only_a_login_a_session(&rig, uid);
     }
 }
 
@@ -116,6 +87,90 @@ fn killing_a_command_from_outside_ends_it_inside() {
     }
     let rig = Rig::boot(Suite::Bookworm);
     rig.add_user("demo");
+    ends_a_command_with_its_caller(&rig);
+}
+
+#[test]
+fn a_rig_with_a_kernel_of_its_own_is_used_as_any_other_on_debian_12() {
+    own_kernel(Suite::Bookworm);
+}
+
+#[test]
+fn a_rig_with_a_kernel_of_its_own_is_used_as_any_other_on_debian_13() {
+    own_kernel(Suite::Trixie);
+}
+
+fn own_kernel(suite: Suite) {
+    if Rig::skipped_with(Kernel::Own) {
+        return;
+    }
+    let rig = Rig::boot_with(Kernel::Own, suite);
+    let uid = rig.add_lingering_user("demo");
+    runs_commands_as_given(&rig);
+    gives_only_a_login_a_session(&rig, uid);
+    ends_a_command_with_its_caller(&rig);
+    let controllers = rig.read("/sys/fs/cgroup/cgroup.controllers");
+    for controller in ["cpu", "memory", "pids"] {
+        assert!(controllers.split_whitespace().any(|c| c == controller), "{controllers}");
+    }
+    let kernel = rig.root_ok(&["uname", "-r"]);
+    assert!(kernel.contains("cloud"), "Debian's, not the host's: {kernel}");
+
+    rig.write("/home/demo/notes/kept", "across a reboot", "demo");
+    let first = rig.boot_id();
+    rig.reboot();
+    let second = rig.boot_id();
+    assert_ne!(second, first);
+    rig.wait_until("the user manager is back", BOUND, || rig.manager_runs(uid));
+    assert_eq!(rig.read("/home/demo/notes/kept"), "across a reboot");
+
+    // What was flushed outlives a power cut; what was not is lost, as on a machine.
+    rig.as_user("demo", &["sh", "-c", "echo flushed >notes/kept && sync notes/kept && echo lost >notes/new"])
+        .ok();
+    rig.kill_power();
+    assert_ne!(rig.root(&["true"]).code, 0, "a rig without power runs nothing");
+    rig.start();
+    assert_ne!(rig.boot_id(), second);
+    assert_eq!(rig.read("/home/demo/notes/kept"), "flushed\n");
+    assert_eq!(rig.root_ok(&["find", "/home/demo/notes", "-name", "new", "-size", "+0"]), "");
+    rig.wait_until("the user manager is back", BOUND, || rig.manager_runs(uid));
+
+    let (name, group) = (rig.name().to_owned(), traces(rig.name()));
+    assert!(group.len() > 1, "the emulator is found: {group:?}");
+    drop(rig);
+    assert_eq!(traces(&name), Vec::<String>::new());
+}
+
+fn runs_commands_as_given(rig: &Rig) {
+    let words =
+        ["two words", "", "'single' \"double\"", "line\nbreak", "$HOME ${x} $$ %h %%", "*", "-n", "\\", "é"];
+    let mut argv = vec!["sh", "-c", r#"printf '<%s>' "$@"; cat; echo no >&2; exit 7"#, "sh"];
+    argv.extend(words);
+    let expected: String = words.iter().map(|word| format!("<{word}>")).collect();
+
+    let run = rig.as_user_with("demo", &argv, b"input\n").exits(7);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (format!("{expected}input\n").as_str(), "no\n"));
+    for run in [rig.root(&argv), rig.login("demo", &argv)] {
+        let run = run.exits(7);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), "no\n"));
+    }
+}
+
+fn gives_only_a_login_a_session(rig: &Rig, uid: u32) {
+    let facts = [
+        "sh",
+        "-c",
+        "id -u; pwd; echo $USER $HOME; echo \"${XDG_RUNTIME_DIR-none} ${XDG_SESSION_ID+session}\"",
+    ];
+    let bare = rig.as_user("demo", &facts).ok();
+    assert_eq!(bare, format!("{uid}\n/home/demo\ndemo /home/demo\nnone \n"));
+    let login = rig.login("demo", &facts).ok();
+    assert_eq!(login, format!("{uid}\n/home/demo\ndemo /home/demo\n/run/user/{uid} session\n"));
+    rig.root_ok(&["fleet", "--version"]);
+    rig.as_user("demo", &["mosaic", "--version"]).ok();
+}
+
+fn ends_a_command_with_its_caller(rig: &Rig) {
     let sleeping = || rig.root(&["pgrep", "-u", "demo", "sleep"]).code == 0;
     let mut child =
         rig.as_user_command("demo", &["sleep", "600"]).stdin(Stdio::null()).spawn().expect("it starts");

@@ -42,6 +42,24 @@ impl Suite {
     }
 }
 
+/// What a test needs of its rig's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// The host's: up in a second. No limits of control groups, no clock, no disk of its own.
+    Shared,
+    /// One of its own, emulated: all controllers, a clock, and a disk whose power can be cut in the middle of a write.
+    Own,
+}
+
+impl Kernel {
+    fn name(self) -> &'static str {
+        match self {
+            Kernel::Shared => "shared",
+            Kernel::Own => "own",
+        }
+    }
+}
+
 /// Taken down when dropped; if that is because the test failed, the end of its journal is shown.
 pub struct Rig {
     name: String,
@@ -51,17 +69,25 @@ pub struct Rig {
 impl Rig {
     /// `Err` says why this machine can't boot rigs, or that the caller asked for none (`MOSAIC_RIG=no`).
     pub fn available() -> Result<(), String> {
+        Rig::available_with(Kernel::Shared)
+    }
+
+    fn available_with(kernel: Kernel) -> Result<(), String> {
         if env::var_os("MOSAIC_RIG").is_some_and(|wanted| wanted == "no") {
             return Err("MOSAIC_RIG=no".to_owned());
         }
-        let check = Run::of(&mut script(COMMAND, ["check"]), b"");
+        let check = Run::of(&mut script(COMMAND, ["check", kernel.name()]), b"");
         if check.code == 0 { Ok(()) } else { Err(check.stdout.trim().to_owned()) }
     }
 
     /// Whether the calling test has to be left out. With `MOSAIC_REQUIRE_RIG=1` that is a failure.
     pub fn skipped() -> bool {
+        Rig::skipped_with(Kernel::Shared)
+    }
+
+    pub fn skipped_with(kernel: Kernel) -> bool {
         static TOLD: Once = Once::new();
-        let Err(reason) = Rig::available() else { return false };
+        let Err(reason) = Rig::available_with(kernel) else { return false };
         assert!(env::var_os("MOSAIC_REQUIRE_RIG").is_none_or(|value| value != "1"), "rig required: {reason}");
         // Past the test harness, which keeps to itself what a passing test prints.
         TOLD.call_once(|| drop(writeln!(io::stderr(), "skipped, as they need to boot Debian: {reason}")));
@@ -73,22 +99,28 @@ impl Rig {
         Rig::boot_seeing(suite, &[])
     }
 
+    /// A running system with the kernel that the test needs.
+    pub fn boot_with(kernel: Kernel, suite: Suite) -> Rig {
+        let slot = slots(1).pop().expect("a slot");
+        Rig::boot_in(slot, kernel, suite, &[])
+    }
+
     /// A running system that sees these folders of the host below `/srv`, and can't write to them.
     pub fn boot_seeing(suite: Suite, folders: &[&Path]) -> Rig {
         let slot = slots(1).pop().expect("a slot");
-        Rig::boot_in(slot, suite, folders)
+        Rig::boot_in(slot, Kernel::Shared, suite, folders)
     }
 
     /// For a test that needs several at once: two tests that each boot one more could wait for each other.
     pub fn boot_all<const N: usize>(suites: [Suite; N]) -> [Rig; N] {
         let mut slots = slots(N).into_iter();
-        suites.map(|suite| Rig::boot_in(slots.next().expect("a slot for each"), suite, &[]))
+        suites.map(|suite| Rig::boot_in(slots.next().expect("a slot for each"), Kernel::Shared, suite, &[]))
     }
 
-    fn boot_in(slot: File, suite: Suite, folders: &[&Path]) -> Rig {
+    fn boot_in(slot: File, kernel: Kernel, suite: Suite, folders: &[&Path]) -> Rig {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}-{}", process::id(), BOOTED.fetch_add(1, Ordering::Relaxed));
-        let mut boot = script(BOOT, ["boot", "--tree", suite.name()]);
+        let mut boot = script(BOOT, ["boot", "--tree", suite.name(), "--kernel", kernel.name()]);
         for folder in folders {
             boot.arg("--see").arg(folder);
         }

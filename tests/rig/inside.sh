@@ -1,22 +1,13 @@
-# How commands run inside a rig: in the namespaces of its systemd and in a cgroup of its own.
+# How commands run inside a rig, whatever kind it is: as root, as a user, in a login.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # name, cg and rigs come from rig
+# shellcheck disable=SC2154 # name, kind and rigs come from rig
 
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # enter COMMAND...: replaces this process by COMMAND inside. Standard streams, arguments and exit
 # code pass through as they are; nothing of the environment does.
 enter() {
-    local pid seat=$cg/payload/system.slice/rig.service
-    pid=$(leader) || fail "rig '$name' is not running"
-    # logind refuses a caller without a cgroup, and one from outside seems to have none.
-    { echo "$BASHPID" >"$seat/cgroup.procs"; } 2>/dev/null || fail "rig '$name' has not booted yet"
-    # What systemd gives to services, not what the caller happens to have.
-    umask 022
-    ulimit -Sn 1024
-    # nsenter stays outside as the parent: what happens to it shall happen to the command.
-    exec nsenter --target "$pid" --mount --root --uts --ipc --net --pid --cgroup \
-        /usr/bin/setpriv --pdeathsig KILL -- /usr/bin/env -i PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
+    "${kind}_enter" /usr/bin/env -i PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
 }
 
 inside_root() {
@@ -27,7 +18,8 @@ inside_root() {
 inside_as() {
     local user=$1 entry gid home shell
     shift
-    entry=$(inside_root getent passwd "$user") || fail "no user '$user' in rig '$name'"
+    # The input is the command's.
+    entry=$(inside_root getent passwd "$user" </dev/null) || fail "no user '$user' in rig '$name'"
     IFS=: read -r _ _ _ gid _ home shell <<<"$entry"
     enter HOME="$home" USER="$user" LOGNAME="$user" SHELL="$shell" \
         /usr/bin/setpriv --reuid="$user" --regid="$gid" --init-groups --pdeathsig KILL -- \

@@ -1,4 +1,5 @@
-# The life of one rig: its disk, its cgroup and the processes in it.
+# The life of one rig: its claim, its cgroup and the processes in it. What differs between a container
+# and an emulated machine is in container.sh and emulator.sh, under the same names.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # name, run, cg, rigs and here come from rig
 
@@ -17,19 +18,25 @@ started() {
 
 boot() {
     local suite=bookworm lower seen=()
-    while [[ ${1:-} == --tree || ${1:-} == --see ]]; do
-        if [[ $1 == --tree ]]; then suite=${2:-}; else seen+=("$(realpath -- "${2:-}")"); fi
+    kind=container
+    while [[ ${1:-} == --* ]]; do
+        case $1 in
+            --tree) suite=${2:-} ;;
+            --see) seen+=("$(realpath -- "${2:-}")") ;;
+            --kernel) kind=$(kind_of "${2:-}") ;;
+            *) fail "boot has no option '$1'" ;;
+        esac
         shift 2
     done
     choose "$@"
-    lower=$(tree "$suite")
+    lower=$("${kind}_base" "$suite")
     gc || echo "rig: some old rigs could not be taken down" >&2
     claim "$suite"
     # Kept for its later boots.
     ((${#seen[@]} == 0)) || printf '%s\n' "${seen[@]}" >"$run/seen"
     # From here on the caller gets a whole rig or nothing.
     trap 'status=$?; [[ $status == 0 ]] || down; exit $status' EXIT
-    disk "$lower"
+    "${kind}_disk" "$lower"
     machine_start
     echo "$name"
 }
@@ -44,20 +51,11 @@ claim() {
         rm -rf "$new"
         mkdir "$new"
         echo "$suite" >"$new/suite"
+        echo "$kind" >"$new/kind"
         echo "$owner $(started "$owner")" >"$new/owner"
         mv -T "$new" "$run" 2>/dev/null || fail "there is a rig '$name' already"
         mkdir "$cg" 2>/dev/null || { rm -r "$run" && fail "another folder has a rig '$name'"; }
     ) 9>"$rigs/run.lock"
-}
-
-disk() {
-    mkdir "$run"/{upper,work,root}
-    # Relative paths keep what a mount option can't hold (commas, colons) out of it.
-    ln -s "$1" "$run/lower"
-    (cd "$run" && mount -t overlay "mosaic-rig-$name" -o lowerdir=lower,upperdir=upper,workdir=work root 2>/dev/null) ||
-        cp -a --reflink=auto "$1/." "$run/root"
-    echo "$name" >"$run/root/etc/hostname"
-    echo "127.0.0.1 localhost $name" >"$run/root/etc/hosts"
 }
 
 machine_start() {
@@ -69,25 +67,10 @@ machine_start() {
     up "" || fail "rig '$name' did not come up; its console and units:$(trouble)"
 }
 
-# Runs beside the machine, in the same cgroup, and does what firmware does: boot it, and boot it
-# again when it asks for that, which systemd-nspawn tells by ending with 133.
+# Runs beside the machine, in the same cgroup, and boots it again when it asks for that.
 machine_keep() {
-    local status=133 folder seen=()
-    if [[ -e $run/seen ]]; then
-        while read -r folder; do seen+=(--bind-ro="${folder//:/\\:}:/srv/${folder##*/}"); done <"$run/seen"
-    fi
     echo "$BASHPID" >"$cg/keeper/cgroup.procs"
-    while [[ $status == 133 ]]; do
-        status=0
-        (
-            # Not in a cgroup of its own, two rigs would take each other's tree of groups for theirs.
-            echo "$BASHPID" >"$cg/cgroup.procs"
-            export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-            exec systemd-nspawn --quiet --directory="$run/root" --machine="$name" --boot --register=no --keep-unit \
-                --console=pipe --private-network --resolv-conf=off --timezone=off --link-journal=no \
-                "${seen[@]}"
-        ) || status=$?
-    done
+    "${kind}_keep"
 }
 
 populated() {
@@ -98,32 +81,16 @@ unpopulated() {
     ! populated
 }
 
-# The host's id of the rig's first process, once that is a running systemd.
-leader() {
-    local pid
-    while read -r pid; do
-        if grep -qsP '^NSpid:.*\t1$' "/proc/$pid/status"; then
-            echo "$pid"
-            return
-        fi
-    done 2>/dev/null <"$cg/payload/init.scope/cgroup.procs"
-    return 1
-}
-
-boot_id() {
-    local pid
-    pid=$(leader) && cat "/proc/$pid/root/proc/sys/kernel/random/boot_id" 2>/dev/null
-}
-
 # up OLD: waits until a boot other than OLD has finished; gives up early when all power is gone.
 up() {
     local state=off
-    within 60 booted "$1" && within 60 settled && populated || return 1
+    within 120 booted "$1" && within 60 settled && populated || return 1
     [[ $state != degraded ]] || echo "rig: '$name' is up, but some units failed:$(trouble)" >&2
 }
 
 booted() {
-    unpopulated || [[ -d $cg/payload/system.slice/rig.service && $(boot_id) != "$1" ]]
+    local now
+    unpopulated || { now=$("${kind}_boot_id") && [[ $now != "$1" ]]; }
 }
 
 settled() {
@@ -134,15 +101,14 @@ settled() {
 trouble() {
     echo
     tail -n 20 "$run/console"
-    journalctl --directory="$run/root/var/log/journal" --quiet --no-pager --priority=warning --lines=20 2>&1 || true
+    "${kind}_journal"
     timeout 5 "$here/rig" root "$name" systemctl list-units --failed --plain --no-legend 2>&1 || true
 }
 
 machine_reboot() {
     local old
-    old=$(boot_id) || fail "rig '$name' is not running"
-    # What systemctl reboot comes to, without a command inside that the shutdown would end.
-    kill -s RTMIN+5 "$(leader)"
+    old=$("${kind}_boot_id") || fail "rig '$name' is not running"
+    "${kind}_ask_reboot"
     up "$old" || fail "rig '$name' did not come back; its console and units:$(trouble)"
 }
 
@@ -162,18 +128,14 @@ ungroup() {
 }
 
 machine_path() {
-    echo "$run/root"
+    "${kind}_path"
 }
 
 # Its disk goes away with it, so there is nothing that a clean shutdown would save.
 down() {
     [[ -d $run ]] || return 0
     machine_kill
-    rm -f "/run/systemd/nspawn/locks/inode-$(stat -c %d:%i "$run/root" 2>/dev/null)"
-    [[ ! -d /run/systemd/nspawn/propagate/$name ]] || rmdir "/run/systemd/nspawn/propagate/$name"
-    if mountpoint -q "$run/root"; then
-        within 10 umount "$run/root" 2>/dev/null || fail "$run/root is in use"
-    fi
+    "${kind}_undisk"
     rm -rf --one-file-system "$run"
 }
 

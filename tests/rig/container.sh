@@ -1,0 +1,90 @@
+# A rig as a container: systemd-nspawn over the host's kernel. Boots in a second.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # name, run and cg come from rig
+
+container_base() {
+    tree "$1"
+}
+
+container_disk() {
+    mkdir "$run"/{upper,work,root}
+    ln -s "$1" "$run/lower"
+    # Relative paths keep what a mount option can't hold (commas, colons) out of it.
+    (cd "$run" && mount -t overlay "mosaic-rig-$name" -o lowerdir=lower,upperdir=upper,workdir=work root 2>/dev/null) ||
+        cp -a --reflink=auto "$1/." "$run/root"
+    echo "$name" >"$run/root/etc/hostname"
+    echo "127.0.0.1 localhost $name" >"$run/root/etc/hosts"
+}
+
+# Does what firmware does: boots the machine, and again when it asks for that, which systemd-nspawn
+# tells by ending with 133.
+container_keep() {
+    local status=133 folder seen=()
+    if [[ -e $run/seen ]]; then
+        while read -r folder; do seen+=(--bind-ro="${folder//:/\\:}:/srv/${folder##*/}"); done <"$run/seen"
+    fi
+    while [[ $status == 133 ]]; do
+        status=0
+        (
+            # Not in a cgroup of its own, two rigs would take each other's tree of groups for theirs.
+            echo "$BASHPID" >"$cg/cgroup.procs"
+            export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+            exec systemd-nspawn --quiet --directory="$run/root" --machine="$name" --boot --register=no --keep-unit \
+                --console=pipe --private-network --resolv-conf=off --timezone=off --link-journal=no \
+                "${seen[@]}"
+        ) || status=$?
+    done
+}
+
+# The host's id of the rig's first process, once that is a running systemd.
+leader() {
+    local pid
+    while read -r pid; do
+        if grep -qsP '^NSpid:.*\t1$' "/proc/$pid/status"; then
+            echo "$pid"
+            return
+        fi
+    done 2>/dev/null <"$cg/payload/init.scope/cgroup.procs"
+    return 1
+}
+
+# Its streams, arguments and exit code pass through as they are; nothing of the environment does.
+container_enter() {
+    local pid seat=$cg/payload/system.slice/rig.service
+    pid=$(leader) || fail "rig '$name' is not running"
+    # logind refuses a caller without a cgroup, and one from outside seems to have none.
+    { echo "$BASHPID" >"$seat/cgroup.procs"; } 2>/dev/null || fail "rig '$name' has not booted yet"
+    # What systemd gives to services, not what the caller happens to have.
+    umask 022
+    ulimit -Sn 1024
+    # nsenter stays outside as the parent: what happens to it shall happen to the command.
+    exec nsenter --target "$pid" --mount --root --uts --ipc --net --pid --cgroup \
+        /usr/bin/setpriv --pdeathsig KILL -- "$@"
+}
+
+container_boot_id() {
+    local pid
+    pid=$(leader) && [[ -d $cg/payload/system.slice/rig.service ]] &&
+        cat "/proc/$pid/root/proc/sys/kernel/random/boot_id" 2>/dev/null
+}
+
+container_ask_reboot() {
+    # What systemctl reboot comes to, without a command inside that the shutdown would end.
+    kill -s RTMIN+5 "$(leader)"
+}
+
+container_path() {
+    echo "$run/root"
+}
+
+container_journal() {
+    journalctl --directory="$run/root/var/log/journal" --quiet --no-pager --priority=warning --lines=20 2>&1 || true
+}
+
+container_undisk() {
+    rm -f "/run/systemd/nspawn/locks/inode-$(stat -c %d:%i "$run/root" 2>/dev/null)"
+    [[ ! -d /run/systemd/nspawn/propagate/$name ]] || rmdir "/run/systemd/nspawn/propagate/$name"
+    if mountpoint -q "$run/root"; then
+        within 10 umount "$run/root" 2>/dev/null || fail "$run/root is in use"
+    fi
+}
