@@ -11,11 +11,14 @@ use jiff::Timestamp;
 use super::{clock, files, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
+use crate::runfile::ack::{self, Ack};
 use crate::runfile::receipt::{LONGEST, Receipt, State, Summary, stamp};
 use crate::snapshot::FileFacts;
 
 /// How long a receipt is kept; longer than any message may wait.
 pub const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// No file of acknowledgements is longer.
+const LONGEST_ACKS: u64 = 4 << 20;
 /// How often old ones are looked for.
 const PRUNED_EVERY: Duration = Duration::from_secs(3600);
 
@@ -81,7 +84,10 @@ impl<'a> Receipts<'a> {
             }
             Lasting::Running => runfiles::replace(&path, receipt.text().as_bytes())?,
         }
-        self.change(&receipt.tenant_id, &receipt.host, |summary| summary.latest = Some(receipt.clone()))
+        self.change(&receipt.tenant_id, &receipt.host, |summary| {
+            summary.remember(receipt);
+            summary.latest = Some(receipt.clone());
+        })
     }
 
     /// Writes one that was there before. It is the latest only where it was.
@@ -89,6 +95,7 @@ impl<'a> Receipts<'a> {
         files::replace(&self.path(&receipt.id), receipt.text().as_bytes(), 0o600)
             .map_err(|error| error.source)?;
         self.change(&receipt.tenant_id, &receipt.host, |summary| {
+            summary.remember(receipt);
             if summary.latest.as_ref().is_some_and(|latest| latest.id == receipt.id) {
                 summary.latest = Some(receipt.clone());
             }
@@ -104,6 +111,12 @@ impl<'a> Receipts<'a> {
     /// The agent's summary; `None` where nothing was ever sent to it.
     pub fn summary(&self) -> Option<Summary> {
         Summary::parse(&runfiles::read_text(&self.layout.receipt_summary(self.agent), LONGEST)?)
+    }
+
+    /// The agent's acknowledgements; none where they cannot be read.
+    pub fn acks(&self) -> Vec<Ack> {
+        let read = runfiles::read_on(&self.layout.ack(self.agent), 0, LONGEST_ACKS);
+        read.map_or_else(|_| Vec::new(), |(bytes, _)| ack::parse(&bytes))
     }
 
     /// Changes the summary, one program after another.

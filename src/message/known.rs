@@ -3,50 +3,62 @@
 
 use std::io;
 
-use jiff::Timestamp;
-
+use crate::host::clock;
 use crate::host::receipts::Receipts;
-use crate::host::{clock, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::runfile::ack::{self, Event};
+use crate::runfile::ack::Ack;
 use crate::runfile::receipt::{Receipt, State};
 
-/// No file of acknowledgements is longer.
-const LONGEST: u64 = 4 << 20;
+/// What is known of an agent's messages by now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The last message's receipt.
+    pub latest: Option<Receipt>,
+    /// Those of earlier messages that are not settled, the latest at the end.
+    pub open: Vec<Receipt>,
+}
 
 /// The receipt as the runtime's acknowledgements make it; `None` where they add nothing.
 pub fn by_now(layout: &Layout, agent: &AgentName, receipt: &Receipt) -> Option<Receipt> {
-    let open = matches!(
-        receipt.state,
-        State::Unknown | State::Typed | State::Draft | State::Submitted | State::Queued
-    );
-    if !open {
-        return None;
-    }
-    let (bytes, _) = runfiles::read_on(&layout.ack(agent), 0, LONGEST).ok()?;
-    let time = |text: &str| text.parse::<Timestamp>().ok();
-    let since = time(&receipt.created_at)?;
-    let acks = ack::parse(&bytes);
-    let ours = acks.iter().filter(|a| {
-        a.sha256.as_deref() == Some(&receipt.prompt_sha256) && time(&a.ts).is_some_and(|at| at >= since)
-    });
-    let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
-    let state = states.min_by_key(|state| *state != State::Accepted)?;
-    (state != receipt.state).then(|| {
-        let mut now = receipt.clone();
-        now.enter(state, clock::timestamp(), Some("the runtime acknowledged it since".to_owned()));
-        now
-    })
+    let acks = if receipt.state.is_open() { Receipts::of(layout, agent).acks() } else { Vec::new() };
+    settled(receipt, &acks)
 }
 
-/// Enters into the agent's latest receipt what was acknowledged since it was written.
-pub(super) fn bring_up_to_date(receipts: &Receipts<'_>) -> io::Result<()> {
-    let latest = receipts.summary().and_then(|summary| summary.latest);
-    match latest.and_then(|latest| by_now(receipts.layout(), receipts.agent(), &latest)) {
-        Some(now) => receipts.amend(&now),
-        None => Ok(()),
+fn settled(receipt: &Receipt, acks: &[Ack]) -> Option<Receipt> {
+    let state = receipt.acknowledged(acks)?;
+    let mut now = receipt.clone();
+    now.enter(state, clock::timestamp(), Some("the runtime acknowledged it since".to_owned()));
+    Some(now)
+}
+
+/// Enters into the agent's receipts what was acknowledged since they were written.
+pub fn bring_up_to_date(receipts: &Receipts<'_>) -> io::Result<Known> {
+    let Some(summary) = receipts.summary() else { return Ok(Known::default()) };
+    let mut known = Known { latest: summary.latest, open: Vec::new() };
+    let mut ids = summary.open;
+    // A summary of an earlier version names none.
+    ids.extend(known.latest.iter().filter(|r| r.state.is_open()).map(|r| r.id.clone()));
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(known);
     }
+    let acks = receipts.acks();
+    for id in ids {
+        // One that was removed, or cannot be read, says nothing more.
+        let Some(before) = receipts.read(&id).ok().flatten() else { continue };
+        let now = settled(&before, &acks);
+        if let Some(now) = &now {
+            receipts.amend(now)?;
+        }
+        let now = now.unwrap_or(before);
+        match &mut known.latest {
+            Some(latest) if latest.id == now.id => *latest = now,
+            _ if matches!(now.state, State::Queued | State::Draft | State::Unknown) => known.open.push(now),
+            _ => {}
+        }
+    }
+    Ok(known)
 }
 
 /// The receipt of a message whose sender is gone.

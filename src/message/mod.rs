@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use known::by_now;
+pub use known::{Known, bring_up_to_date, by_now};
 pub use queue::Handed;
 pub use reset::{Reset, reset};
 
@@ -119,7 +119,7 @@ impl Desk<'_> {
         };
         // What is due is expired, and what was acknowledged is entered, whoever comes by.
         let queue = Queue::of(self.layout, &agent.name);
-        if let Err(error) = queue.sweep().and_then(|()| known::bring_up_to_date(&receipts)) {
+        if let Err(error) = queue.sweep().and_then(|()| bring_up_to_date(&receipts).map(drop)) {
             tracing::warn!("the queue of {}: {error}", agent.name);
         }
         // Who asks again with the same key waits for the first answer.

@@ -40,6 +40,8 @@ pub struct Detail {
     pub supervisor: Option<Supervisor>,
     /// The last message's receipt.
     pub receipt: Option<Receipt>,
+    /// Those of earlier messages of which more may become known.
+    pub open_receipts: Vec<Receipt>,
     /// Messages that wait in the queue.
     pub queued: Option<u32>,
     /// Who attached, the last first.
@@ -125,6 +127,8 @@ pub struct Extra {
     pub usage: Usage,
     /// The last message's receipt.
     pub receipt: Option<Receipt>,
+    /// Those of earlier messages of which more may become known.
+    pub open_receipts: Vec<Receipt>,
     /// Messages that wait in the queue.
     pub queued: Option<u32>,
     /// Who attached, in the order in which they came.
@@ -171,6 +175,7 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
         usage: Usage { memory_bytes: row.memory_bytes.or(extra.usage.memory_bytes), ..extra.usage },
         supervisor: record.map(|record| supervisor(&record, &seen.clock, at)),
         receipt: extra.receipt,
+        open_receipts: extra.open_receipts,
         queued: extra.queued,
         attachments: visits,
         journal: extra.journal.known().cloned(),
@@ -227,6 +232,7 @@ mod tests {
         let extra = Extra {
             usage: Usage { tasks: Some(3), ..Usage::default() },
             receipt: None,
+            open_receipts: Vec::new(),
             queued: Some(0),
             visits: Vec::new(),
             journal,
@@ -264,7 +270,7 @@ mod tests {
             json.as_object().and_then(|o| o.keys().next()).map(String::as_str),
             Some("schema_version")
         );
-        for key in ["tenant_id", "host", "name", "limits", "usage", "journal", "heartbeat", "receipt"] {
+        for key in ["tenant_id", "host", "name", "limits", "usage", "journal", "heartbeat", "receipt", "open_receipts"] {
             assert!(json.get(key).is_some(), "{key}: {json:#}");
         }
     }

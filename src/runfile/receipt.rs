@@ -8,10 +8,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::ack::{Ack, Event};
+
 /// The version that this program writes.
 pub const VERSION: u32 = 1;
 /// No honest receipt or summary is longer.
 pub const LONGEST: usize = 32 * 1024;
+/// So many messages of which more may become known are remembered for one agent.
+const MOST_OPEN: usize = 16;
 /// The longest id.
 pub const LONGEST_ID: usize = 128;
 
@@ -58,6 +62,11 @@ impl State {
     /// Whether there is evidence that the runtime has it.
     pub fn is_delivered(self) -> bool {
         matches!(self, Self::Submitted | Self::Accepted | Self::Queued)
+    }
+
+    /// Whether the runtime may still say more of it than is known.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Unknown | Self::Typed | Self::Draft | Self::Submitted | Self::Queued)
     }
 
     /// Whether a part of it may have reached the runtime, so that it must never be typed again.
@@ -125,6 +134,17 @@ impl Receipt {
         self.steps.push(Step { state, at: stamp(at) });
     }
 
+    /// What the runtime's acknowledgements make of its state; `None` where they add nothing.
+    pub fn acknowledged(&self, acks: &[Ack]) -> Option<State> {
+        let time = |text: &str| text.parse::<Timestamp>().ok();
+        let since = time(&self.created_at).filter(|_| self.state.is_open())?;
+        let ours = acks.iter().filter(|a| {
+            a.sha256.as_deref() == Some(&self.prompt_sha256) && time(&a.ts).is_some_and(|at| at >= since)
+        });
+        let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
+        states.min_by_key(|state| *state != State::Accepted).filter(|state| *state != self.state)
+    }
+
     /// The file's text.
     pub fn text(&self) -> String {
         // Nothing of it can fail: all keys are text.
@@ -151,6 +171,9 @@ pub struct Summary {
     pub agent: String,
     /// The receipt that changed last.
     pub latest: Option<Receipt>,
+    /// Ids of the last messages of which the runtime may still say more, the latest at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<String>,
     /// Messages in our queue.
     #[serde(default)]
     pub waiting: u32,
@@ -174,11 +197,23 @@ impl Summary {
             host: host.to_owned(),
             agent: agent.to_owned(),
             latest: None,
+            open: Vec::new(),
             waiting: 0,
             next_expiry: None,
             expired: 0,
             pruned_at: None,
         }
+    }
+
+    /// Remembers a message while more may become known of it.
+    pub fn remember(&mut self, receipt: &Receipt) {
+        match (receipt.state.is_open(), self.open.iter().position(|id| *id == receipt.id)) {
+            (true, None) => self.open.push(receipt.id.clone()),
+            (false, Some(at)) => drop(self.open.remove(at)),
+            _ => {}
+        }
+        let over = self.open.len().saturating_sub(MOST_OPEN);
+        self.open.drain(..over);
     }
 
     /// Whether the last message stands unsubmitted in the composer, as far as is known.
@@ -260,6 +295,20 @@ mod tests {
         assert!(text.starts_with("{\n  \"schema_version\": 1,"), "{text}");
         assert!(text.contains("\"at\": \"1970-01-01T00:00:00.000Z\""), "{text}");
         let summary = Summary { latest: Some(receipt()), ..Summary::empty("usc", "h1", "coder0") };
+        assert_eq!(Summary::parse(&summary.text()), Some(summary));
+    }
+
+    #[test]
+    fn the_last_messages_of_which_more_may_become_known_are_remembered() {
+        let mut summary = Summary::empty("usc", "h1", "coder0");
+        let of = |id: usize, state| Receipt { id: format!("m{id}"), state, ..receipt() };
+        for id in 0..20 {
+            summary.remember(&of(id, State::Typed));
+            summary.remember(&of(id, State::Queued));
+        }
+        assert_eq!((summary.open.len(), summary.open[0].as_str()), (MOST_OPEN, "m4"));
+        summary.remember(&of(5, State::Accepted));
+        assert!(!summary.open.contains(&"m5".to_owned()) && summary.open.len() == MOST_OPEN - 1);
         assert_eq!(Summary::parse(&summary.text()), Some(summary));
     }
 

@@ -41,6 +41,8 @@ pub struct Delivery<'a> {
     pub to: &'a Recipient<'a>,
     /// The message.
     pub letter: &'a Letter<'a>,
+    /// How long the runtime has to become ready, and its cursor to rest.
+    pub patience: Duration,
 }
 
 /// Delivers it.
@@ -48,8 +50,8 @@ pub fn deliver(
     delivery: &Delivery<'_>,
     told: &mut dyn FnMut(Moment) -> io::Result<()>,
 ) -> Result<Outcome, TransportError> {
-    let Delivery { terminal, to, letter } = *delivery;
-    let mut readiness = Readiness::new(to);
+    let Delivery { terminal, to, letter, patience } = *delivery;
+    let mut readiness = Readiness::new(to, patience);
     let evidence;
     let before = loop {
         let seen = match readiness.wait(terminal)? {
@@ -64,7 +66,11 @@ pub fn deliver(
                 break seen;
             }
             // Something moved in the composer between the look and the paste: look again.
-            Pasted::Moved => {}
+            Pasted::Moved => {
+                if let Some(outcome) = readiness.moved() {
+                    return Ok(outcome);
+                }
+            }
         }
     };
     // What has happened stays true where it cannot be recorded; the receipt is tried again at the end.
@@ -84,6 +90,7 @@ pub fn deliver(
 /// Waits until a runtime takes input and its composer is free.
 pub(super) struct Readiness<'a> {
     to: &'a Recipient<'a>,
+    patience: Duration,
     begun: Instant,
     ready_since: Option<Instant>,
     draft_since: Option<Instant>,
@@ -91,8 +98,9 @@ pub(super) struct Readiness<'a> {
 }
 
 impl<'a> Readiness<'a> {
-    pub(super) fn new(to: &'a Recipient<'a>) -> Self {
-        Self { to, begun: Instant::now(), ready_since: None, draft_since: None, pauses: Pauses::default() }
+    pub(super) fn new(to: &'a Recipient<'a>, patience: Duration) -> Self {
+        let (begun, pauses) = (Instant::now(), Pauses::default());
+        Self { to, patience, begun, ready_since: None, draft_since: None, pauses }
     }
 
     /// The terminal as it was when something may be typed; or why nothing may.
@@ -129,10 +137,10 @@ impl<'a> Readiness<'a> {
             if self.is_ready(&seen, &screen) {
                 return Ok(Ok(seen));
             }
-            if self.begun.elapsed() > PATIENCE {
+            if self.begun.elapsed() > self.patience {
                 let why = format!(
                     "agent {agent} was not ready within {} s: {}",
-                    PATIENCE.as_secs(),
+                    self.patience.as_secs(),
                     if seen.screen.trim().is_empty() {
                         "its screen is blank"
                     } else {
@@ -143,6 +151,18 @@ impl<'a> Readiness<'a> {
             }
             std::thread::sleep(self.pauses.next().unwrap_or_default());
         }
+    }
+
+    /// After something moved between a look and a paste: what is to be said once that was so for long.
+    pub(super) fn moved(&mut self) -> Option<Outcome> {
+        std::thread::sleep(self.pauses.next().unwrap_or_default());
+        (self.begun.elapsed() > self.patience).then(|| {
+            let (agent, seconds) = (self.to.agent, self.patience.as_secs());
+            let why = format!(
+                "the cursor of agent {agent} did not rest within {seconds} s, as if somebody typed there"
+            );
+            Outcome::untouched(State::Held, why)
+        })
     }
 
     fn is_ready(&mut self, seen: &Glimpse, screen: &Screen) -> bool {
@@ -205,7 +225,7 @@ impl Acceptance<'_> {
         until: Instant,
         told: &mut dyn FnMut(Moment) -> io::Result<()>,
     ) -> Result<Outcome, TransportError> {
-        let Delivery { terminal, to, letter } = *self.delivery;
+        let Delivery { terminal, to, letter, .. } = *self.delivery;
         let digest = ack::digest(letter.text);
         let acknowledges = to.kind.talk().acknowledges.contains(&Event::Prompt);
         let watch = Watch::of(&to.layout.run()).ok();
@@ -260,7 +280,7 @@ impl Acceptance<'_> {
     }
 
     fn look(&self) -> Result<Shown, TransportError> {
-        let Delivery { terminal, to, letter } = *self.delivery;
+        let Delivery { terminal, to, letter, .. } = *self.delivery;
         let Some(seen) = terminal.look()?.filter(|seen| !seen.dead && seen.pid == self.before.pid) else {
             return Ok(Shown::Ended);
         };

@@ -68,7 +68,7 @@ fn deliver_to(script: &Script, verify: Option<u64>) -> (Outcome, Vec<String>) {
     let agent = AgentName::parse("a").expect("a name");
     let to = Recipient { agent: &agent, kind: Kind::Custom, mark: "> ", layout: &layout };
     let letter = Letter { id: "m", text: "hello", verify: verify.map(Duration::from_millis) };
-    let delivery = Delivery { terminal: script, to: &to, letter: &letter };
+    let delivery = Delivery { terminal: script, to: &to, letter: &letter, patience: Duration::from_millis(300) };
     let outcome = deliver(&delivery, &mut |_| Ok(())).expect("it answers");
     (outcome, script.did.take())
 }
@@ -127,6 +127,15 @@ fn a_composer_that_moved_before_the_paste_is_looked_at_again() {
 }
 
 #[test]
+fn a_cursor_that_never_rests_holds_a_message_and_not_its_sender() {
+    let script = Script::of([shows("> \n")]);
+    script.moves.set(u32::MAX);
+    let (outcome, did) = deliver_to(&script, Some(1000));
+    assert_eq!((outcome.state, did), (State::Held, Vec::new()));
+    assert!(outcome.reason.is_some_and(|why| why.contains("did not rest")));
+}
+
+#[test]
 fn a_pane_that_ends_is_neither_submitted_nor_a_draft() {
     let gone = Glimpse { pid: 2, ..shows("something else\n") };
     let (outcome, _) = deliver_to(&Script::of([shows("> \n"), gone]), Some(3000));
@@ -142,7 +151,7 @@ fn what_cannot_be_recorded_is_not_typed() {
     let to = Recipient { agent: &agent, kind: Kind::Custom, mark: "> ", layout: &layout };
     let letter = Letter { id: "m", text: "hello", verify: None };
     let script = Script::of([shows("> \n")]);
-    let delivery = Delivery { terminal: &script, to: &to, letter: &letter };
+    let delivery = Delivery { terminal: &script, to: &to, letter: &letter, patience: PATIENCE };
     let refused = deliver(&delivery, &mut |_| Err(io::Error::other("disk full")));
     assert!(matches!(refused, Err(TransportError::Record(_))));
     assert_eq!(script.did.take(), Vec::<String>::new());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::delivery::Readiness;
+use super::delivery::{PATIENCE, Readiness};
 use super::evidence::Evidence;
 use super::terminal::{Pauses, Terminal, judged};
 use super::{Outcome, Recipient, TransportError};
@@ -20,7 +20,7 @@ pub fn reset(
     command: &str,
     verify: Duration,
 ) -> Result<Outcome, TransportError> {
-    let mut readiness = Readiness::new(to);
+    let mut readiness = Readiness::new(to, PATIENCE);
     let (before, evidence) = loop {
         let seen = match readiness.wait(terminal)? {
             Ok(seen) => seen,
@@ -29,6 +29,9 @@ pub fn reset(
         let evidence = Evidence::from_now(&to.layout.ack(to.agent), stamp(clock::timestamp()));
         if terminal.type_keys(command, &seen)? == Pasted::Yes {
             break (seen, evidence);
+        }
+        if let Some(outcome) = readiness.moved() {
+            return Ok(outcome);
         }
     };
     std::thread::sleep(to.kind.talk().command_gap);

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::delivery::{Delivery, deliver};
+use super::delivery::{Delivery, PATIENCE, deliver};
 use super::reset::reset;
 use super::terminal::{Pauses, Terminal, judged, person_types};
 use super::{Letter, Listed, Moment, Outcome, Recipient, SendLock, Status, Transport, TransportError};
@@ -128,7 +128,7 @@ impl Transport for Tmux {
             Err(outcome) => return Ok(outcome),
         };
         let pane = Pane::new(&self.server, to.agent, letter.id, lock);
-        deliver(&Delivery { terminal: &pane, to, letter }, told)
+        deliver(&Delivery { terminal: &pane, to, letter, patience: PATIENCE }, told)
     }
 
     fn reset(

@@ -8,13 +8,13 @@ use crate::cli::{Answer, Context, ps};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
 use crate::host::queue::Queue;
+use crate::host::receipts::Receipts;
 use crate::host::{cgroup, clock, journal, process, runfiles};
-use crate::message;
+use crate::message::{self, Known};
 use crate::names::AgentName;
 use crate::observe::detail::{self, Detail, EnvironmentFile, Extra, SCHEMA_VERSION, Short, Usage};
 use crate::observe::{Flag, Row};
 use crate::runfile::attached::{self, Visit, Who};
-use crate::runfile::receipt::{self, Summary};
 
 /// Lines of the journal that are shown.
 const JOURNAL_LINES: usize = 20;
@@ -68,11 +68,14 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     Ok(if ok { Answer::Yes } else { Answer::No })
 }
 
-/// What waited too long is shown as expired. What cannot be swept is shown as it stands.
+/// What waited too long is shown as expired, what the runtime has said since as it says. What cannot be
+/// swept is shown as it stands.
 fn sweep(context: &Context, only: Option<&str>) -> Result<()> {
     let roster = context.roster()?;
     for agent in roster.agents.iter().filter(|a| only.is_none_or(|name| a.name.as_str() == name)) {
-        if let Err(error) = Queue::of(&context.layout, &agent.name).sweep() {
+        let receipts = Receipts::of(&context.layout, &agent.name);
+        let swept = Queue::of(&context.layout, &agent.name).sweep();
+        if let Err(error) = swept.and_then(|()| message::bring_up_to_date(&receipts).map(drop)) {
             tracing::warn!("the queue of {}: {error}", agent.name);
         }
     }
@@ -83,15 +86,17 @@ fn detail_of(context: &Context, observed: &Observed, name: &AgentName, rows: Vec
     let lost = || Error::machine(format_args!("{name} has no row"));
     let row = rows.into_iter().find(|r| r.name == name.as_str()).ok_or_else(lost)?;
     let agent = observed.roster.agent(name).ok_or_else(lost)?;
-    let summary = runfiles::read_text(&context.layout.receipt_summary(name), receipt::LONGEST)
-        .and_then(|text| Summary::parse(&text));
+    let receipts = Receipts::of(&context.layout, name);
+    let known = message::bring_up_to_date(&receipts).unwrap_or_else(|_| Known {
+        // As it was written, where nothing more can be entered.
+        latest: receipts.summary().and_then(|s| s.latest),
+        open: Vec::new(),
+    });
     let extra = Extra {
         usage: usage(observed, name, &row),
-        queued: summary.as_ref().map(|s| s.waiting),
-        receipt: summary.and_then(|s| s.latest).map(|latest| {
-            let now = message::by_now(&context.layout, name, &latest);
-            now.unwrap_or(latest)
-        }),
+        queued: receipts.summary().map(|s| s.waiting),
+        receipt: known.latest,
+        open_receipts: known.open,
         visits: visits(context, name),
         journal: journal::last_dated_lines(&name.unit(), JOURNAL_LINES),
         environment_files: [context.layout.agent_env(name), context.layout.agent_local_env(name)]

@@ -8,8 +8,11 @@ use super::{ByAgent, Look, Rare};
 use crate::host::cgroup::{Account, Accounts};
 use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
+use crate::host::receipts::Receipts;
 use crate::host::runfiles::{Folder, stamps};
+use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
+use crate::runfile::receipt::Summary;
 use crate::runfile::{self, environment, heartbeat, launched, receipt, record};
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
@@ -52,6 +55,19 @@ pub fn look_at(look: &Look<'_>, rare: &Rare, boot_id: &str) -> Agents {
     })
 }
 
+/// A summary that says of the last message that it stands in the composer, as the runtime's
+/// acknowledgements make it: somebody may have pressed Enter since.
+fn by_now(layout: &Layout, agent: &AgentName, text: Fact<String>) -> Fact<String> {
+    let summary = text.known().and_then(|text| Summary::parse(text)).filter(Summary::left_a_draft);
+    let Some(mut summary) = summary else { return text };
+    let acks = Receipts::of(layout, agent).acks();
+    match summary.latest.as_mut().and_then(|latest| Some((latest.acknowledged(&acks)?, latest))) {
+        Some((state, latest)) => latest.state = state,
+        None => return text,
+    }
+    Fact::Known(summary.text())
+}
+
 impl Agents {
     fn of(look: &Look<'_>, rare: &Rare, agents: &[AgentName], boot_id: &str) -> Self {
         let mut part = Self::default();
@@ -69,6 +85,7 @@ impl Agents {
             let summary = look.layout.receipt_summary(agent);
             let receipts = if rare.has(&summary) { read(&run, summary, receipt::LONGEST) } else { None };
             let receipts = receipts.map(|receipts| text(receipts, receipt::LONGEST));
+            let receipts = receipts.map(|receipts| by_now(look.layout, agent, receipts));
             part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.

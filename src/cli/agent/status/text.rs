@@ -87,7 +87,7 @@ pub fn lines(detail: &Detail) -> Vec<String> {
         say("next try", or(&supervisor.next_try_at, ""));
         say("last exit", join([supervisor.last_exit.clone(), supervisor.last_exit_at.clone()]));
     }
-    if let Some(receipt) = &detail.receipt {
+    for receipt in detail.receipt.iter().chain(&detail.open_receipts) {
         let why = receipt.reason.as_deref().map(plain);
         let from = format!("from {}", plain(&receipt.source));
         let what = [receipt.id.clone(), receipt.state.word().to_owned(), from, receipt.created_at.clone()];
