@@ -118,6 +118,16 @@ impl Layout {
         self.run().join(format!("{agent}.send.lock"))
     }
 
+    /// What wakes its supervisor for its queue.
+    pub fn bell(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.bell"))
+    }
+
+    /// The lock that one program holds while it hands an agent's queue out.
+    pub fn deliver_lock(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.deliver.lock"))
+    }
+
     /// The supervisor's record of one agent: starts, the last end, the first beat.
     pub fn record(&self, agent: &AgentName) -> PathBuf {
         self.run().join(format!("{agent}.record"))
@@ -150,7 +160,7 @@ impl Layout {
 
     /// Everything that running an agent leaves below [`Self::run`]: no name is made up from a pattern,
     /// so that nothing of an agent whose name begins alike is among it.
-    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 13] {
+    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 15] {
         [
             self.heartbeat(agent),
             self.heartbeat_lock(agent),
@@ -163,6 +173,8 @@ impl Layout {
             self.launched(agent),
             self.receipt_summary(agent),
             self.send_lock(agent),
+            self.bell(agent),
+            self.deliver_lock(agent),
             self.receipts(agent),
             self.queue(agent),
         ]

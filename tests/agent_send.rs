@@ -354,20 +354,6 @@ fn a_sender_that_is_killed_at_any_step_never_leads_to_a_second_paste() {
 }
 
 #[test]
-fn of_a_sender_that_was_killed_after_its_paste_is_told_what_is_known() {
-    let desk = Desk::custom(&[("reader", "printf '> '; while read -r l; do printf '> '; done")]);
-    desk.start("reader");
-    desk.wait("it shows a prompt", || desk.screen("reader").ends_with('>'));
-    let args = ["reader", "--message", "x", "--id", "k", "--verify", "--json"];
-    // The fourth step is the first after the paste.
-    assert_eq!(desk.send_with(&args, &[("MOSAIC_SEND_DIES_AT", "4")]).code, 137);
-    let again = desk.send(&args);
-    assert_eq!((again.code, again.state()), (1, "unknown".to_owned()), "{again:?}");
-    let told = "could not verify delivery for agent reader: it was typed, and its sender ended";
-    assert!(again.stderr.contains(told), "{again:?}");
-}
-
-#[test]
 fn what_waited_too_long_is_expired_for_whoever_asks() {
     let desk = Desk::new(&["coder0"]);
     let args = ["coder0", "--message", "x", "--queue", "--ttl", "1s", "--json"];

@@ -12,12 +12,14 @@ runtimes:
   mute: {command: 'mosaic yolo dogfood --fault draft', reset_command: /new}
   bare: {command: 'mosaic yolo dogfood'}
   plain: {command: 'cat'}
+  reader: {command: \"sh -c 'printf \\\"> \\\"; while read -r l; do echo got $l; printf \\\"> \\\"; done'\"}
 agents:
   - {name: coder, runtime: dogfood}
   - {name: coder0, runtime: dogfood}
   - {name: mute, runtime: mute}
   - {name: bare, runtime: bare}
   - {name: plain, runtime: plain}
+  - {name: reader, runtime: reader}
 ";
 
 fn send(fleet: &Fleet, args: &[&str]) -> Run {
@@ -66,6 +68,27 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
         let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=plain:"];
         let shown = fleet.run(&shown).ok();
         assert!(shown.contains(":plain] at your start"), "{suite:?}: {shown}");
+
+        // Somebody's draft is in the way; the sender is gone when it is not any more, and the supervisor, which
+        // it has rung, sees to it.
+        let keys = |keys: &[&str]| {
+            let to = ["tmux", "-L", "mosaic-factory", "send-keys", "-t", "=reader:"];
+            fleet.run(&[&to, keys].concat()).ok();
+        };
+        keys(&["-l", "mine"]);
+        let wakes = ["reader", "--message", "wake up", "--queue", "--wake", "--id", "w", "--json"];
+        let held = send(&fleet, &wakes).exits(0);
+        assert_eq!(state(&held), "held", "{suite:?}: {}", held.report());
+        let inside = "for p in /proc/[0-9]*; do \
+            tr '\\0' ' ' <$p/cmdline | grep -q 'deliver --[s]tay reader' && cat $p/cgroup; done 2>/dev/null";
+        fleet.rig.wait_until("the supervisor sees to it, within its unit", SOON, || {
+            fleet.run(&["sh", "-c", inside]).stdout.contains("mosaic-agent@reader.service")
+        });
+        keys(&["C-u"]);
+        fleet.rig.wait_until("it is typed once the composer is free", SOON, || {
+            let receipt = fleet.rig.read(&format!("{MOSAIC}/fleet/run/receipts/reader/w.json"));
+            receipt.contains("\"state\": \"submitted\"")
+        });
 
         for script in ["agent-send.sh -s", "send-message.sh -t"] {
             let line = format!("{MOSAIC}/tools/tmux/{script} plain -m 'from a script'");

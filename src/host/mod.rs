@@ -4,6 +4,7 @@
 
 pub mod above;
 pub mod ancestry;
+pub mod bell;
 pub mod boot;
 pub mod cgroup;
 pub mod changes;

@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::ack;
 use crate::runfile::queued::{DEPTH, LONGEST, Place, Queued};
-use crate::runfile::receipt::{Receipt, State, VERSION, body_digest, stamp};
+use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, draft_digest, stamp};
 
 const CLAIMED: &str = ".claimed-";
 const EXPIRED: &str = ".expired-";
@@ -245,6 +245,7 @@ impl<'a> Queue<'a> {
             body_sha256: body_digest(&message.text),
             body_bytes: message.text.len(),
             prompt_sha256: ack::digest(&message.text),
+            draft_sha256: Some(draft_digest(&message.text)),
             via: Some("queue".to_owned()),
             enters: 0,
         })
@@ -276,6 +277,13 @@ impl Claim<'_> {
         let why = "it is being handed out; who does so has not finished".to_owned();
         receipt.enter(State::Unknown, clock::timestamp(), Some(why));
         Receipts::of(self.queue.layout, self.queue.agent).write(&receipt, Lasting::Durable)
+    }
+
+    /// Says in its receipt that it was typed; what came of it is not known yet.
+    pub fn typed(&self) -> io::Result<()> {
+        let mut receipt = self.queue.receipt(&self.message)?;
+        receipt.steps.push(Step { state: State::Typed, at: stamp(clock::timestamp()) });
+        Receipts::of(self.queue.layout, self.queue.agent).amend(&receipt)
     }
 
     /// Says what came of it. The message is gone from the queue then.

@@ -182,6 +182,7 @@ mod tests {
             body_sha256: String::new(),
             body_bytes: 0,
             prompt_sha256: String::new(),
+            draft_sha256: None,
             via: None,
             enters: 0,
         }

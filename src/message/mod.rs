@@ -6,6 +6,7 @@ mod known;
 mod queue;
 mod reset;
 mod seam;
+mod standing;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,9 +26,9 @@ use crate::names::{HostName, TenantId};
 use crate::roster::{Agent, Roster};
 use crate::runfile::ack;
 use crate::runfile::queued::Priority;
-use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, stamp};
+use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, draft_digest, stamp};
 use crate::runtime::Kind;
-use crate::transport::{Letter, Moment, Outcome, Recipient, SendLock, Transport};
+use crate::transport::{Letter, Moment, Outcome, Recipient, SendLock, Transport, Words};
 
 /// How long another sender to the same agent is waited for.
 const LOCK: Duration = Duration::from_secs(30);
@@ -132,6 +133,7 @@ impl Desk<'_> {
                 (State::Held, When::Queued { waking, .. }) => {
                     self.seen_through(agent, first, waking, message.verify)
                 }
+                _ if first.was_left_standing() => self.finished(agent, first, message.verify),
                 _ => Ok(first),
             };
         }
@@ -143,6 +145,7 @@ impl Desk<'_> {
             }
         };
         receipt.prompt_sha256 = ack::digest(&text);
+        receipt.draft_sha256 = Some(draft_digest(&text));
         seam::step();
         if let When::Queued { priority, ttl, waking } = message.when {
             let receipt = self.put(agent, receipt, text, priority, ttl)?;
@@ -163,8 +166,25 @@ impl Desk<'_> {
             Ok(lock) => lock,
             Err(error) => return written(refused(receipt, error.to_string())),
         };
+        // What an earlier sender left in the composer would hold this one.
+        let finished = self.finish_standing(agent, transport, &lock)?;
+        if let Some(same) = finished.iter().find(|r| r.prompt_sha256 == receipt.prompt_sha256) {
+            let why = format!("the same text stood in the composer, left by the sender of {}", same.id);
+            receipt.enter(same.state, clock::timestamp(), Some(why));
+            return written(receipt);
+        }
         seam::step();
         self.deliver(agent, transport, receipt, &text, message.verify, &lock, lasting)
+    }
+
+    /// The first message of an id, whose sender left it in the composer: entered, where it stands there still.
+    fn finished(&self, agent: &Agent, first: Receipt, verify: Option<Duration>) -> Result<Receipt> {
+        let Some(transport) = self.transport else { return Ok(first) };
+        match self.send_lock(agent, LOCK) {
+            Ok(lock) => self.finish(agent, transport, first, verify, &lock),
+            // Somebody else is at it, and will find it.
+            Err(_) => Ok(first),
+        }
     }
 
     /// Types a message and records each step; `lock` is held until that is done.
@@ -182,7 +202,7 @@ impl Desk<'_> {
         let receipts = Receipts::of(self.layout, &agent.name);
         receipt.via = Some("tmux".to_owned());
         let id = receipt.id.clone();
-        let letter = Letter { id: &id, text, verify };
+        let letter = Letter { id: &id, words: Words::New(text), verify };
         let mut began = false;
         let sent = transport.send(&self.recipient(agent), &letter, lock, &mut |moment| {
             match moment {
@@ -248,6 +268,7 @@ impl Desk<'_> {
             body_sha256: body_digest(&body),
             body_bytes: message.body.len(),
             prompt_sha256: ack::digest(&body),
+            draft_sha256: None,
             via: None,
             enters: 0,
         }

@@ -7,13 +7,15 @@ use super::{Desk, VERIFY, Waking, seam, unwritten};
 use crate::error::{Error, Result};
 use crate::host::queue::{Put, Queue};
 use crate::host::receipts::{Lasting, Receipts};
-use crate::host::{changes, clock, runfiles};
+use crate::host::{bell, changes, clock, lock, runfiles};
 use crate::roster::Agent;
-use crate::runfile::heartbeat::{self, Status as Beating};
+use crate::runfile::heartbeat::{
+    self, Beat, DEFAULT_INTERVAL, GRACE_INTERVALS, LONGEST_INTERVAL, Status as Beating,
+};
 use crate::runfile::queued::{DEPTH, Priority, Queued, VERSION};
 use crate::runfile::receipt::{Receipt, State, stamp};
 use crate::runtime::screen::{Activity, Composer};
-use crate::transport::{Letter, Outcome, Status, Transport};
+use crate::transport::{Letter, Moment, Outcome, Status, Transport, Words};
 
 /// Another sender is not waited for to wake an agent: it wakes it.
 const LOCK: Duration = Duration::from_secs(2);
@@ -22,6 +24,12 @@ const LOCK: Duration = Duration::from_secs(2);
 const PASSING: Duration = Duration::from_millis(800);
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(40);
+
+/// Who hands a queue out looks for an idle agent this often, less often the longer it is not.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_secs(2);
+/// Who has just seen an empty queue has gone within this.
+const GOES: Duration = Duration::from_secs(1);
 
 /// What was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +40,8 @@ pub struct Handed {
     pub waiting: usize,
     /// Why they do.
     pub reason: Option<String>,
+    /// Whether one was typed of which it is not known that it was taken: no more is typed then.
+    pub stuck: bool,
 }
 
 impl Desk<'_> {
@@ -114,39 +124,59 @@ impl Desk<'_> {
         Ok(now().unwrap_or(receipt))
     }
 
-    /// Types what waits for an agent that is idle, the new message among it; leaves it in the queue
-    /// where the agent is busy, or gone, or its composer is not free.
+    /// Types what waits for an agent that is idle, the new message among it. Where the agent is busy or its
+    /// composer is not free, whoever looks after it does so once it is idle; where it is gone, its start.
     fn wake(&self, agent: &Agent, receipt: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let receipts = Receipts::of(self.layout, &agent.name);
         let now = |receipt: Receipt| receipts.read(&receipt.id).ok().flatten().unwrap_or(receipt);
-        if self.transport.is_some_and(|transport| self.is_idle(agent, transport)) {
-            self.hand_out(agent, verify.unwrap_or(VERIFY))?;
-        }
+        let within = verify.unwrap_or(VERIFY);
+        let until = Instant::now() + within;
+        let stuck = match self.transport.filter(|transport| self.is_idle(agent, *transport)) {
+            Some(_) => self.hand_out(agent, within, Some(until))?.stuck,
+            None => false,
+        };
         let receipt = now(receipt);
         // Somebody else may be at it: the runtime itself, for one.
-        match Queue::of(self.layout, &agent.name).holds(&receipt.id)? {
-            true => self.await_hand_out(agent, receipt, verify),
-            false => Ok(now(receipt)),
+        if !Queue::of(self.layout, &agent.name).holds(&receipt.id)? {
+            return Ok(now(receipt));
         }
+        if !stuck && self.transport.is_some() && !bell::ring(self.layout, &agent.name) {
+            // It was not started by its unit, or not at all.
+            let program = std::env::current_exe().map_err(Error::machine)?;
+            bell::answer(&program, self.layout, &agent.name);
+        }
+        let left = verify.map(|_| until.saturating_duration_since(Instant::now()));
+        self.await_hand_out(agent, receipt, left)
     }
 
     /// Types what waits for an agent, one after another, until it is busy or something is in the
     /// way. For the first one it is waited until the runtime is ready.
-    pub fn hand_out(&self, agent: &Agent, verify: Duration) -> Result<Handed> {
+    ///
+    /// Begins none after `until`.
+    pub fn hand_out(&self, agent: &Agent, verify: Duration, until: Option<Instant>) -> Result<Handed> {
         let queue = Queue::of(self.layout, &agent.name);
-        let mut handed = Handed { typed: 0, waiting: queue.waiting()?, reason: None };
+        let mut handed = Handed { typed: 0, waiting: queue.waiting()?, reason: None, stuck: false };
         let Some(transport) = self.transport.filter(|_| handed.waiting > 0) else { return Ok(handed) };
         let lock = match self.send_lock(agent, LOCK) {
             Ok(lock) => lock,
             Err(error) => return Ok(Handed { reason: Some(error.to_string()), ..handed }),
         };
+        self.finish_standing(agent, transport, &lock)?;
         while let Some(claim) = queue.claim()? {
-            let letter = Letter { id: &claim.message.id, text: &claim.message.text, verify: Some(verify) };
+            let letter = Letter {
+                id: &claim.message.id,
+                words: Words::New(&claim.message.text),
+                verify: Some(verify),
+            };
             let mut began = false;
-            let sent = transport.send(&self.recipient(agent), &letter, &lock, &mut |_| {
-                if !began {
-                    began = true;
-                    claim.begin()?;
+            let sent = transport.send(&self.recipient(agent), &letter, &lock, &mut |moment| {
+                match moment {
+                    Moment::Typing if !began => {
+                        began = true;
+                        claim.begin()?;
+                    }
+                    Moment::Typed => claim.typed()?,
+                    Moment::Typing | Moment::Entered(_) => {}
                 }
                 seam::step();
                 Ok(())
@@ -165,6 +195,11 @@ impl Desk<'_> {
             handed.typed += 1;
             if !receipt.state.is_delivered() {
                 handed.reason = receipt.reason;
+                handed.stuck = true;
+                break;
+            }
+            if until.is_some_and(|until| Instant::now() > until) {
+                handed.reason = Some("there was no time for more".to_owned());
                 break;
             }
             if !self.is_idle(agent, transport) {
@@ -179,6 +214,46 @@ impl Desk<'_> {
         Ok(handed)
     }
 
+    /// Hands out all that waits, whenever the agent is idle, until nothing waits any more; the agent's
+    /// end or a message that was not seen to be taken ends it sooner. One program at a time does so.
+    pub fn see_out(&self, agent: &Agent, verify: Duration) -> Result<Handed> {
+        let queue = Queue::of(self.layout, &agent.name);
+        let mut told = Handed { typed: 0, waiting: queue.waiting()?, reason: None, stuck: false };
+        let Some(transport) = self.transport.filter(|_| told.waiting > 0) else { return Ok(told) };
+        let what = format!("hand-out to {}", agent.name);
+        let _alone = match lock::take(&self.layout.deliver_lock(&agent.name), &what, GOES, |_| {}) {
+            Ok(lock) => lock,
+            Err(error) => return Ok(Handed { reason: Some(error.to_string()), ..told }),
+        };
+        let mut pause = FIRST_LOOK;
+        loop {
+            queue.sweep()?;
+            let idleness = match queue.waiting()? {
+                0 => return Ok(Handed { waiting: 0, reason: None, ..told }),
+                _ => self.idleness(agent, transport),
+            };
+            match idleness {
+                Idleness::Gone => {
+                    let reason = Some(format!("agent {} is not running", agent.name));
+                    return Ok(Handed { waiting: queue.waiting()?, reason, ..told });
+                }
+                Idleness::Idle => {
+                    let handed = self.hand_out(agent, verify, None)?;
+                    if handed.typed > 0 {
+                        pause = FIRST_LOOK;
+                    }
+                    told = Handed { typed: told.typed + handed.typed, ..handed };
+                    if told.stuck || told.waiting == 0 {
+                        return Ok(told);
+                    }
+                }
+                Idleness::Busy | Idleness::Passing => {}
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LAST_LOOK);
+        }
+    }
+
     /// Whether an agent waits for a prompt. A composer that still shows what was just taken is given
     /// a moment.
     fn is_idle(&self, agent: &Agent, transport: &dyn Transport) -> bool {
@@ -187,7 +262,7 @@ impl Desk<'_> {
             match self.idleness(agent, transport) {
                 Idleness::Idle => return true,
                 Idleness::Passing if Instant::now() < until => std::thread::sleep(PAUSE),
-                Idleness::Passing | Idleness::Busy => return false,
+                Idleness::Passing | Idleness::Busy | Idleness::Gone => return false,
             }
         }
     }
@@ -196,10 +271,19 @@ impl Desk<'_> {
     fn idleness(&self, agent: &Agent, transport: &dyn Transport) -> Idleness {
         let text = runfiles::read_text(&self.layout.heartbeat(&agent.name), heartbeat::LONGEST);
         let beat = text.and_then(|text| heartbeat::parse(text.as_bytes()).ok());
-        let busy = beat.is_some_and(|beat| beat.status == Beating::Busy);
+        // What it was doing when it stopped beating is not what it does.
+        let fresh = |beat: &Beat| {
+            let interval = f64::from(beat.interval.unwrap_or(DEFAULT_INTERVAL).min(LONGEST_INTERVAL));
+            let this_boot = beat.boot_id.as_deref().is_none_or(|boot| boot == clock::boot_id());
+            let late = |at: f64| clock::boottime() - at > GRACE_INTERVALS * interval;
+            this_boot && !beat.boottime.is_some_and(late)
+        };
+        if beat.is_some_and(|beat| beat.status == Beating::Busy && fresh(&beat)) {
+            return Idleness::Busy;
+        }
         match transport.status(&self.recipient(agent)) {
             Ok(Status::Running { screen, typing, .. }) => {
-                if busy || typing || screen.activity == Activity::Busy || screen.dialog.is_some() {
+                if typing || screen.activity == Activity::Busy || screen.dialog.is_some() {
                     return Idleness::Busy;
                 }
                 match screen.composer {
@@ -207,7 +291,7 @@ impl Desk<'_> {
                     Composer::Empty | Composer::Absent => Idleness::Idle,
                 }
             }
-            Ok(Status::Absent | Status::Ended) => Idleness::Busy,
+            Ok(Status::Absent | Status::Ended) => Idleness::Gone,
             // A hiccup is not an answer.
             Err(_) => Idleness::Passing,
         }
@@ -220,4 +304,6 @@ enum Idleness {
     /// Not now, and perhaps at once.
     Passing,
     Busy,
+    /// It does not run.
+    Gone,
 }

@@ -270,7 +270,17 @@ mod tests {
             json.as_object().and_then(|o| o.keys().next()).map(String::as_str),
             Some("schema_version")
         );
-        for key in ["tenant_id", "host", "name", "limits", "usage", "journal", "heartbeat", "receipt", "open_receipts"] {
+        for key in [
+            "tenant_id",
+            "host",
+            "name",
+            "limits",
+            "usage",
+            "journal",
+            "heartbeat",
+            "receipt",
+            "open_receipts",
+        ] {
             assert!(json.get(key).is_some(), "{key}: {json:#}");
         }
     }

@@ -349,6 +349,7 @@ fn receipts(case: &mut Case, state: receipt::State, expired: u32, next_expiry: O
         body_sha256: String::new(),
         body_bytes: 1,
         prompt_sha256: String::new(),
+        draft_sha256: None,
         via: None,
         enters: 1,
     };

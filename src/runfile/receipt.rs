@@ -118,6 +118,9 @@ pub struct Receipt {
     pub body_bytes: usize,
     /// By what the runtime's acknowledgement is known: [`super::ack::digest`] of all that is typed.
     pub prompt_sha256: String,
+    /// By what its draft is known on a screen: [`draft_digest`] of all that is typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_sha256: Option<String>,
     /// How it reached the runtime: the transport's name, or `queue`.
     #[serde(default)]
     pub via: Option<String>,
@@ -143,6 +146,13 @@ impl Receipt {
         });
         let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
         states.min_by_key(|state| *state != State::Accepted).filter(|state| *state != self.state)
+    }
+
+    /// Whether it was typed and its sender ended before it said more, for somebody who knows that none is at
+    /// work: its text may stand in the composer.
+    pub fn was_left_standing(&self) -> bool {
+        let typed = self.steps.iter().any(|step| step.state == State::Typed);
+        self.state == State::Unknown && typed && self.enters == 0 && self.draft_sha256.is_some()
     }
 
     /// The file's text.
@@ -248,6 +258,13 @@ pub fn body_digest(body: &str) -> String {
     Sha256::digest(body.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// SHA-256 in hex of all of a text but its white space, which a composer changes where it wraps: by this a
+/// draft is known by those who have the receipt alone.
+pub fn draft_digest(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    body_digest(&plain)
+}
+
 /// Whether a text can be a message's id: it is a file's name too.
 pub fn is_id(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:@+=".contains(&b);
@@ -280,6 +297,7 @@ mod tests {
             body_sha256: body_digest("secret"),
             body_bytes: 6,
             prompt_sha256: super::super::ack::digest("[h1:ada -> h1:coder0] secret"),
+            draft_sha256: Some(draft_digest("[h1:ada -> h1:coder0] secret")),
             via: Some("tmux".to_owned()),
             enters: 1,
         };

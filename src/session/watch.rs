@@ -11,6 +11,8 @@ use super::ending::Ending;
 use super::journal::Journal;
 use super::signals::{Signals, Wake};
 use super::slots::Slot;
+use super::waiting;
+use crate::host::bell::Bell;
 use crate::host::cgroup::{self, OomKills};
 use crate::host::process;
 use crate::host::tmux::{Server, Target, TmuxError};
@@ -69,12 +71,19 @@ pub fn until_the_end(
     let mut chores = Chores::new(layout, agent);
     let mut beats = Beats::of(layout, agent, journal);
     let mut memory = Memory::new(&runtime.cgroup, journal);
+    // Without one, what is to wake the agent waits for its next turn or start.
+    let bell = Bell::of(layout, agent).ok();
     loop {
         let next =
             [chores.next(), beats.as_ref().map(Beats::next), memory.next()].into_iter().flatten().min();
-        let wake = signals.wait_for_urgent(&[runtime.pidfd.as_fd()], memory.urgent(), next);
-        match wake {
+        let files: Vec<_> =
+            [Some(runtime.pidfd.as_fd()), bell.as_ref().map(AsFd::as_fd)].into_iter().flatten().collect();
+        match signals.wait_for_urgent(&files, memory.urgent(), next) {
             Ok(Wake::Ready(0)) => break,
+            Ok(Wake::Ready(1)) if bell.is_some() => {
+                bell.iter().for_each(Bell::hush);
+                waiting::deliver(layout, agent);
+            }
             Ok(Wake::Ready(_)) => memory.news(journal),
             Ok(Wake::Stop) => return stop(server, agent, &runtime, journal),
             Ok(Wake::Timeout) => {

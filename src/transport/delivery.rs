@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::evidence::Evidence;
 use super::terminal::{Pauses, Terminal, judged, person_types};
-use super::{Letter, Moment, Outcome, Recipient, TransportError};
+use super::{Letter, Moment, Outcome, Recipient, TransportError, Words};
 use crate::host::changes::Watch;
 use crate::host::tmux::typing::{Glimpse, Pasted};
 use crate::host::{clock, process, runfiles};
-use crate::runfile::ack::{self, Event};
+use crate::runfile::ack::Event;
 use crate::runfile::heartbeat::{self, Source};
 use crate::runfile::receipt::{State, stamp};
 use crate::runtime::Kind;
-use crate::runtime::screen::{self, Composer, Screen};
+use crate::runtime::screen::{Composer, Screen};
 use crate::runtime::talk::Ready;
 
 /// How long a runtime has to become ready.
@@ -30,6 +30,8 @@ const SETTLING: Duration = Duration::from_millis(400);
 const PASSING: Duration = Duration::from_millis(300);
 /// How often Enter is pressed again.
 const AGAIN: u32 = 3;
+/// Between two looks at a composer that may lag behind.
+const LAG: Duration = Duration::from_millis(20);
 /// Between one Enter and the next.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -51,6 +53,7 @@ pub fn deliver(
     told: &mut dyn FnMut(Moment) -> io::Result<()>,
 ) -> Result<Outcome, TransportError> {
     let Delivery { terminal, to, letter, patience } = *delivery;
+    let Words::New(text) = letter.words else { return finish(delivery, told) };
     let mut readiness = Readiness::new(to, patience);
     let evidence;
     let before = loop {
@@ -60,7 +63,7 @@ pub fn deliver(
         };
         let since = Evidence::from_now(&to.layout.ack(to.agent), stamp(clock::timestamp()));
         told(Moment::Typing).map_err(TransportError::Record)?;
-        match terminal.paste(letter.text, &seen)? {
+        match terminal.paste(text, &seen)? {
             Pasted::Yes => {
                 evidence = since;
                 break seen;
@@ -85,6 +88,35 @@ pub fn deliver(
     }
     // Nobody asked for more, so nothing more is claimed.
     Ok(Outcome { state: State::Typed, ..outcome })
+}
+
+/// Presses Enter for a text that another sender typed and left, where it provably stands in the composer
+/// alone.
+fn finish(
+    delivery: &Delivery<'_>,
+    told: &mut dyn FnMut(Moment) -> io::Result<()>,
+) -> Result<Outcome, TransportError> {
+    let Delivery { terminal, to, letter, .. } = *delivery;
+    let begun = Instant::now();
+    let seen = loop {
+        let Some(seen) = terminal.look()?.filter(|seen| !seen.dead) else {
+            return Ok(Outcome::untouched(State::Unknown, "the agent has ended since"));
+        };
+        if person_types(&seen.typists, clock::unix() as i64) {
+            return Ok(Outcome::untouched(State::Held, "somebody is attached and typing"));
+        }
+        match judged(to, &seen).composer {
+            Composer::Draft(draft) if letter.words.are_shown(to.kind, &draft) => break seen,
+            // It may have been typed a moment ago.
+            _ if begun.elapsed() < SETTLING => std::thread::sleep(LAG),
+            _ => return Ok(Outcome::untouched(State::Unknown, "it does not stand in the composer")),
+        }
+    };
+    let evidence = Evidence::from_now(&to.layout.ack(to.agent), stamp(clock::timestamp()));
+    terminal.enter(&seen)?;
+    let _ = told(Moment::Entered(1));
+    let watch = Acceptance { delivery, before: &seen, evidence: &evidence, enters: 1 };
+    watch.wait(Instant::now() + letter.verify.unwrap_or(SETTLING), told)
 }
 
 /// Waits until a runtime takes input and its composer is free.
@@ -226,7 +258,7 @@ impl Acceptance<'_> {
         told: &mut dyn FnMut(Moment) -> io::Result<()>,
     ) -> Result<Outcome, TransportError> {
         let Delivery { terminal, to, letter, .. } = *self.delivery;
-        let digest = ack::digest(letter.text);
+        let digest = letter.words.prompt_digest();
         let acknowledges = to.kind.talk().acknowledges.contains(&Event::Prompt);
         let watch = Watch::of(&to.layout.run()).ok();
         let mut pauses = Pauses::default();
@@ -286,7 +318,7 @@ impl Acceptance<'_> {
         };
         let text = &seen.screen;
         Ok(match judged(to, &seen).composer {
-            Composer::Draft(draft) if screen::shows(to.kind, &draft, letter.text) => Shown::OurDraft,
+            Composer::Draft(draft) if letter.words.are_shown(to.kind, &draft) => Shown::OurDraft,
             Composer::Draft(_) => Shown::OtherDraft,
             _ if text.trim().is_empty() || *text == self.before.screen => Shown::Nothing,
             _ => Shown::Changed,

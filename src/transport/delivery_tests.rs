@@ -67,8 +67,9 @@ fn deliver_to(script: &Script, verify: Option<u64>) -> (Outcome, Vec<String>) {
     std::fs::create_dir_all(layout.run()).expect("folders");
     let agent = AgentName::parse("a").expect("a name");
     let to = Recipient { agent: &agent, kind: Kind::Custom, mark: "> ", layout: &layout };
-    let letter = Letter { id: "m", text: "hello", verify: verify.map(Duration::from_millis) };
-    let delivery = Delivery { terminal: script, to: &to, letter: &letter, patience: Duration::from_millis(300) };
+    let letter = Letter { id: "m", words: Words::New("hello"), verify: verify.map(Duration::from_millis) };
+    let delivery =
+        Delivery { terminal: script, to: &to, letter: &letter, patience: Duration::from_millis(300) };
     let outcome = deliver(&delivery, &mut |_| Ok(())).expect("it answers");
     (outcome, script.did.take())
 }
@@ -149,7 +150,7 @@ fn what_cannot_be_recorded_is_not_typed() {
     let layout = Layout::new(home.path(), None);
     let agent = AgentName::parse("a").expect("a name");
     let to = Recipient { agent: &agent, kind: Kind::Custom, mark: "> ", layout: &layout };
-    let letter = Letter { id: "m", text: "hello", verify: None };
+    let letter = Letter { id: "m", words: Words::New("hello"), verify: None };
     let script = Script::of([shows("> \n")]);
     let delivery = Delivery { terminal: &script, to: &to, letter: &letter, patience: PATIENCE };
     let refused = deliver(&delivery, &mut |_| Err(io::Error::other("disk full")));

@@ -19,9 +19,10 @@ pub use tmux::Tmux;
 use crate::host::tmux::TmuxError;
 use crate::layout::Layout;
 use crate::names::AgentName;
-use crate::runfile::receipt::State;
+use crate::runfile::ack;
+use crate::runfile::receipt::{State, draft_digest};
 use crate::runtime::Kind;
-use crate::runtime::screen::Screen;
+use crate::runtime::screen::{self, Screen};
 
 /// An agent, as a transport needs to know it.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +42,43 @@ pub struct Recipient<'a> {
 pub struct Letter<'a> {
     /// Its id.
     pub id: &'a str,
-    /// All that is typed.
-    pub text: &'a str,
+    /// All that is typed, or was.
+    pub words: Words<'a>,
     /// How long evidence of its acceptance is waited for; `None` where nobody asks.
     pub verify: Option<Duration>,
+}
+
+/// A message's text.
+#[derive(Debug, Clone, Copy)]
+pub enum Words<'a> {
+    /// To be typed.
+    New(&'a str),
+    /// Typed before, by a sender that ended before it pressed Enter. Nothing is typed: Enter is pressed where
+    /// it stands in the composer, provably.
+    Standing {
+        /// [`ack::digest`] of it.
+        prompt_sha256: &'a str,
+        /// [`draft_digest`] of it.
+        draft_sha256: &'a str,
+    },
+}
+
+impl Words<'_> {
+    /// By what the runtime's acknowledgement is known.
+    pub fn prompt_digest(&self) -> String {
+        match self {
+            Self::New(text) => ack::digest(text),
+            Self::Standing { prompt_sha256, .. } => (*prompt_sha256).to_owned(),
+        }
+    }
+
+    /// Whether a composer that was empty before, or in which it was typed, provably shows it and nothing else.
+    pub fn are_shown(&self, kind: Kind, draft: &str) -> bool {
+        match self {
+            Self::New(text) => screen::shows(kind, draft, text),
+            Self::Standing { draft_sha256, .. } => draft_digest(draft) == *draft_sha256,
+        }
+    }
 }
 
 /// Held by one sender to an agent at a time, and by what types for it.

@@ -1,5 +1,5 @@
 //! `mosaic agent deliver`: types what waits in an agent's queue. Its supervisor calls it at each
-//! start, for runtimes that have no hook of their own.
+//! start, and when a message is to wake the agent.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ pub struct Args {
     /// The agent
     #[arg(value_name = "NAME")]
     agent: String,
+    /// Stay until nothing waits any more: what the agent is too busy for is typed when it is idle
+    #[arg(long)]
+    stay: bool,
     /// How long evidence is waited for, for each message, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = VERIFY.as_millis() as u64,
           value_parser = clap::value_parser!(u64).range(1..=600_000))]
@@ -34,7 +37,11 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         host: &host,
         transport: transport.as_ref().map(|t| t as &dyn Transport),
     };
-    let handed = desk.hand_out(agent, Duration::from_millis(args.verify_timeout))?;
+    let verify = Duration::from_millis(args.verify_timeout);
+    let handed = match args.stay {
+        true => desk.see_out(agent, verify)?,
+        false => desk.hand_out(agent, verify, None)?,
+    };
     context.out.line(format_args!("{name}: {} typed, {} wait", handed.typed, handed.waiting));
     if let Some(why) = &handed.reason {
         context.out.note(format_args!("{name}: {why}"));
