@@ -293,6 +293,17 @@ fn wrong_usage_is_said_and_nothing_is_typed() {
         is(&place.send(&["-L", SOCKET, "-t", target, "-m", "x"]), 3, "names no session");
     }
     is(&place.fed("send-message.sh", &at, b"a\0b"), 3, "NUL");
+    for no_text in [
+        &b"\xff"[..],
+        b"a\xc3",
+        b"\xc3\xa9\xa9",
+        b"\xe2\x82 ",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xc0\x80",
+    ] {
+        is(&place.fed("send-message.sh", &at, no_text), 3, "not UTF-8");
+    }
     for (args, says) in [
         (&["-m", "x"][..], "no session"),
         (&["-s", "coder0", "-m", "a", "-f", "b"], "only one of"),

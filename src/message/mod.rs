@@ -200,7 +200,7 @@ impl Desk<'_> {
         lasting: Lasting,
     ) -> Result<Receipt> {
         let receipts = Receipts::of(self.layout, &agent.name);
-        receipt.via = Some("tmux".to_owned());
+        receipt.via = Some(self.roster.transport.word().to_owned());
         let id = receipt.id.clone();
         let letter = Letter { id: &id, words: Words::New(text), verify };
         let mut began = false;

@@ -191,7 +191,8 @@ impl Desk<'_> {
                 claim.give_back(outcome.reason)?;
                 break;
             }
-            let receipt = claim.finish(outcome.state, outcome.reason, "tmux", outcome.enters)?;
+            let receipt =
+                claim.finish(outcome.state, outcome.reason, self.roster.transport.word(), outcome.enters)?;
             handed.typed += 1;
             if !receipt.state.is_delivered() {
                 handed.reason = receipt.reason;

@@ -36,6 +36,16 @@ pub enum Transport {
 keyword!(Transport { "tmux" => Tmux, "none" => None } reserved {
     "matrix" => "matrix is reserved for a later version and cannot be used yet"
 });
+impl Transport {
+    /// Its word, as receipts say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tmux => "tmux",
+            Self::None => "none",
+        }
+    }
+}
+
 keyword!(Lifecycle { "core" => Core, "ephemeral" => Ephemeral });
 keyword!(State { "running" => Running, "stopped" => Stopped });
 keyword!(OnStale { "flag" => Flag, "restart" => Restart });

@@ -1,7 +1,8 @@
 //! How an agent is reached: exactly five operations. What a message's receipt says is decided from
 //! their outcomes and nowhere below; queues and receipts are not known here.
 //!
-//! `tmux` is the one that is built. Another is one more implementation that passes the same tests.
+//! `tmux` is the one that is built. Another is one more implementation that passes the same tests:
+//! tests/transport.rs, which runs them on one without any terminal, too.
 
 pub mod delivery;
 pub mod evidence;
@@ -139,12 +140,18 @@ pub struct Listed {
 /// nothing was typed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// tmux did not.
+    /// What carries it did not.
     #[error(transparent)]
-    Tmux(#[from] TmuxError),
+    Unanswered(Box<dyn std::error::Error + Send + Sync>),
     /// What was about to happen could not be recorded, so it did not happen.
     #[error("record what is about to be typed: {0}")]
     Record(io::Error),
+}
+
+impl From<TmuxError> for TransportError {
+    fn from(error: TmuxError) -> Self {
+        Self::Unanswered(Box::new(error))
+    }
 }
 
 /// The operations.

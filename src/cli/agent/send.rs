@@ -33,7 +33,7 @@ pub struct Args {
     /// Wait for evidence that the runtime took it; without any, exit 1
     #[arg(long)]
     verify: bool,
-    /// How long evidence is waited for, in milliseconds
+    /// How long evidence is waited for once it is typed, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = VERIFY.as_millis() as u64,
           value_parser = clap::value_parser!(u64).range(1..=600_000))]
     verify_timeout: u64,

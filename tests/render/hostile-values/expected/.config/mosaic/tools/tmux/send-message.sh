@@ -37,12 +37,26 @@ trimmed() {
     printf '%s' "${text#"${text%%[![:space:]]*}"}"
 }
 
+# Whether the message is not UTF-8: a byte that never is, one of a longer or a later character than there are, or
+# one too few or too many after the one that says how many follow.
+is_no_text() {
+    local LC_ALL=C follows=$'[\200-\277]' ends=$'([^\200-\277]|$)' wrong
+    wrong=$'[\300\301\365-\377]|\340[\200-\237]|\355[\240-\277]|\360[\200-\217]|\364[\220-\277]'
+    wrong+=$'|(^|[\001-\177])'$follows
+    wrong+=$'|[\302-\337]('"$ends|$follows$follows)"
+    wrong+=$'|[\340-\357]('"$ends|$follows$ends|$follows$follows$follows)"
+    wrong+=$'|[\360-\364]('"$ends|$follows$ends|$follows$follows$ends|$follows$follows$follows$follows)"
+    [[ $body =~ $wrong ]]
+}
+
 # What cannot be sent, where that is so. Bytes are looked at: in characters, a long text takes bash minutes.
 refusal() {
     local LC_ALL=C control=$'[\001-\010\013-\037\177]|\302[\200-\237]'
     if [[ $body =~ $control ]]; then
         # A terminal would obey them, and one of them could forge the end of a paste.
         printf 'the message holds control characters other than newline and tab'
+    elif is_no_text; then
+        printf 'the message is not UTF-8'
     elif [[ ${body:1048576:1} ]]; then
         printf 'the message is longer than 1 MiB'
     elif [[ $body != *[![:space:]]* ]]; then
