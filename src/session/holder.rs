@@ -2,6 +2,7 @@
 //! proof that it answers and is ours after it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,15 +10,19 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Pid, geteuid};
 
-use crate::host::cgroup;
 use crate::host::tmux::{Founding, NewSession};
+use crate::host::{cgroup, users};
 use crate::layout::{TMUX_FOLDER, tmux_socket};
 use crate::names::{SessionName, SocketName};
 
 /// How long the server may take until it listens.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
-/// How long a foreign server is given to go before the start fails; then systemd tries again.
-const FOREIGN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long what is in the way is given to go before the start fails; then systemd tries again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked at, where no event tells of it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The mode bits with which tmux refuses a folder.
+const OTHERS: u32 = 0o007;
 
 /// Where the fleet's socket is for this user.
 pub fn socket(name: &SocketName) -> PathBuf {
@@ -37,20 +42,79 @@ pub fn listener(socket: &Path) -> io::Result<Option<i32>> {
 }
 
 /// Before the server: refuses to start beside a foreign one, which is never taken over or filled
-/// with our sessions. Waits a while for it to end, as an event, so that systemd's retries of this
-/// unit neither spin nor come late.
-pub fn check(name: &SocketName) -> Result<(), String> {
+/// with our sessions, or where it could not stand. Waits a while for the cure, so that systemd's
+/// retries of this unit neither spin, and fail every agent's start along with it, nor come late.
+pub fn check(name: &SocketName, tmux: Option<&str>) -> Result<(), String> {
     let socket = socket(name);
-    let Some(pid) = listener(&socket).map_err(|e| format!("look at {}: {e}", socket.display()))? else {
-        return Ok(());
+    let until = Instant::now() + PATIENCE;
+    let mut said = String::new();
+    loop {
+        let (whose, why) = match in_the_way(&socket, tmux) {
+            Ok(None) => return Ok(()),
+            Ok(Some(pid)) => (Some(pid), foreign(&socket, pid, name)),
+            Err(why) => (None, why),
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(format!("it is still so after {} s", PATIENCE.as_secs()));
+        }
+        // Said before the wait: the journal finds the unit of a line while its process is alive.
+        if why != said {
+            super::say(&why);
+            said = why;
+        }
+        let server = whose
+            .and_then(rustix::process::Pid::from_raw)
+            .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok());
+        match server {
+            Some(server) => {
+                super::signals::Signals::finish(std::os::fd::AsFd::as_fd(&server), left);
+            }
+            // Nobody tells of a mode that was changed, or of a program that was installed.
+            None => std::thread::sleep(LOOK_EVERY.min(left)),
+        }
+    }
+}
+
+/// What keeps the server from standing: the pid of another one, or why none could be started.
+fn in_the_way(socket: &Path, tmux: Option<&str>) -> Result<Option<i32>, String> {
+    if let Some(tmux) = tmux.filter(|tmux| !is_program(Path::new(tmux))) {
+        return Err(format!(
+            "{tmux} is no program: install tmux, or run `fleet apply` where it is elsewhere"
+        ));
+    }
+    if let Some(folder) = socket.parent() {
+        usable(folder)?;
+    }
+    listener(socket).map_err(|e| format!("look at {}: {e}", socket.display()))
+}
+
+/// Whether tmux would take the folder of its sockets, by tmux's own rules.
+fn usable(folder: &Path) -> Result<(), String> {
+    let facts = match std::fs::symlink_metadata(folder) {
+        Ok(facts) => facts,
+        // tmux makes it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("look at {}: {error}", folder.display())),
     };
-    // Said before the wait: the journal finds the unit of a line while its process is alive.
-    let whose = foreign(&socket, pid, name);
-    super::say(&whose);
-    let gone = rustix::process::Pid::from_raw(pid)
-        .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
-        .is_none_or(|fd| super::signals::Signals::finish(std::os::fd::AsFd::as_fd(&fd), FOREIGN_PATIENCE));
-    if gone { Ok(()) } else { Err(format!("it is still there after {} s", FOREIGN_PATIENCE.as_secs())) }
+    let shown = folder.display();
+    if !facts.is_dir() {
+        return Err(format!("{shown} is no folder, and tmux needs its socket there: rm {shown}"));
+    }
+    if facts.uid() != geteuid().as_raw() {
+        let owner = users::name_of(facts.uid());
+        return Err(format!(
+            "{shown} belongs to {owner}, and tmux takes none but your own: root can remove it, `rm -r {shown}`"
+        ));
+    }
+    if facts.mode() & OTHERS != 0 {
+        return Err(format!("others may enter {shown}, so tmux refuses it: chmod 700 {shown}"));
+    }
+    Ok(())
+}
+
+fn is_program(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o111 != 0)
 }
 
 /// After the server has been started: waits until it listens, proves that it is the unit's main

@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::host::tmux::Server;
@@ -50,13 +51,17 @@ pub fn entry() -> Option<ExitCode> {
     if args.next()? != "session" {
         return None;
     }
+    own_program();
     let args: Vec<String> = args.map(OsString::into_string).collect::<Result<_, _>>().unwrap_or_default();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     Some(match args.as_slice() {
         ["start", rest @ ..] => start(rest),
         ["pane", rest @ ..] => ExitCode::from(pane(rest).map_or(USAGE, pane::become_runtime)),
-        ["wanted", agent] => ExitCode::from(wanted(agent)),
-        ["holder-check", socket] => around_the_holder(socket, |s| holder::check(&s)),
+        ["wanted", "--home", mosaic, agent] => ExitCode::from(wanted(agent, Some(mosaic))),
+        // As units said it that an earlier version rendered.
+        ["wanted", agent] => ExitCode::from(wanted(agent, None)),
+        ["holder-check", socket, tmux] => around_the_holder(socket, |s| holder::check(&s, Some(tmux))),
+        ["holder-check", socket] => around_the_holder(socket, |s| holder::check(&s, None)),
         ["holder-up", socket, session] => around_the_holder(socket, |s| holder_up(&s, session)),
         _ => {
             say("usage: fleet session start [--replace] [AGENT]");
@@ -133,9 +138,13 @@ fn pane(args: &[&str]) -> Option<pane::Order> {
     })
 }
 
-/// `wanted AGENT`: the unit's condition. An agent that a person stopped in this boot is not.
-fn wanted(agent: &str) -> u8 {
-    let (Ok(agent), Ok(layout)) = (AgentName::parse(agent), layout()) else { return 0 };
+/// `wanted --home DIR AGENT`: the unit's condition. An agent that a person stopped in this boot is not.
+fn wanted(agent: &str, mosaic: Option<&str>) -> u8 {
+    let layout = match mosaic {
+        Some(mosaic) => layout_below(Some(PathBuf::from(mosaic))),
+        None => layout(),
+    };
+    let (Ok(agent), Ok(layout)) = (AgentName::parse(agent), layout) else { return 0 };
     let parked_in = std::fs::read_to_string(layout.parked(&agent)).unwrap_or_default();
     u8::from(!parked_in.trim().is_empty() && parked_in.trim() == clock::boot_id())
 }
@@ -158,8 +167,11 @@ fn around_the_holder(socket: &str, run: impl FnOnce(SocketName) -> Result<(), St
 }
 
 fn layout() -> Result<Layout, String> {
+    layout_below(std::env::var_os("MOSAIC_HOME").filter(|m| !m.is_empty()).map(PathBuf::from))
+}
+
+fn layout_below(mosaic: Option<PathBuf>) -> Result<Layout, String> {
     let caller = users::caller().map_err(|e| e.to_string())?;
-    let mosaic = std::env::var_os("MOSAIC_HOME").filter(|m| !m.is_empty()).map(PathBuf::from);
     let layout = Layout::new(&caller.home, mosaic);
     match users::foreign_path(&caller, layout.mosaic()) {
         Some(owner) => {
@@ -175,9 +187,12 @@ fn fleet_server(socket: &SocketName) -> Server {
     Server::new("tmux", socket).within(Duration::from_secs(10))
 }
 
-/// The program that panes run: this one.
+/// The program that panes run: this one. An upgrade replaces it while we wait, after which the kernel
+/// no longer tells its path: so [`entry`] asks first thing.
 fn own_program() -> OsString {
-    std::env::current_exe().map_or_else(|_| OsString::from("fleet"), PathBuf::into_os_string)
+    static PATH: OnceLock<OsString> = OnceLock::new();
+    let ask = || std::env::current_exe().map_or_else(|_| OsString::from("fleet"), PathBuf::into_os_string);
+    PATH.get_or_init(ask).clone()
 }
 
 /// A result, for whoever called the script.
