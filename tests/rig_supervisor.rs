@@ -299,3 +299,124 @@ fn a_foreign_server_on_the_socket_is_named_and_left_alone_and_the_holder_follows
         fleet.rig.wait_until("and brings its agents", SOON, || fleet.pane("coder").is_some());
     }
 }
+
+#[test]
+fn what_an_agents_own_files_say_neither_moves_it_nor_ends_it_for_good() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::tenant(suite);
+        let root = |line: &str| fleet.rig.root_ok(&["sh", "-c", line]);
+        let local = |agent: &str| format!("{}/fleet/agents/{agent}.local.env", fleet::MOSAIC);
+        fleet.rig.write(&local("moved"), "MOSAIC_HOME=/home/demo/else\nX=1\n", fleet::TENANT);
+        let local = local("shut");
+        // A plain user may not put itself before others.
+        let text = "version: 1\nagents:\n  - {name: moved, command: sleep 70}\n  \
+             - {name: shut, command: sleep 71}\n  - {name: wrong, command: sleep 72, limits: {nice: -5}}\n";
+        fleet.rig.write(&format!("{}/fleet/roster.yaml", fleet::MOSAIC), text, fleet::TENANT);
+        // The third fails, which apply says.
+        let _ = fleet.run(&["fleet", "apply"]);
+
+        // Another home: the fleet's own stays where it is, and so does what a person asked for.
+        let seen = |agent: &str, key: &str| fleet.record(agent, key);
+        fleet.rig.wait_until("it runs", SOON, || seen("moved", "state") == "running");
+        fleet.run(&["fleet", "stop", "moved"]).ok();
+        let started = fleet.sh("systemctl --user start mosaic-agent@moved");
+        assert_eq!(fleet.unit(&unit("moved"), "ActiveState"), "inactive", "{suite:?}: {}", started.report());
+        fleet.run(&["fleet", "start", "moved"]).ok();
+        assert!(fleet.run(&["ls", "/home/demo/else"]).code != 0, "{suite:?}");
+
+        // A refusal that a retry can't cure is not retried, and its reason is kept.
+        let state =
+            || (fleet.unit(&unit("wrong"), "ActiveState"), fleet.unit(&unit("wrong"), "ExecMainStatus"));
+        fleet.rig.wait_until("it has failed", SOON, || state().0 == "failed");
+        assert_eq!(state().1, "78", "{suite:?}");
+        let told = fleet.unit(&unit("wrong"), "StatusText");
+        assert!(told.contains("NICE=-5 can't be set") && told.contains("not retried"), "{suite:?}: {told}");
+        assert_eq!((seen("wrong", "starts"), seen("wrong", "last_exit")), ("1".into(), "exit:78".into()));
+
+        // A file that the tenant can't read: retried at our pace, the reason told, and well once it is mended.
+        let pane = fleet.pane("shut").expect("a pane");
+        root(&format!("echo Y=1 > {local}; chmod 600 {local}"));
+        fleet.kill("-KILL", pane);
+        let status = || fleet.unit(&unit("shut"), "StatusText");
+        fleet.rig.wait_until("it is held back", SOON, || status().contains("; next try in "));
+        assert!(status().contains("shut.local.env: Permission denied"), "{suite:?}: {}", status());
+        let restarts = || fleet.unit(&unit("shut"), "NRestarts").parse::<u32>().expect("a number");
+        assert!(restarts() < 10, "{suite:?}: {} restarts", restarts());
+        let verify = fleet.run(&["fleet", "verify"]).stdout;
+        assert!(verify.contains("shut.local.env"), "{suite:?}: {verify}");
+        root(&format!("rm {local}"));
+        fleet.comes_back("shut", pane);
+    }
+}
+
+#[test]
+fn an_upgrade_or_a_missing_program_in_the_middle_of_a_start_is_no_wait_of_twenty_seconds() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::with(Suite::Bookworm, &roster(["coder"], "sleep 90000"));
+    let root = |line: &str| fleet.rig.root_ok(&["sh", "-c", line]);
+    let held_back = |at_least: u64| {
+        fleet.rig.wait_until("it is held back", SOON, || {
+            if let Some(pane) = fleet.pane("coder") {
+                let _ = fleet.run(&["kill", "-KILL", &pane.to_string()]);
+            }
+            let status = fleet.unit(&unit("coder"), "StatusText");
+            let left = status.split("next try in ").nth(1).and_then(|t| t.split(' ').next()?.parse().ok());
+            left.is_some_and(|left: u64| left >= at_least)
+        });
+    };
+    // The file that the supervisor was started from is gone, another stands in its place.
+    held_back(2);
+    root("cp /usr/bin/fleet /usr/bin/fleet.new && mv /usr/bin/fleet.new /usr/bin/fleet");
+    fleet.rig.wait_until("it runs the new one", Duration::from_secs(15), || fleet.pane("coder").is_some());
+
+    // Nothing stands in its place: the pane ends at once, and the start with it.
+    held_back(4);
+    root("mv /usr/bin/fleet /usr/bin/fleet.away");
+    let told = || fleet.record("coder", "status");
+    let early = "the pane's first step, /usr/bin/fleet, ended before it came to the gate, exit code 1";
+    fleet.rig.wait_until("it is said", Duration::from_secs(15), || told().contains(early));
+    root("mv /usr/bin/fleet.away /usr/bin/fleet");
+    fleet.run(&["fleet", "start", "coder"]).ok();
+}
+
+#[test]
+fn what_keeps_the_server_from_standing_is_named_and_neither_spins_nor_outlasts_its_cure() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let fleet = Fleet::with(suite, &roster(["coder"], QUIET));
+        let root = |line: &str| fleet.rig.root_ok(&["sh", "-c", line]);
+        let folder = format!("/tmp/tmux-{}", fleet.uid);
+        let another = format!("mv {folder} {folder}.away; mkdir -m 700 {folder}");
+        let back = format!("rmdir {folder}; mv {folder}.away {folder}");
+        for (trouble, said, cure) in [
+            (
+                another.as_str(),
+                format!("{folder} belongs to root, and tmux takes none but your own"),
+                back.as_str(),
+            ),
+            ("chmod -x /usr/bin/tmux", "/usr/bin/tmux is no program".to_owned(), "chmod +x /usr/bin/tmux"),
+        ] {
+            let journal = || fleet.sh("journalctl --user -u mosaic-tmux-holder.service -o cat").stdout;
+            let starts = || journal().matches("Starting ").count();
+            let before = starts();
+            root(trouble);
+            fleet.kill("-KILL", fleet.holder());
+            fleet.rig.wait_until(&said, SOON, || journal().contains(&said));
+            // Long enough for twenty retries, if each failed at once.
+            std::thread::sleep(Duration::from_secs(3));
+            let tries = starts() - before;
+            root(cure);
+            assert!((1..=2).contains(&tries), "{suite:?}: {tries} tries");
+            fleet.rig.wait_until("all is back", SOON, || {
+                fleet.pane("coder").is_some() && fleet.unit(&unit("coder"), "ActiveState") == "active"
+            });
+        }
+    }
+}

@@ -19,14 +19,19 @@ pub enum Ending {
     Runtime(End),
     /// Its beats had stopped, and it was ended to be started again.
     Stale,
-    /// The start came to nothing; why.
-    Failed(String),
+    /// The start came to nothing.
+    Failed {
+        /// The exit code; one that can't be cured keeps systemd from trying again.
+        code: u8,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Ending {
     /// A start that came to nothing.
     pub fn failed(why: String) -> Self {
-        Self::Failed(why)
+        Self::Failed { code: TEMPORARY, why }
     }
 
     /// Ends this process that way. A signal is raised again, without a core of our own.
@@ -37,9 +42,9 @@ impl Ending {
             Self::Runtime(End::Signal(number)) => end_by(number),
             // The server alone knew, and it is gone: never a success.
             Self::Runtime(End::Unknown) | Self::Stale => ExitCode::from(TEMPORARY),
-            Self::Failed(why) => {
+            Self::Failed { code, why } => {
                 super::say(&why);
-                ExitCode::from(TEMPORARY)
+                ExitCode::from(code)
             }
         }
     }

@@ -19,6 +19,8 @@ use crate::names::AgentName;
 const PANE_PATIENCE: Duration = Duration::from_secs(30);
 /// The longest complaint that a pane can make.
 const LONGEST: usize = 2048;
+/// Before the code with which the pane ends, in a line before its words.
+const CODE: &str = "exit=";
 
 /// The supervisor's side.
 pub struct Gate(UnixListener);
@@ -87,12 +89,38 @@ impl Waiting {
     }
 
     /// What the pane says once it is readable: nothing when the runtime has begun.
-    pub fn outcome(self) -> io::Result<Option<String>> {
+    pub fn outcome(self) -> io::Result<Option<Complaint>> {
         let mut text = Vec::new();
         self.stream.take(LONGEST as u64).read_to_end(&mut text)?;
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        Ok((!text.is_empty()).then_some(text))
+        Ok(Complaint::parse(&String::from_utf8_lossy(&text)))
     }
+}
+
+/// Why a pane did not become the runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// With which code it ended; a pane of an earlier version does not say.
+    pub code: Option<u8>,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Complaint {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let code = text.strip_prefix(CODE).and_then(|rest| rest.split_once('\n'));
+        let (code, why) = match code.and_then(|(code, why)| Some((code.parse().ok()?, why))) {
+            Some((code, why)) => (Some(code), why),
+            None => (None, text),
+        };
+        (!text.is_empty()).then(|| Self { code, why: why.trim().to_owned() })
+    }
+}
+
+/// The pane's side: says why it does not become the runtime, and with which code it ends.
+pub fn complain(mut supervisor: UnixStream, code: u8, why: &str) {
+    // One that has gone needs no reason.
+    let _ = supervisor.write_all(format!("{CODE}{code}\n{why}").as_bytes());
 }
 
 /// The pane's side: waits to be let in. Keep what it returns open until exec.
@@ -107,4 +135,18 @@ pub fn wait_at(run: &Path, agent: &AgentName) -> io::Result<UnixStream> {
 
 fn file(agent: &AgentName) -> String {
     format!("{agent}.gate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_has_its_code_and_one_of_an_earlier_version_has_none() {
+        let parsed = |text: &str| Complaint::parse(text).map(|c| (c.code, c.why));
+        assert_eq!(parsed("exit=78\na: UMASK is wrong\n"), Some((Some(78), "a: UMASK is wrong".to_owned())));
+        assert_eq!(parsed("a: UMASK is wrong"), Some((None, "a: UMASK is wrong".to_owned())));
+        assert_eq!(parsed("exit=999\nx"), Some((None, "exit=999\nx".to_owned())));
+        assert_eq!(parsed(""), None);
+    }
 }

@@ -26,6 +26,8 @@ pub struct Journal {
     pub record: Record,
     path: PathBuf,
     last_lines: PathBuf,
+    /// What the supervisor before this one said last, where it came to its end.
+    before: Option<String>,
 }
 
 impl Journal {
@@ -34,11 +36,11 @@ impl Journal {
         Record::parse(&runfiles::read_text(&layout.record(agent), record::LONGEST)?)
     }
 
-    /// A voice for `agent`.
-    pub fn new(layout: &Layout, agent: &AgentName, mut record: Record) -> Self {
+    /// A voice for `agent`; `before` is what the supervisor before this one said last.
+    pub fn new(layout: &Layout, agent: &AgentName, mut record: Record, before: Option<String>) -> Self {
         record.supervisor = env!("CARGO_PKG_VERSION").to_owned();
         record.supervisor_pid = i32::try_from(std::process::id()).unwrap_or(0);
-        Self { record, path: layout.record(agent), last_lines: layout.last_lines(agent) }
+        Self { record, path: layout.record(agent), last_lines: layout.last_lines(agent), before }
     }
 
     /// Says what is being done.
@@ -47,9 +49,14 @@ impl Journal {
         self.write(state, status);
     }
 
-    /// Says that the start is held back.
+    /// Says that the start is held back, after starts that came to nothing or ends that came too soon.
     pub fn hold_back(&mut self, left: Duration) {
-        let last = self.record.last_end.map_or_else(String::new, |e| format!(", last {}", words(e)));
+        let last = match (self.record.last_end, &self.before) {
+            (None, _) => String::new(),
+            // Of one that never ran, why.
+            (Some(End::Unknown), Some(why)) => format!(" ({why})"),
+            (Some(end), _) => format!(", last {}", words(end)),
+        };
         let status = format!(
             "ended {} times too soon{last}; next try in {} s",
             self.record.quick_ends,
@@ -183,18 +190,35 @@ impl Journal {
         self.record.stale_restarts = 0;
         // What somebody asked for is no flapping: the start after it does not count.
         self.record.stopped = true;
+        // Its number will be another process's.
+        self.record.runtime_pid = None;
         self.write(State::Ended, "stopped");
         Ending::Stopped
     }
 
     /// A start came to nothing.
     pub fn fail(&mut self, why: String) -> Ending {
-        let now = clock::boottime();
-        self.record.quick_ends = self.record.quick_ends.saturating_add(1);
-        self.note_end(End::Unknown, now);
-        self.tell(&[NotifyState::Status(&why)]);
-        self.write(State::Ended, &why);
+        self.came_to_nothing(End::Unknown, &why);
         Ending::failed(why)
+    }
+
+    /// The pane refused to become the runtime, and said with which code: the unit ends with it.
+    pub fn refused(&mut self, code: u8, why: String) -> Ending {
+        let cure = if backoff::INCURABLE.contains(&code.into()) {
+            "; not retried, since that can't cure it"
+        } else {
+            ""
+        };
+        let why = format!("{why}{cure}");
+        self.came_to_nothing(End::Exit(code.into()), &why);
+        Ending::Failed { code, why }
+    }
+
+    fn came_to_nothing(&mut self, end: End, why: &str) {
+        self.record.quick_ends = self.record.quick_ends.saturating_add(1);
+        self.note_end(end, clock::boottime());
+        self.tell(&[NotifyState::Status(why)]);
+        self.write(State::Ended, why);
     }
 
     fn note_end(&mut self, end: End, now: f64) {
@@ -238,7 +262,7 @@ mod tests {
         let record = Record { start_times: vec![1.0, 2.0, 3.0], quick_ends: 2, ..Record::default() };
         let layout = Layout::new(home, None);
         runfiles::make_folder(&layout.run()).expect("made");
-        Journal::new(&layout, &AgentName::parse("coder").expect("a name"), record)
+        Journal::new(&layout, &AgentName::parse("coder").expect("a name"), record, None)
     }
 
     #[test]

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -61,13 +60,17 @@ pub fn become_runtime(order: Order) -> u8 {
         match gate::wait_at(&order.layout.run(), &order.agent) {
             Ok(stream) => supervisor = Some(stream),
             Err(error) => {
-                say(None, &format!("{}: the supervisor did not let this pane in: {error}", order.agent));
+                say(&format!("{}: the supervisor did not let this pane in: {error}", order.agent));
                 return TEMPORARY;
             }
         }
     }
     let Refusal(code, why) = start(&order);
-    say(supervisor, &format!("{}: {why}", order.agent));
+    let why = format!("{}: {why}", order.agent);
+    say(&why);
+    if let Some(supervisor) = supervisor {
+        gate::complain(supervisor, code, &why);
+    }
     code
 }
 
@@ -167,9 +170,6 @@ fn enter(workdir: &Path) -> Result<(), Refusal> {
         .map_err(|e| Refusal(CANT_CREATE, format!("enter the working directory {}: {e}", workdir.display())))
 }
 
-fn say(supervisor: Option<UnixStream>, why: &str) {
+fn say(why: &str) {
     let _ = writeln!(io::stderr(), "{why}");
-    if let Some(mut stream) = supervisor {
-        let _ = stream.write_all(why.as_bytes());
-    }
 }

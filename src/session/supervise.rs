@@ -4,11 +4,14 @@
 //! It stays in memory for days behind every agent: no argument parser, no bus, no threads, and
 //! while the runtime runs it sleeps until something happens.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::backoff;
 use super::ending::{self, Ending};
-use super::gate::Gate;
+use super::gate::{Complaint, Gate, Waiting};
 use super::journal::Journal;
 use super::settings::{Settings, kept_npm_prefix};
 use super::signals::{Signals, Wake};
@@ -18,13 +21,16 @@ use super::watch::{self, Runtime};
 use crate::host::cgroup;
 use crate::host::clock;
 use crate::host::process;
-use crate::host::tmux::{Founding, NewSession, Server};
+use crate::host::tmux::{Founding, Made, NewSession, Server, Target};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::record::{Record, State};
+use crate::snapshot::Pane;
 
 /// How long a pane may take from its session's start to the gate, and from there to its runtime.
 const PANE_WITHIN: Duration = Duration::from_secs(20);
+/// Lines that a first step which ended too early left, and that are told.
+const LAST_LINES: u32 = 3;
 /// The longest pane command that is passed on a command line: tmux takes 16 KiB in all.
 const LONGEST_COMMAND: usize = 8 * 1024;
 
@@ -46,6 +52,9 @@ pub enum Failed {
     /// The pane did not come to the gate, or its first step failed.
     #[error("{0}")]
     Pane(String),
+    /// The pane's first step refused to become the runtime, with that exit code.
+    #[error("{1}")]
+    Refused(u8, String),
 }
 
 /// How far a start got.
@@ -61,11 +70,18 @@ pub fn supervise(layout: &Layout, agent: &AgentName) -> Ending {
         Err(error) => return Ending::failed(format!("take over signals: {error}")),
     };
     let before = Journal::previous(layout, agent);
+    let said = before.as_ref().filter(|r| r.state == State::Ended).map(|r| r.status.clone());
     let now = clock::boottime();
     let quick = before.as_ref().map_or(0, |r| backoff::quick_ends_inherited(r, now));
     let mut record = Record::next(before, &clock::boot_id(), now);
     record.quick_ends = quick.min(if record.starts == 1 { 0 } else { u32::MAX });
-    let mut journal = Journal::new(layout, agent, record);
+    let mut journal = Journal::new(layout, agent, record, said);
+    // Before anything that can fail: systemd alone would try again faster than its limit allows.
+    match hold_back(&mut signals, &mut journal) {
+        Ok(true) => {}
+        Ok(false) => return journal.stopped(),
+        Err(error) => return journal.fail(error.to_string()),
+    }
     let server = match Settings::read(layout, agent).and_then(|s| s.socket()) {
         Ok(socket) => super::fleet_server(&socket),
         Err(error) => return journal.fail(error.to_string()),
@@ -82,7 +98,10 @@ pub fn supervise(layout: &Layout, agent: &AgentName) -> Ending {
         }
         Err(error) => {
             ending::leave_nothing(&server, agent);
-            journal.fail(error.to_string())
+            match error {
+                Failed::Refused(code, why) => journal.refused(code, why),
+                error => journal.fail(error.to_string()),
+            }
         }
     }
 }
@@ -94,9 +113,6 @@ fn start(
     signals: &mut Signals,
     journal: &mut Journal,
 ) -> Result<Started, Failed> {
-    if !hold_back(signals, journal)? {
-        return Ok(Started::Stopped);
-    }
     let slot = match slots::take(&layout.slots(), signals, || {
         journal.phase(State::Waiting, "waiting for a start slot")
     })? {
@@ -126,7 +142,12 @@ fn start(
         size: None,
         founding: Founding::Forbidden,
     })?;
-    let started = enter(&own, &gate, made.pane, slot, signals, journal)?;
+    let pane = match comes(&gate, &made, signals)? {
+        Some(Came::ToTheGate(pane)) => pane,
+        Some(Came::ToItsEnd) => return Err(Failed::Pane(ended_early(server, &made))),
+        None => return Ok(Started::Stopped),
+    };
+    let started = enter(&own, pane, made.pane, slot, signals, journal)?;
     if matches!(started, Started::Running(_)) {
         waiting::deliver(layout, agent);
     }
@@ -152,20 +173,22 @@ fn hold_back(signals: &mut Signals, journal: &mut Journal) -> Result<bool, Faile
     }
 }
 
-/// Lets the pane through the gate once it is in the unit's cgroup, and waits until it is the
-/// runtime.
-fn enter(
-    own: &str,
-    gate: &Gate,
-    pane_id: String,
-    slot: Slot,
-    signals: &mut Signals,
-    journal: &mut Journal,
-) -> Result<Started, Failed> {
+/// What became of a session that was just made.
+enum Came {
+    /// Its pane waits at the gate.
+    ToTheGate(Waiting),
+    /// Its process has ended.
+    ToItsEnd,
+}
+
+/// Waits for the pane at the gate, or for its end; `None` when a stop was asked for.
+fn comes(gate: &Gate, made: &Made, signals: &mut Signals) -> Result<Option<Came>, Failed> {
     let until = Instant::now() + PANE_WITHIN;
-    let mut pane = loop {
-        match signals.wait(&[gate.as_fd()], Some(until))? {
-            Wake::Stop => return Ok(Started::Stopped),
+    let process = Pid::from_raw(made.pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    let Some(Ok(process)) = process else { return Ok(Some(Came::ToItsEnd)) };
+    loop {
+        match signals.wait(&[gate.as_fd(), process.as_fd()], Some(until))? {
+            Wake::Stop => return Ok(None),
             Wake::Timeout => {
                 return Err(Failed::Pane(format!(
                     "the pane's first step did not come within {} s",
@@ -173,13 +196,41 @@ fn enter(
                 )));
             }
             Wake::Now => {}
-            Wake::Ready(_) => {
+            Wake::Ready(0) => {
                 if let Some(pane) = gate.accept()? {
-                    break pane;
+                    return Ok(Some(Came::ToTheGate(pane)));
                 }
             }
+            Wake::Ready(_) => return Ok(Some(Came::ToItsEnd)),
         }
+    }
+}
+
+/// How a pane ended that never came to the gate, in words.
+fn ended_early(server: &Server, made: &Made) -> String {
+    let end = match server.ended_pane(&made.pane) {
+        Ok(Some(Pane { dead_signal: Some(signal), .. })) => format!(", signal {signal}"),
+        Ok(Some(Pane { dead_status: Some(code), .. })) => format!(", exit code {code}"),
+        Ok(_) | Err(_) => String::new(),
     };
+    let program = super::own_program();
+    let last = server.capture(Target::Pane(&made.pane), LAST_LINES).unwrap_or_default();
+    let last = last.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let last = if last.is_empty() { last } else { format!(": {last}") };
+    format!("the pane's first step, {}, ended before it came to the gate{end}{last}", program.display())
+}
+
+/// Lets the pane through the gate once it is in the unit's cgroup, and waits until it is the
+/// runtime.
+fn enter(
+    own: &str,
+    mut pane: Waiting,
+    pane_id: String,
+    slot: Slot,
+    signals: &mut Signals,
+    journal: &mut Journal,
+) -> Result<Started, Failed> {
+    let until = Instant::now() + PANE_WITHIN;
     let pid = pane.pid;
     let runtime = Runtime::new(pid, pane_id, own, slot)?;
     cgroup::move_into(own, pid)?;
@@ -196,8 +247,10 @@ fn enter(
             Wake::Ready(_) => break,
         }
     }
-    if let Some(why) = pane.outcome()? {
-        return Err(Failed::Pane(why));
+    match pane.outcome()? {
+        Some(Complaint { code: Some(code), why }) => return Err(Failed::Refused(code, why)),
+        Some(Complaint { code: None, why }) => return Err(Failed::Pane(why)),
+        None => {}
     }
     journal.running(pid);
     Ok(Started::Running(runtime))

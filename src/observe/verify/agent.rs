@@ -82,7 +82,13 @@ impl One<'_> {
             }
             Fact::Known(_) | Fact::Unknown(_) => None,
         };
-        let local = vars(layout.agent_local_env(self.name))?;
+        let file = layout.agent_local_env(self.name);
+        if let Fact::Unknown(why) = self.evidence.given.seen.files.get(&file)? {
+            let seen = format!("{}: {why}", file.display());
+            let cure = format!("ls -l {}  # it is for you alone to read", file.display());
+            return Some(self.fails("overrides", Why::Unknown, seen, EXPECTED).cure(cure));
+        }
+        let local = vars(file.clone())?;
         let ours = vars(layout.agent_env(self.name)).unwrap_or_default();
         let differs = |name: &str, value: &str| ours.iter().any(|(n, v)| n == name && v != value);
         let tried: Vec<&str> = local
@@ -93,7 +99,6 @@ impl One<'_> {
         if tried.is_empty() {
             return Some(self.holds("overrides", EXPECTED));
         }
-        let file = layout.agent_local_env(self.name);
         let seen = format!("{} sets {}, which is ignored", file.display(), tried.join(", "));
         let lines = tried.iter().map(|name| format!("/^{name}=/d")).collect::<Vec<_>>().join(";");
         let cure = format!("sed -i '{lines}' {}", file.display());

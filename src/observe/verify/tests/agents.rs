@@ -127,6 +127,11 @@ fn a_local_override_of_who_the_agent_is_is_named_and_its_value_is_not() {
     assert!(check.seen.contains("sets MOSAIC_AGENT_NAME") && !format!("{check:?}").contains("secret"));
     // The same value again, as files from before us have it, changes nothing.
     fails(&[], |p| write(p, "MOSAIC_TENANT_ID=usc\nX=1\n"));
+    let check = fails_b("overrides", Why::Unknown, |p| {
+        let theirs = p.case.layout.agent_local_env(&name("b"));
+        p.case.seen.files.insert(theirs, Fact::Unknown("Permission denied".to_owned()));
+    });
+    assert!(check.seen.ends_with("b.local.env: Permission denied"), "{}", check.seen);
 }
 
 #[test]
