@@ -94,6 +94,35 @@ fn a_killed_agent_is_never_shown_undisturbed_and_is_proven_back() {
         assert_eq!(back["restarts"], 1, "{suite:?}: {back:#}");
         assert!(back["reasons"].to_string().contains("last end: signal 9"), "{suite:?}: {back:#}");
         assert_eq!(failures(&fleet), Vec::<String>::new(), "{suite:?}");
+
+        // The holder dies under all of them: nobody is shown undisturbed, and nobody's fault it was.
+        let holder = fleet.holder();
+        fleet.kill("-KILL", holder);
+        for row in ps(&fleet).as_array().expect("rows") {
+            let undisturbed = row["flags"] == json!([])
+                && row["pane"]["state"] == "alive"
+                && row["restarts"] == i32::from(row["name"] == "coder")
+                && fleet.holder() != holder;
+            assert!(!undisturbed, "{suite:?}: {row:#}");
+        }
+        fleet.rig.wait_until("all are back", SOON, || {
+            let rows = ps(&fleet);
+            let back = |row: &Value| row["heartbeat"]["health"] == "healthy" && row["restarts"] != 0;
+            rows.as_array().expect("rows").iter().all(back)
+        });
+        let rows = ps(&fleet);
+        for agent in ["coder0", "rev"] {
+            let row = row(&rows, agent);
+            assert_eq!((&row["flags"], &row["restarts"]), (&json!([]), &json!(1)), "{suite:?}: {row:#}");
+            assert!(row["reasons"].to_string().contains("last end: not known how"), "{suite:?}: {row:#}");
+        }
+
+        // A session that somebody ends: its runtime's end is untold, and no server is called gone.
+        let before = fleet.pane("rev").expect("a pane");
+        fleet.run(&["tmux", "-L", "mosaic-factory", "kill-session", "-t", "=rev"]).ok();
+        fleet.comes_back("rev", before);
+        let journal = fleet.sh("journalctl --user -q --no-pager -o cat -u mosaic-agent@rev").stdout;
+        assert!(!journal.contains("server is gone"), "{suite:?}: {journal}");
     }
 }
 
