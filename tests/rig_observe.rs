@@ -131,7 +131,14 @@ fn a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds() {
     if Rig::skipped() {
         return;
     }
-    let fleet = answering(Suite::Bookworm, DOGFOOD);
+    let fleet = Fleet::tenant(Suite::Bookworm);
+    // One that will answer to nobody who asks, and is not due for an hour.
+    let file = format!("{MOSAIC}/fleet/agents/rev.local.env");
+    fleet.rig.write(&file, "MOSAIC_HEARTBEAT_INTERVAL=3600\n", TENANT);
+    fleet.apply(DOGFOOD);
+    fleet.rig.wait_until("all have answered", SOON, || healthy(&fleet));
+    let mute = ["tmux", "-L", "mosaic-factory", "send-keys", "-t", "=rev:", "/fault mute", "Enter"];
+    fleet.run(&mute).ok();
     let looked = |what: &str| {
         let asked = Instant::now();
         let rows = ps(&fleet);
@@ -147,6 +154,19 @@ fn a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds() {
     assert_eq!(coder["systemd"]["active"], "active");
     assert!(coder["reasons"].to_string().contains("did not answer"), "{coder:#}");
     assert!(failures(&fleet).contains(&"server - unknown".to_owned()));
+    let probed = |what: &str| {
+        let asked = Instant::now();
+        let rows = parsed(&fleet.run(&["fleet", "ps", "--json", "--probe"]).exits(0))["rows"].clone();
+        assert!(asked.elapsed() < Duration::from_millis(2500), "{what}: {:?}", asked.elapsed());
+        let silent =
+            |name: &str| row(&rows, name)["reasons"].to_string().contains("probe: not answered within");
+        assert_eq!(["coder", "coder0", "rev"].map(silent), [false, false, true], "{what}: {rows:#}");
+        // A beat that was asked for after the look began.
+        let age = row(&rows, "coder0")["heartbeat"]["age_seconds"].as_f64().expect("an age");
+        assert!(age < 2.0, "{what}: {age}");
+        assert_eq!(flags(&rows), Vec::<String>::new(), "{what}");
+    };
+    probed("server");
     fleet.kill("-CONT", holder);
 
     let manager =
@@ -156,6 +176,7 @@ fn a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds() {
     assert_eq!(coder["pane"]["state"], "alive");
     assert_eq!(coder["systemd"]["active"], Value::Null);
     assert_eq!(coder["heartbeat"]["health"], "healthy");
+    probed("manager");
     fleet.rig.root_ok(&["kill", "-CONT", manager.trim()]);
     assert!(healthy(&fleet));
 }

@@ -33,11 +33,23 @@ impl Observed {
     /// Reads the roster and looks at the machine.
     pub fn look(context: &Context, depth: Depth, files: &[PathBuf]) -> Result<Self> {
         // Asked first: the answer comes while the roster is read.
-        let mut asked = gather::ask(&context.layout, &context.caller, depth);
+        let asked = gather::ask(&context.layout, &context.caller, depth);
         let roster = context.roster()?;
-        if let Some(server) = server(&roster) {
-            asked = asked.and(server);
-        }
+        let asked = match server(&roster) {
+            Some(server) => asked.and(server),
+            None => asked,
+        };
+        Self::taken(context, roster, &asked, files)
+    }
+
+    /// Looks again, without waiting once more for whoever did not answer a moment ago.
+    pub fn look_again(self, context: &Context, depth: Depth) -> Result<Self> {
+        let server = server(&self.roster);
+        let asked = gather::ask_again(&context.layout, &context.caller, depth, server, &self.seen);
+        Self::taken(context, self.roster, &asked, &[])
+    }
+
+    fn taken(context: &Context, roster: Roster, asked: &gather::Asked, files: &[PathBuf]) -> Result<Self> {
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
         let installed = Fact::from(ground::ledger(context));
@@ -54,7 +66,7 @@ impl Observed {
             files: &files,
             says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
         };
-        let seen = gather(&look, &asked);
+        let seen = gather(&look, asked);
         Ok(Self { roster, layout: context.layout.clone(), host, seen, installed })
     }
 
@@ -67,6 +79,11 @@ impl Observed {
     /// The rows.
     pub fn rows(&self) -> Vec<Row> {
         rows(&self.given())
+    }
+
+    /// Whether tmux or the manager could not be asked.
+    pub fn is_partly_blind(&self) -> bool {
+        self.seen.tmux.known().is_none() || self.seen.units.known().is_none()
     }
 
     /// Fails where nothing of what runs could be seen: neither panes nor units.

@@ -59,6 +59,29 @@ impl Asked {
     }
 }
 
+/// As [`ask`] and [`Asked::and`]; but who did not answer a moment ago is not waited for once more: what
+/// that look says of it stands.
+pub fn ask_again(
+    layout: &Layout,
+    caller: &Caller,
+    depth: Depth,
+    server: Option<Server>,
+    before: &Snapshot,
+) -> Asked {
+    let asked = match &before.units {
+        Fact::Known(_) => ask(layout, caller, depth),
+        Fact::Unknown(_) => {
+            let answer = bus::Answer { manager: before.manager.clone(), units: before.units.clone() };
+            Asked { told: at_once(answer), tmux: None, depth, deadline: Instant::now() + PATIENCE }
+        }
+    };
+    match (&before.tmux, server) {
+        (_, None) => asked,
+        (Fact::Known(_), Some(server)) => asked.and(server),
+        (Fact::Unknown(why), Some(_)) => Asked { tmux: Some(at_once(Fact::Unknown(why.clone()))), ..asked },
+    }
+}
+
 /// Asks the manager of `caller`, which reads units where `layout` has them.
 pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
     let (uid, home) = (caller.uid, layout.home().to_path_buf());
@@ -128,6 +151,14 @@ fn beside<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Receiv
         // Nobody listens any more where it came too late.
         let _ = tell.send(run());
     });
+    told
+}
+
+/// An answer that is there already.
+fn at_once<T>(answer: T) -> Receiver<T> {
+    let (tell, told) = mpsc::channel();
+    // It waits in the channel for whoever takes it.
+    let _ = tell.send(answer);
     told
 }
 

@@ -6,7 +6,7 @@ mod watch;
 use std::time::Duration;
 
 use super::observed::{Observed, explain};
-use super::probe::probe;
+use super::probe::Probe;
 use super::tenant::all;
 use super::{Answer, Context};
 use crate::error::Result;
@@ -59,11 +59,12 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if args.watch {
         return watch::run(context, args.json, Duration::from_secs_f64(args.interval));
     }
+    let probe = args.probe.then(|| Probe::begin(context)).transpose()?;
     let mut observed = Observed::look(context, Depth::Rows, &[])?;
     let mut rows = observed.rows();
-    if args.probe {
-        let silent = probe(context, &alive(&rows))?;
-        observed = Observed::look(context, Depth::Rows, &[])?;
+    if let Some(probe) = probe {
+        let silent = probe.silent(&alive(&rows), observed.is_partly_blind())?;
+        observed = observed.look_again(context, Depth::Rows)?;
         rows = observed.rows();
         for row in &mut rows {
             let why = silent.iter().find(|(agent, _)| agent.as_str() == row.name).map(|(_, why)| why);
