@@ -124,6 +124,44 @@ fn nothing_that_a_watcher_types_reaches_tmux_or_the_agent() {
 }
 
 #[test]
+fn a_window_that_a_person_left_in_front_is_neither_shown_nor_moved() {
+    for conf in Conf::both() {
+        let tenant = Tenant::new(conf, &["coder"]);
+        tenant.session("coder", (200, 50), "echo the agents own; exec sleep 600");
+        let front = || tenant.format("coder", "#{window_index} #{window_width}x#{window_height}");
+        tenant.ask(&["new-window", "-t", "=coder:", "-n", "mine", "echo a persons; exec sleep 600"]);
+        let left_so = front();
+        assert!(left_so.starts_with("1 "), "{conf:?}: {left_so}");
+        let size = tenant.format("coder", "#{window_width}x#{window_height}");
+        let mut watcher = watcher_with(&tenant, (100, 24), "coder", &[]);
+        watcher.sees("another window of its session is in front");
+        watcher.sees("window 1 (mine) of its session is in front");
+        watcher.sees("the agents own");
+        assert_eq!((front(), tenant.clients()), (left_so, 0), "{conf:?}");
+        // The person goes back to the agent's, and away again.
+        tenant.ask(&["select-window", "-t", "=coder:0"]);
+        until("it is seen through a client", || tenant.clients() == 1);
+        watcher.sees("the agents own");
+        tenant.ask(&["select-window", "-t", "=coder:1"]);
+        until("the client has gone", || tenant.clients() == 0);
+        watcher.sees("window 1 (mine) of its session is in front");
+        // So it is where another pane fills the agent's window.
+        tenant.ask(&["select-window", "-t", "=coder:0"]);
+        until("it is seen through a client", || tenant.clients() == 1);
+        tenant.ask(&["split-window", "-t", "=coder:0", "echo a persons; exec sleep 600"]);
+        tenant.ask(&["resize-pane", "-Z", "-t", "=coder:0.1"]);
+        until("the client has gone", || tenant.clients() == 0);
+        watcher.sees("of its session is in front");
+        assert_eq!(tenant.format("coder", "#{window_zoomed_flag} #{pane_index}"), "1 1", "{conf:?}");
+        watcher.keys(b"x\x1b[Aq");
+        assert_eq!(watcher.end(), "exit 0", "{conf:?}");
+        assert_eq!(tenant.format("coder", "#{window_width}x#{window_height}"), size, "{conf:?}");
+        let settings = watcher.settings();
+        assert!(settings.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO), "{conf:?}");
+    }
+}
+
+#[test]
 fn an_agent_writes_on_whoever_watches_and_however_they_go() {
     let tenant = Tenant::new(Conf::Fleet, &["coder"]);
     tenant.session("coder", (200, 50), COUNTER);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fleet::rig::{Rig, Suite};
-use fleet::{Fleet, MOSAIC, SOON, TENANT, unit};
+use fleet::{Fleet, SOON, TENANT, unit};
 use pty::Pty;
 use serde_json::Value;
 

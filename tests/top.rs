@@ -85,6 +85,39 @@ fn the_fleet_is_shown_live_with_the_selected_agents_terminal() {
 }
 
 #[test]
+fn an_end_is_shown_when_its_supervisor_notes_it_and_not_by_the_clock() {
+    let tenant = tenant();
+    let mut ada = Person::new(&tenant, &[]);
+    ada.sees("stray");
+    let first_line = |ada: &Person| ada.screen().screen().contents().lines().next().map(str::to_owned);
+    // By the clock it is looked two seconds after the last look. On a busy machine once in three is enough.
+    let at_once = (0..3).any(|round| {
+        let before = first_line(&ada);
+        until_listening(&mut ada, |ada| first_line(ada) != before);
+        let name = if round == 0 { "stray".to_owned() } else { format!("stray{round}") };
+        tenant.ask(&["kill-session", "-t", &format!("={name}")]);
+        std::fs::write(tenant.run_folder().join("coder1.record"), "").expect("noted");
+        let noted = Instant::now();
+        until_listening(&mut ada, |ada| !ada.screen().screen().contents().contains(&name));
+        let taken = noted.elapsed();
+        tenant.session(&format!("stray{}", round + 1), (200, 50), "exec sleep 600");
+        ada.sees(&format!("stray{}", round + 1));
+        taken < Duration::from_millis(1200)
+    });
+    assert!(at_once);
+    ada.pty.keys(b"q");
+    assert_eq!(ada.pty.end(), "exit 0");
+}
+
+fn until_listening(ada: &mut Person, holds: impl Fn(&Person) -> bool) {
+    let until = Instant::now() + BOUND;
+    while !holds(ada) {
+        assert!(Instant::now() < until, "not on\n{}", ada.screen().screen().contents());
+        ada.pty.listen(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn a_watch_takes_the_terminal_and_gives_it_back() {
     let tenant = tenant();
     let mut ada = Person::new(&tenant, &[]);

@@ -17,10 +17,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::terminal::{self, Raw};
 
-/// To the alternate screen, without a cursor.
-const BEGIN: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
+/// To the alternate screen, without a cursor; a line that is too wide after all goes into no other.
+const BEGIN: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 /// Back, as it was.
-const END: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1049l";
+const END: &[u8] = b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 const LEAVES: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// What woke a wait.
@@ -47,6 +47,16 @@ pub type Interest = fn(&OsStr) -> bool;
 pub struct Changes(Option<(Inotify, Interest)>);
 
 impl Changes {
+    /// None at all: the clock alone wakes.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether there will never be any.
+    pub fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Those of files in `folder` that are of interest.
     pub fn of(folder: &Path, interest: Interest) -> Self {
         let watch = || {

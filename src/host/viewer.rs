@@ -30,6 +30,8 @@ use keys::{Direction, Keys, Wish};
 
 /// How long tmux may take to give the terminal back as it was.
 const TIDY_WITHIN: Duration = Duration::from_secs(1);
+/// How long after something was drawn it is looked whether that is still the agent's.
+const LOOKS_AFTER: Duration = Duration::from_millis(500);
 /// So much is handed on at once: what a terminal that is ready takes without blocking.
 const PIECE: usize = 1024;
 /// How tmux refuses a terminal that this machine's terminfo does not have.
@@ -48,6 +50,8 @@ pub enum Left {
     Asked,
     /// A signal came, or the terminal went away.
     Signal(i32),
+    /// Another window of the session was brought to the front: what a watcher would see is no agent's.
+    Elsewhere,
     /// The client ended by itself: the session is gone, or somebody sent it away.
     Ended {
         /// What it said to its standard error.
@@ -92,6 +96,7 @@ fn heeded() -> SigSet {
 
 struct Viewer<'a> {
     server: &'a Server,
+    session: &'a str,
     rights: Rights,
     keys: Keys,
     /// The client's terminal, as tmux calls it.
@@ -102,6 +107,8 @@ struct Viewer<'a> {
     signals: SignalFd,
     /// The last of what it drew.
     drawn: Vec<u8>,
+    /// When it is to be looked whether it is the agent's terminal that is drawn.
+    look_due: Option<Instant>,
 }
 
 /// What woke a wait.
@@ -113,7 +120,12 @@ struct Ready {
 }
 
 impl<'a> Viewer<'a> {
-    fn start(server: &'a Server, session: &str, rights: Rights, terminal: Option<&str>) -> io::Result<Self> {
+    fn start(
+        server: &'a Server,
+        session: &'a str,
+        rights: Rights,
+        terminal: Option<&str>,
+    ) -> io::Result<Self> {
         let size = terminal::size(io::stdout());
         let OpenptyResult { master: ours, slave } = openpty(&size, None)?;
         for end in [&ours, &slave] {
@@ -137,6 +149,7 @@ impl<'a> Viewer<'a> {
         let keys = Keys::default();
         Ok(Self {
             server,
+            session,
             rights,
             keys,
             name: text(name),
@@ -145,6 +158,7 @@ impl<'a> Viewer<'a> {
             ended,
             signals,
             drawn: Vec::new(),
+            look_due: None,
         })
     }
 
@@ -168,7 +182,21 @@ impl<'a> Viewer<'a> {
             if ready.ended && !ready.picture {
                 return Ok(Left::Ended { said: self.said() });
             }
+            if ready.picture && self.rights == Rights::Watch {
+                self.look_due.get_or_insert_with(|| Instant::now() + LOOKS_AFTER);
+            }
+            if self.look_due.is_some_and(|due| due <= Instant::now()) {
+                self.look_due = None;
+                if self.is_elsewhere() {
+                    return Ok(Left::Elsewhere);
+                }
+            }
         }
+    }
+
+    /// Whether another window, or another pane over all of it, is in front. What can't be asked is not so.
+    fn is_elsewhere(&self) -> bool {
+        matches!(self.server.stage(self.session), Ok(Some(stage)) if !stage.in_front)
     }
 
     /// Does what was typed; how it ends the look, where it does.
@@ -315,7 +343,11 @@ impl<'a> Viewer<'a> {
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.ended.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut fds, PollTimeout::NONE) {
+        let until = self.look_due.map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = until.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }

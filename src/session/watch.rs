@@ -147,8 +147,12 @@ fn end_of(server: &Server, runtime: &Runtime) -> (End, Option<String>) {
             (None, Some(code)) => (End::Exit(code), None),
             (None, None) => unknown("tmux does not tell"),
         },
-        Ok(None) => unknown("its session was removed"),
-        Err(TmuxError::NoServer { .. }) => unknown("the tmux server is gone"),
+        // Nor has a server that is gone any pane.
+        Ok(None) => match server.pid() {
+            Ok(_) => unknown("its session was removed"),
+            Err(TmuxError::NoServer { .. }) => unknown("the tmux server is gone"),
+            Err(error) => unknown(&error.to_string()),
+        },
         Err(error) => unknown(&error.to_string()),
     }
 }

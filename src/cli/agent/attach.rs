@@ -35,6 +35,13 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         "attaching to {agent} ({}x{}): what you type reaches the agent; {key} d leaves, and it goes on",
         stage.columns, stage.rows
     ));
+    if !stage.in_front
+        && let Ok(front) = server.front(agent.as_str())
+    {
+        context.out.note(format_args!(
+            "window {front} of its session is in front, left there by somebody: {key} w shows them all"
+        ));
+    }
     let host = context.host()?;
     let visit = Visit { context, roster: &roster, host: &host, agent: &agent, who: who(context) };
     visit.note(Event::Attached);

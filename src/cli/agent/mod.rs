@@ -3,6 +3,7 @@
 mod attach;
 mod deliver;
 mod lines;
+mod mirror;
 pub(super) mod reach;
 mod reset;
 mod roster;

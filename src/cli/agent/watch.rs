@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 
-use super::{lines, reach};
+use super::{lines, mirror, reach};
 use crate::cli::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::tmux::Server;
@@ -34,13 +34,31 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     on_a_terminal("watch", &agent)?;
     let server = reach::server(&roster)?;
     let stage = reach::stage_for_a_viewer(context, &server, &agent)?;
-    let Stage { columns, rows, .. } = stage;
+    let Stage { columns, rows, .. } = &stage;
     context.out.note(format_args!(
         "watching {agent} ({columns}x{rows}), read-only: q, Ctrl-C or C-b d leaves; arrow keys move the view where \
          this terminal is smaller, Home follows the cursor"
     ));
-    let left = viewer::show(&server, agent.as_str(), Rights::Watch);
+    if !stage.in_front {
+        context.out.note(format_args!(
+            "another window of its session is in front, left there by somebody: you see {agent}'s own, as text"
+        ));
+    }
+    let left = follow(&server, &agent, stage.in_front)?;
     ended(context, &server, &agent, left)
+}
+
+/// Through a client while the agent's own window is in front, and as text while somebody has another there.
+fn follow(server: &Server, agent: &AgentName, mut in_front: bool) -> Result<io::Result<Left>> {
+    loop {
+        if !in_front && let Some(left) = mirror::show(server, agent)? {
+            return Ok(Ok(left));
+        }
+        match viewer::show(server, agent.as_str(), Rights::Watch) {
+            Ok(Left::Elsewhere) => in_front = false,
+            left => return Ok(left),
+        }
+    }
 }
 
 /// Refuses what is no terminal, before anything is looked at.
@@ -60,7 +78,7 @@ pub fn ended(
     left: io::Result<Left>,
 ) -> Result<Answer> {
     match left {
-        Ok(Left::Asked) => Ok(Answer::Yes),
+        Ok(Left::Asked | Left::Elsewhere) => Ok(Answer::Yes),
         Ok(Left::Signal(number)) => Ok(Answer::Code(u8::try_from(128 + number).unwrap_or(u8::MAX))),
         Ok(Left::Ended { said }) if !said.is_empty() => {
             Err(Error::machine(said).while_(format_args!("show {agent}'s terminal")))

@@ -17,6 +17,7 @@ use crate::observe::row::{Report, SCHEMA_VERSION};
 use crate::observe::{PaneState, Row};
 use view::{is_unknown, table};
 pub use view::{size, span};
+pub use watch::is_of_interest;
 
 /// Arguments of `fleet ps`.
 #[derive(Debug, clap::Args)]

@@ -62,7 +62,7 @@ pub fn run(context: &Context, json: bool, interval: Duration) -> Result<Answer> 
 }
 
 /// What of `fleet/run` tells more than that time goes by: not each heartbeat.
-fn is_of_interest(name: &OsStr) -> bool {
+pub fn is_of_interest(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     [&b".record"[..], b".parked", b".receipt"].iter().any(|end| name.ends_with(end))
 }

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::model::{Look, Message};
 use crate::cli::Context;
 use crate::cli::observed::{Observed, server};
+use crate::cli::ps::is_of_interest;
 use crate::host::clock;
 use crate::host::command::Command;
 use crate::host::gather::Depth;
+use crate::host::live::Changes;
 use crate::host::tmux::{Server, Target};
 use crate::snapshot::{Fact, Pane, Snapshot, Tmux};
 use crate::transcript::plain;
@@ -22,6 +24,8 @@ pub const EVERY: Duration = Duration::from_secs(2);
 const EVERY_IDLE: Duration = Duration::from_secs(4);
 /// When nobody touches a key.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
+/// However much happens, looks are so far apart.
+const APART: Duration = Duration::from_millis(250);
 /// tmux tells of a window's last output in whole seconds.
 const ACTIVITY: f64 = 1.5;
 /// Lines of a terminal that a preview may show.
@@ -38,6 +42,8 @@ pub enum Request {
     Preview(String),
     /// That agent's last lines, once.
     Tail(String),
+    /// A look soon: an agent started or ended.
+    Changed,
     /// Nothing: somebody touched a key.
     Awake,
     /// Nothing more until the next request: nobody sees it.
@@ -84,6 +90,18 @@ impl Feed {
         woken.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
         let voice = Voice { tell, wake };
+        let changes = Changes::of(&context.layout.run(), is_of_interest);
+        let changed = requests.clone();
+        std::thread::Builder::new().name("changes".to_owned()).spawn(move || {
+            // One that can't be watched brings none: then it is looked by the clock alone.
+            while !changes.are_none() {
+                let until = Instant::now() + Duration::from_secs(3600);
+                let came = changes.wait(until);
+                if (came && changed.send(Request::Changed).is_err()) || (!came && Instant::now() < until) {
+                    return;
+                }
+            }
+        })?;
         let mut watcher = Watcher {
             context: context.clone(),
             voice: voice.another()?,
@@ -134,11 +152,16 @@ struct Watcher {
 impl Watcher {
     fn run(&mut self, asked: &Receiver<Request>) {
         let mut due = Some(Instant::now());
+        let mut looked = Instant::now();
         loop {
             let request = match due {
                 Some(due) => asked.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            if matches!(request, Ok(Request::Changed)) {
+                due = due.map(|due| due.min(looked + APART));
+                continue;
+            }
             if !matches!(request, Err(RecvTimeoutError::Timeout)) {
                 let was_idle = self.touched.elapsed() > IDLE_AFTER;
                 self.touched = Instant::now();
@@ -150,7 +173,7 @@ impl Watcher {
                     due = None;
                     true
                 }
-                Ok(Request::Awake) => true,
+                Ok(Request::Awake | Request::Changed) => true,
                 Ok(Request::Preview(name)) => {
                     self.selected = Some(name);
                     self.preview()
@@ -161,6 +184,7 @@ impl Watcher {
                 }
                 Ok(Request::Look) | Err(RecvTimeoutError::Timeout) => {
                     let heard = self.look();
+                    looked = Instant::now();
                     let idle = self.touched.elapsed() > IDLE_AFTER;
                     due = Some(Instant::now() + if idle { EVERY_IDLE } else { EVERY });
                     heard

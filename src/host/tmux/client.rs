@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use crate::transcript::Frame;
+use crate::transcript::{Frame, plain};
 
 use super::{Server, SocketFolder, TmuxError, exact};
 
@@ -107,6 +107,13 @@ impl Server {
         Stage::parse(said.trim_end()).map(Some).ok_or(TmuxError::Unreadable(said))
     }
 
+    /// The window of the session that its clients see, by number and name.
+    pub fn front(&self, session: &str) -> Result<String, TmuxError> {
+        let target = super::exact_pane(session);
+        let said = self.said(&self.call(["display-message", "-p", "-t", &target, "#I (#W)"]))?;
+        Ok(plain(said.trim_end()))
+    }
+
     /// The prefix key of the pane's session, `C-b`.
     pub fn prefix(&self, stage: &Stage) -> Result<String, TmuxError> {
         let said = self.said(&self.call(["display-message", "-p", "-t", &stage.pane, "#{prefix}"]))?;
@@ -161,16 +168,18 @@ pub struct Stage {
     pub rows: u16,
     /// Whether the window keeps that size whoever attaches.
     pub holds_size: bool,
+    /// Whether a client of the session sees it: no other window is in front, and no other pane fills it.
+    pub in_front: bool,
     /// The terminal's name.
     pub terminal: String,
 }
 
 impl Stage {
-    const FORMAT: &str =
-        "#{pane_id}:#{pane_dead}:#{window_width}:#{window_height}:#{window-size}:#{pane_tty}";
+    const FORMAT: &str = "#{pane_id}:#{pane_dead}:#{window_width}:#{window_height}:#{window-size}:#{window_active}:\
+         #{?window_zoomed_flag,#{pane_active},1}:#{pane_tty}";
 
     fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(6, ':');
+        let mut fields = line.splitn(8, ':');
         let mut next = || fields.next();
         Some(Self {
             pane: next()?.to_owned(),
@@ -178,6 +187,7 @@ impl Stage {
             columns: next()?.parse().ok()?,
             rows: next()?.parse().ok()?,
             holds_size: next()? == "manual",
+            in_front: [next()?, next()?] == ["1", "1"],
             terminal: next()?.to_owned(),
         })
     }
@@ -189,9 +199,11 @@ mod tests {
 
     #[test]
     fn a_stage_is_read_from_what_tmux_prints() {
-        let stage = Stage::parse("%3:0:200:50:manual:/dev/pts/7").expect("readable");
+        let stage = Stage::parse("%3:0:200:50:manual:1:1:/dev/pts/7").expect("readable");
         assert_eq!((stage.pane.as_str(), stage.dead, stage.columns, stage.rows), ("%3", false, 200, 50));
         assert_eq!((stage.holds_size, stage.terminal.as_str()), (true, "/dev/pts/7"));
+        let in_front = |line: &str| Stage::parse(line).expect("readable").in_front;
+        assert!(stage.in_front && !in_front("%3:0:9:9:manual:0:1:x") && !in_front("%3:0:9:9:manual:1:0:x"));
         assert_eq!(Stage::parse("%3:0:200"), None);
     }
 
