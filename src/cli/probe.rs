@@ -14,6 +14,8 @@ use crate::runfile::heartbeat::{self, Beat};
 const LIMIT: Duration = Duration::from_secs(3);
 /// How long where the tmux server or the manager did not answer: the look as a whole stays below 2 s.
 const LIMIT_OF_A_HUNG_LOOK: Duration = Duration::from_millis(1850);
+/// A look that took so long has waited for somebody.
+const HANGS: Duration = Duration::from_secs(1);
 /// A probe file begins anew beyond this: nobody reads what is old.
 const LONGEST_PROBE: usize = 4096;
 
@@ -69,7 +71,8 @@ impl<'a> Probe<'a> {
                 None => {}
             }
         }
-        let limit = if hung { LIMIT_OF_A_HUNG_LOOK } else { LIMIT };
+        // One that refused at once cost no time.
+        let limit = if hung && self.begun.elapsed() >= HANGS { LIMIT_OF_A_HUNG_LOOK } else { LIMIT };
         if !waiting.is_empty() {
             let left = (self.begun + limit).saturating_duration_since(Instant::now());
             changes::until(&self.context.layout.run(), left, || {
@@ -80,7 +83,7 @@ impl<'a> Probe<'a> {
                 waiting.is_empty()
             })?;
         }
-        let late = format!("not answered within {:.1} s", self.begun.elapsed().as_secs_f64());
+        let late = format!("not answered within {} s", limit.as_secs_f64());
         silent.extend(waiting.into_iter().map(|(agent, _)| (agent.clone(), late.clone())));
         Ok(silent)
     }

@@ -34,7 +34,7 @@ pub fn table(rows: &[Row]) -> Table {
             seen(row.pane.pid, row),
             seen(row.idle_seconds.map(span), row),
             heartbeat(row),
-            given(row.restarts),
+            restarts(row),
             seen(row.memory_bytes.map(size), row),
             flags(row),
         ]);
@@ -45,6 +45,12 @@ pub fn table(rows: &[Row]) -> Table {
 /// What the roster or the record gives, or does not.
 fn given(value: Option<impl ToString>) -> Cell {
     value.map_or_else(|| Cell::from("-"), Cell::from)
+}
+
+/// Counted by its supervisor: of an agent whose record can't be read it is not known.
+fn restarts(row: &Row) -> Cell {
+    let none = if is_unknown(row) { "-" } else { "?" };
+    row.restarts.map_or_else(|| Cell::from(none), Cell::from)
 }
 
 /// What was looked for: there is none of it where nothing runs; elsewhere it is not known.

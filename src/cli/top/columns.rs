@@ -145,7 +145,10 @@ fn cell(row: &Row, column: Column) -> (String, Tone) {
             };
             (format!("{age}{}", beat.health.word()), tone)
         }
-        Column::Restarts => (row.restarts.map_or_else(|| "-".to_owned(), |r| r.to_string()), Tone::Plain),
+        Column::Restarts => {
+            let none = if row.flags.contains(&Flag::Unknown) { "-" } else { "?" };
+            (row.restarts.map_or_else(|| none.to_owned(), |r| r.to_string()), Tone::Plain)
+        }
         Column::Memory => seen(row.memory_bytes.map(size)),
         Column::Flags => {
             let words: Vec<&str> = row.flags.iter().map(|f| f.word()).collect();

@@ -25,7 +25,7 @@ pub fn of(
         Kind::Dogfood => {
             let record = record.filter(|record| record.runtime_pid == Some(pid));
             let version = record.map(|record| record.supervisor.clone()).filter(|v| is_version(v));
-            return version.ok_or_else(|| "its supervisor left no record of this run".to_owned());
+            return version.ok_or_else(|| "its supervisor's record does not tell of this run".to_owned());
         }
         Kind::Claude | Kind::Codex | Kind::OpenCode | Kind::Pi => {}
     }
