@@ -99,6 +99,19 @@ name_type!(
 );
 
 name_type!(
+    /// A user whom the machine's own tools would make: no capital letters, no dots.
+    UserName,
+    "user name",
+    "1 to 32 of a-z 0-9 _ -, beginning with a-z or _",
+    |t| word(
+        t,
+        |b| b.is_ascii_lowercase() || b == b'_',
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-',
+        32
+    )
+);
+
+name_type!(
     /// A tmux socket name, as given to `tmux -L`.
     SocketName,
     "tmux socket name",

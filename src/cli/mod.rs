@@ -134,6 +134,9 @@ enum FleetVerb {
     Status(status::Args),
     /// Show one row an agent: unit, pane, heartbeat, and every disagreement
     Ps(ps::Args),
+    /// Tenants of this machine, one user each; for root
+    #[command(subcommand)]
+    Tenant(tenant::Verb),
     /// Show the fleet live, full-screen
     Top(top::Args),
     /// Prove that the fleet is what the roster says and survives a boot
@@ -257,6 +260,7 @@ fn run(globals: &Globals, verb: Verb, out: &Output) -> Result<Answer, Error> {
         Verb::Fleet(FleetVerb::Restart(args)) => restart::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Status(args)) => status::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Ps(args)) => ps::run(args, &context()?),
+        Verb::Fleet(FleetVerb::Tenant(verb)) => tenant::run(verb, &to_the_end()?),
         Verb::Fleet(FleetVerb::Top(args)) => top::run(args, &context()?),
         Verb::Fleet(FleetVerb::Verify(args)) => verify::run(args, &to_the_end()?),
         Verb::Fleet(FleetVerb::Doctor(args)) => doctor::run(args, &to_the_end()?),

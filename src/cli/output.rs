@@ -174,6 +174,20 @@ impl Output {
         let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
 
+    /// How far something is that takes long: in place on a terminal, nothing elsewhere.
+    pub fn progress(&self, done: usize, all: usize, last: &str) {
+        if self.kept.is_some() || !io::stderr().is_terminal() || all < 2 {
+            return;
+        }
+        let width = 24;
+        let full = width * done / all;
+        let bar = format!("{}{}", "#".repeat(full), ".".repeat(width - full));
+        let end = if done == all { "\r\u{1b}[K" } else { "" };
+        let text = format!("\r\u{1b}[K[{bar}] {done}/{all} {last}{end}");
+        // Where even that can't be written, nobody is left to be told.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
     /// A message for people that should not be overlooked.
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.note(format_args!("{} {text}", self.styled("warning:", Style::new().yellow().bold())));

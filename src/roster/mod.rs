@@ -19,6 +19,7 @@ mod written;
 use std::path::Path;
 
 pub use profiles::Profile;
+pub use sizes::{Memory, Quota};
 pub use valid::{
     Agent, EnvVar, Launch, Lifecycle, Limits, OnStale, Persona, Roster, Runtime, State, Transport,
 };
@@ -65,7 +66,12 @@ fn read_into(text: &str, user: &str, log: &mut Log) -> Option<Roster> {
         );
         return None;
     }
-    let written = written::Roster::read(&node, "the roster", log)?;
+    read_node(&node, user, log)
+}
+
+/// As [`read`], from a mapping that is a part of another file.
+pub fn read_node(node: &yaml::Node, user: &str, log: &mut Log) -> Option<Roster> {
+    let written = written::Roster::read(node, "the roster", log)?;
     // What an unknown version means by its keys is not for this one to judge.
     written.version.place()?;
     let merged = match merged::merge(written, user, log) {

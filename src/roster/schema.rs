@@ -15,3 +15,8 @@ pub fn generate() -> serde_json::Value {
     schema.insert("title".to_owned(), "Mosaic Fleet roster, version 1".into());
     schema.to_value()
 }
+
+/// The schema of a roster that stands in another file.
+pub fn part(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<written::Roster>()
+}

@@ -5,7 +5,7 @@ use schemars::json_schema;
 
 use super::valid::Persona;
 use crate::envfile;
-use crate::names::{AgentName, EnvName, RuntimeName, SessionName, SocketName, TenantId};
+use crate::names::{AgentName, EnvName, RuntimeName, SessionName, SocketName, TenantId, UserName};
 use crate::yaml::{FromScalar, Kind, Refusal, Scalar, inline_schema, shown};
 
 macro_rules! name {
@@ -29,6 +29,7 @@ name!(SessionName, "^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$");
 name!(SocketName, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$");
 name!(RuntimeName, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$");
 name!(TenantId, "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$");
+name!(UserName, "^[a-z_][a-z0-9_-]{0,31}$");
 name!(EnvName, "^[A-Za-z_][A-Za-z0-9_]{0,254}$");
 
 /// The version of the roster's format.

@@ -47,12 +47,61 @@ pub enum Request {
         /// Whether runtimes are asked for a heartbeat first.
         probe: bool,
     },
-    /// `fleet status`.
-    Status,
+    /// `fleet status`, and how many steps an apply would take.
+    Facts,
     /// `fleet verify`.
     Verify,
     /// `fleet doctor`.
     Doctor,
+    /// The roster, then as `fleet apply` or `fleet init`.
+    Apply {
+        /// A roster to begin with, or to have.
+        roster: Option<Given>,
+        /// What is started.
+        start: Start,
+    },
+    /// Stops the fleet and takes back that it comes at boot.
+    Retire,
+    /// Removes all that is in the home, and what was left outside of it.
+    RemoveHome,
+}
+
+/// A roster that root gives.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// Its text, which may hold secrets.
+    pub text: String,
+    /// What becomes of another one that is there.
+    pub other: Other,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Given({} bytes, {:?})", self.text.len(), self.other)
+    }
+}
+
+/// What becomes of a roster that is there and is another one than root's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Other {
+    /// It is the tenant's and is applied.
+    Kept,
+    /// Root decides it: it is replaced, and a copy is kept.
+    Replaced,
+}
+
+/// What an apply starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Nothing: it comes at the next boot.
+    Later,
+    /// What is wanted and does not run.
+    Now,
+    /// The same, and every agent has answered, in 60 s at most.
+    Answered,
 }
 
 /// Root's call.

@@ -3,6 +3,7 @@
 //! A file is read into a tree first ([`Node`]) and into records from there, so that one reading
 //! tells all that is wrong with it. Knows no key of its own, reads no file and prints nothing.
 
+mod emit;
 mod lists;
 mod node;
 mod parse;
@@ -10,6 +11,7 @@ mod problem;
 mod record;
 mod scalar;
 
+pub use emit::emit;
 pub use lists::{List, Map};
 pub use node::{Key, Kind, Node, Place, Scalar, Value};
 pub use parse::{MAX_BYTES, parse, text};

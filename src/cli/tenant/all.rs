@@ -55,17 +55,19 @@ pub fn doctor(context: &Context, as_json: bool) -> Result<Answer> {
 fn look(context: &Context, request: &Request, limit: Duration) -> Result<Vec<Seen>> {
     seen::as_root(context)?;
     let system = System::connect()?;
-    let tenants = seen::tenants()?;
-    Ok(parallel::each(&tenants, |tenant| look_at(tenant, &system, request, limit), |_, _| {}))
+    let mut tenants = seen::tenants()?;
+    // Nothing of it is to run, and what runs of it all the same shows in the list.
+    tenants.retain(|tenant| !tenant.is_absent());
+    Ok(parallel::each(tenants, |tenant| look_at(tenant, &system, request, limit), |_| {}))
 }
 
-fn look_at(tenant: &Tenant, system: &System, request: &Request, limit: Duration) -> Seen {
+fn look_at(tenant: Tenant, system: &System, request: &Request, limit: Duration) -> Seen {
     let reply = match &tenant.who {
         Ok(who) => child::ask(system, who, request.clone(), limit).map_err(|error| error.to_string()),
         Err(why) => Err(why.clone()),
     };
     let code = reply.as_ref().map_or(4, |reply| reply.code);
-    Seen { tenant: tenant.clone(), value: reply.and_then(value), code }
+    Seen { tenant, value: reply.and_then(value), code }
 }
 
 /// The verb's own JSON, or why it has none.

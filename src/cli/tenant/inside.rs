@@ -5,9 +5,14 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
+use super::provision;
+use crate::cli::ground::{self, Ground};
 use crate::cli::{Answer, Context, Globals, Output, doctor, ps, status, verify};
 use crate::error::{Error, Kind, Result};
 use crate::host::tenant::drop;
+use crate::plan::Options;
 use crate::tenant::wire::{Call, ENTRY, LONGEST_CALL, Reply, Request, Told, VERSION};
 
 /// Answers root's call, where this program was started for that; `None` where it was not.
@@ -43,10 +48,33 @@ fn answer() -> Result<Reply> {
 fn carry_out(request: Request, context: &Context) -> Result<Answer> {
     match request {
         Request::Ps { probe } => ps::run(ps::Args::json(probe), context),
-        Request::Status => status::run(status::Args::json(), context),
+        Request::Facts => facts(context),
         Request::Verify => verify::run(verify::Args::json(), context),
         Request::Doctor => doctor::run(doctor::Args::json(), context),
+        Request::Apply { roster, start } => provision::apply(roster, start, context),
+        Request::Retire => provision::retire(context),
+        Request::RemoveHome => provision::remove_home(context),
     }
+}
+
+/// The short state, with what an apply would do counted. A tenant without a roster has no fleet.
+fn facts(context: &Context) -> Result<Answer> {
+    let Some(roster) = context.roster_if_any()? else {
+        context.out.json(&json!({ "fleet": false }))?;
+        return Ok(Answer::Yes);
+    };
+    let inner = Context { out: Output::keeping(), ..context.clone() };
+    let answer = status::run(status::Args::json(), &inner);
+    let mut value: Value = serde_json::from_slice(&inner.out.kept().result).unwrap_or_default();
+    let ground = Ground::of(context, &roster)?;
+    let manager = ground::manager(context);
+    let seen = ground.look(context, manager.as_ref());
+    let plan = ground.plan(&seen, Options::default());
+    value["fleet"] = json!(true);
+    value["drift"] =
+        json!(manager.is_ok().then(|| plan.steps.len() + plan.kept().count() + plan.pending.len()));
+    context.out.json(&value)?;
+    answer
 }
 
 fn reply(done: Result<Answer>, out: &Output) -> Reply {

@@ -2,16 +2,27 @@
 
 use crate::cli::Context;
 use crate::error::{Error, Kind, Result};
-use crate::host::tenant::accounts;
+use crate::host::tenant::{accounts, store};
+use crate::names::TenantId;
 use crate::tenant::wire::Who;
+use crate::tenant::{Declared, State};
 
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct Tenant {
     /// What root calls it.
     pub name: String,
+    /// What is declared of it, or what is wrong with that; `None` for one that is not declared.
+    pub declared: Option<Result<Declared>>,
     /// Its user, or why it has none.
     pub who: Result<Who, String>,
+}
+
+impl Tenant {
+    /// Whether it is declared to be no tenant any more.
+    pub fn is_absent(&self) -> bool {
+        matches!(&self.declared, Some(Ok(declared)) if declared.state == State::Absent)
+    }
 }
 
 /// Refuses everybody but root.
@@ -29,13 +40,30 @@ pub fn as_root(context: &Context) -> Result<()> {
 
 /// All of them, by name.
 pub fn tenants() -> Result<Vec<Tenant>> {
-    let mut found = Vec::new();
+    let (declared, _) = store::declarations()?;
+    let mut found: Vec<Tenant> = declared.into_iter().map(|(name, declared)| of(&name, declared)).collect();
     for uid in accounts::with_a_holder() {
+        if found.iter().any(|tenant| tenant.who.as_ref().is_ok_and(|who| who.uid == uid)) {
+            continue;
+        }
         let who = accounts::by_uid(uid)?;
         let name = who.as_ref().map_or_else(|| uid.to_string(), |who| who.name.clone());
-        found
-            .push(Tenant { name, who: who.ok_or_else(|| format!("the password database has no uid {uid}")) });
+        let who = who.ok_or_else(|| format!("the password database has no uid {uid}"));
+        found.push(Tenant { name, declared: None, who });
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
+}
+
+fn of(name: &TenantId, declared: Result<Declared>) -> Tenant {
+    let who = match &declared {
+        Ok(declared) => match accounts::by_name(declared.user.as_str()) {
+            Ok(Some(who)) if who.uid == 0 => Err("its user is root".to_owned()),
+            Ok(Some(who)) => Ok(who),
+            Ok(None) => Err(format!("there is no user {} yet: fleet tenant apply {name}", declared.user)),
+            Err(error) => Err(error.message),
+        },
+        Err(error) => Err(error.message.lines().next().unwrap_or_default().to_owned()),
+    };
+    Tenant { name: name.to_string(), declared: Some(declared), who }
 }

@@ -47,6 +47,7 @@ pub(in crate::host) trait Manager {
     ) -> zbus::Result<(bool, Vec<ChangeRow>)>;
     fn disable_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<ChangeRow>>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn start_transient_unit(
         &self,
         name: &str,
@@ -67,4 +68,5 @@ pub(in crate::host) trait Manager {
 )]
 pub(in crate::host) trait Login {
     fn set_user_linger(&self, uid: u32, linger: bool, interactive: bool) -> zbus::Result<()>;
+    fn terminate_user(&self, uid: u32) -> zbus::Result<()>;
 }

@@ -6,4 +6,9 @@
 pub mod accounts;
 pub mod child;
 pub mod drop;
+pub mod ends;
+pub mod home;
+pub mod make;
+pub mod sound;
+pub mod store;
 pub mod system;

@@ -8,7 +8,10 @@ use zbus::connection::Builder;
 use zbus::{Connection, Variant};
 
 use crate::host::cgroup;
+use crate::host::interrupt::point;
+use crate::host::systemd::proxy::LoginProxy;
 use crate::host::systemd::{READ_LIMIT, SystemdError, WRITE_LIMIT, bounded, manager};
+use crate::snapshot::Fact;
 
 /// How long a child may take to arrive in its place.
 const ARRIVES: Duration = Duration::from_secs(5);
@@ -65,5 +68,51 @@ impl System {
         let _ = bounded("end what a child left", READ_LIMIT, async {
             manager(&self.connection).await?.kill_unit(scope, "all", libc::SIGKILL).await
         });
+    }
+
+    /// Has the system's manager read its unit files again.
+    pub fn reload(&self) -> Result<(), SystemdError> {
+        point("reload");
+        bounded("have the system's manager read its unit files again", WRITE_LIMIT, async {
+            manager(&self.connection).await?.reload().await
+        })?;
+        point("reloaded");
+        Ok(())
+    }
+
+    /// systemd's word for the manager of `uid`: `active`, `inactive`, `failed`.
+    pub fn manager_of(&self, uid: u32) -> Fact<String> {
+        let unit = format!("user@{uid}.service");
+        let rows = bounded(&format!("look at {unit}"), READ_LIMIT, async {
+            manager(&self.connection).await?.list_units_by_patterns(&[], &[&unit]).await
+        });
+        Fact::from(rows.map(|rows| rows.first().map_or_else(|| "inactive".to_owned(), |row| row.3.clone())))
+    }
+
+    /// Ends the sessions and the manager of `uid`, as logind does it; that it has none is fine.
+    pub fn terminate(&self, uid: u32) -> Result<(), SystemdError> {
+        let what = format!("end everything of uid {uid}");
+        let ended = bounded(&what, WRITE_LIMIT, async {
+            LoginProxy::new(&self.connection).await?.terminate_user(uid).await
+        });
+        match ended {
+            Err(SystemdError::Answered { name, .. }) if name.ends_with(".NoSuchUser") => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Stops the manager and the slice of `uid`, in case logind knows nothing of them.
+    pub fn stop(&self, uid: u32) {
+        for unit in [format!("user@{uid}.service"), format!("user-{uid}.slice")] {
+            // That it is not loaded is what is wanted; whether anything is left is looked at afterwards.
+            let _ = bounded(&format!("stop {unit}"), READ_LIMIT, async {
+                manager(&self.connection).await?.stop_unit(&unit, "replace").await
+            });
+        }
+    }
+
+    /// Kills all that runs in the slice of `uid`.
+    pub fn kill(&self, uid: u32) {
+        self.clear(&format!("user-{uid}.slice"));
     }
 }

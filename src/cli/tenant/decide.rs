@@ -1,0 +1,103 @@
+//! What is to become of a declared tenant's user: looked up and judged, nothing changed. So a refusal comes
+//! before the first step.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::host::tenant::{accounts, home, make, store};
+use crate::tenant::Declared;
+use crate::tenant::books::Book;
+use crate::tenant::wire::Who;
+
+/// What is to become of the user.
+#[derive(Debug)]
+pub enum Decision {
+    /// It is there.
+    There {
+        /// The user.
+        who: Who,
+        /// What root did for the tenant before, or nothing yet.
+        book: Book,
+    },
+    /// It is to be made.
+    Make {
+        /// With that number; `None` for a free one.
+        uid: Option<u32>,
+        /// In that home.
+        home: PathBuf,
+    },
+}
+
+/// Looks and judges.
+pub fn decide(declared: &Declared) -> Result<Decision> {
+    let name = declared.user.as_str();
+    let known = store::book(&declared.name)?;
+    match accounts::by_name(name)? {
+        Some(who) => there(declared, who, known),
+        None => absent(declared, known),
+    }
+}
+
+fn there(declared: &Declared, who: Who, known: Option<Book>) -> Result<Decision> {
+    let name = &who.name;
+    if let Some(uid) = declared.uid.filter(|uid| *uid != who.uid) {
+        return Err(Error::input(format!(
+            "the user {name} has uid {}, and uid {uid} was asked for",
+            who.uid
+        ))
+        .hint("leave the uid out to take the user as it is"));
+    }
+    make::can_have(who.uid, Some(name))?;
+    if who.gid == 0 {
+        return Err(Error::input(format!("the user {name} is in root's group, and can't be a tenant")));
+    }
+    if let Some(wanted) = declared.home.as_ref().filter(|home| **home != who.home) {
+        return Err(Error::input(format!(
+            "the home of {name} is {}, and {} was asked for",
+            who.home.display(),
+            wanted.display()
+        ))
+        .hint("leave the home out to take the user as it is"));
+    }
+    // A record about another user of that name is about nobody who is here.
+    let same = known.filter(|book| book.uid == who.uid && book.user == *name);
+    let book = same.unwrap_or_else(|| Book::new(declared.name.as_str(), name, who.uid, who.home.clone()));
+    match home::look(&who.home)? {
+        Some(home) if home.uid == who.uid || (home.uid == 0 && book.home_by_us) => {}
+        Some(home) => return Err(foreign(&who.home, home.uid)),
+        None if book.home_by_us => {}
+        None => {
+            let path = who.home.display();
+            return Err(Error::machine(format!("the home of {name}, {path}, does not exist"))
+                .hint(format!("install -d -m 0700 -o {name} -g {} {path}", who.gid)));
+        }
+    }
+    Ok(Decision::There { who, book })
+}
+
+fn absent(declared: &Declared, known: Option<Book>) -> Result<Decision> {
+    let name = declared.user.as_str();
+    make::can_make(name)?;
+    // Where a run was cut off, its number is taken up again.
+    let begun = known.filter(|book| book.user_by_us && book.user == name).map(|book| book.uid);
+    let begun = begun.filter(|uid| make::can_have(*uid, None).is_ok());
+    let uid = declared.uid.or(begun);
+    if let Some(uid) = uid {
+        make::can_have(uid, None)?;
+    }
+    let home = declared.home.clone().unwrap_or_else(|| Path::new("/home").join(name));
+    if let Some(there) = home::look(&home)?
+        && Some(there.uid) != uid
+        && !(there.uid == 0 && begun.is_some())
+    {
+        return Err(foreign(&home, there.uid));
+    }
+    Ok(Decision::Make { uid, home })
+}
+
+fn foreign(home: &Path, uid: u32) -> Error {
+    let owner = accounts::by_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |who| who.name);
+    let path = home.display();
+    Error::machine(format!("the home {path} is there already and belongs to {owner}"))
+        .hint(format!("look at it, then move it away, ls -ld {path}, or declare another home"))
+}

@@ -1,0 +1,194 @@
+//! Brings one tenant up, in two parts: what is the system's (user, home, limits), then what is the tenant's
+//! (lingering, manager, fleet). Between them the system's manager reads its files once for all.
+
+use std::time::Duration;
+
+use super::decide::{Decision, decide};
+use super::outcome::Outcome;
+use crate::error::{Error, Result};
+use crate::host::lock::{self, Lock};
+use crate::host::logind::{self, Linger, Logind};
+use crate::host::tenant::child;
+use crate::host::tenant::make::{self, New, Turn};
+use crate::host::tenant::system::System;
+use crate::host::tenant::{accounts, home, store};
+use crate::host::{interrupt, site};
+use crate::names::TenantId;
+use crate::snapshot::Fact;
+use crate::tenant::books::Book;
+use crate::tenant::place;
+use crate::tenant::wire::{Given, Other, Request, Start, Who};
+use crate::tenant::{Declared, Fleet};
+
+/// How long another run for the same tenant may take.
+const TURN: Duration = Duration::from_secs(300);
+/// How long a manager may take to come up.
+const MANAGER: Duration = Duration::from_secs(30);
+/// How long the tenant's own apply may take.
+const APPLY: Duration = Duration::from_secs(180);
+
+/// A tenant whose user is there.
+#[derive(Debug)]
+pub struct Ready {
+    /// The user.
+    pub who: Who,
+    /// What root did.
+    pub book: Book,
+    /// Whether the system's manager has to read its files.
+    pub reload_due: bool,
+    _lock: Lock,
+}
+
+/// Waits until nobody else does anything for the tenant.
+pub fn alone(name: &TenantId) -> Result<Lock> {
+    lock::take(&place::lock(name), "fleet that works on this tenant", TURN, |_| {})
+}
+
+/// User, home, limits.
+pub fn system(declared: &Declared, out: &mut Outcome) -> Result<Ready> {
+    let lock = alone(&declared.name)?;
+    let turn = make::turn()?;
+    let (who, mut book) = match decide(declared)? {
+        Decision::There { who, book } => (who, book),
+        Decision::Make { uid, home } => {
+            let uid = match uid {
+                Some(uid) => uid,
+                None => make::free_uid(&turn)?,
+            };
+            make_user(declared, uid, &home, &turn, out)?
+        }
+    };
+    (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
+    shell(declared, &who, &turn, out)?;
+    drop(turn);
+    house(&who, &book, out)?;
+    store::keep(&declared.name, &book)?;
+    if std::path::Path::new("/etc/NIXOS").exists() {
+        out.notes.push("limits and mounts of tenants come from the NixOS configuration here".to_owned());
+    } else if store::system_files(&declared.name, &place::files(declared, who.uid, &who.home), &mut book)? {
+        out.did.push("limits written".to_owned());
+    }
+    Ok(Ready { reload_due: book.reload_due, who, book, _lock: lock })
+}
+
+fn make_user(
+    declared: &Declared,
+    uid: u32,
+    home: &std::path::Path,
+    turn: &Turn,
+    out: &mut Outcome,
+) -> Result<(Who, Book)> {
+    let name = declared.user.as_str();
+    let known = store::book(&declared.name)?.filter(|book| book.uid == uid && book.user == name);
+    let mut book = known.unwrap_or_else(|| Book::new(declared.name.as_str(), name, uid, home.to_path_buf()));
+    book.user_by_us = true;
+    book.home_by_us |= home::look(home)?.is_none();
+    // Said before it is done: a run that is cut off leaves nothing that nobody knows the maker of.
+    store::keep(&declared.name, &book)?;
+    make::user(New { name, uid, home, shell: declared.shell.as_deref() }, turn)?;
+    let who = accounts::by_name(name)?
+        .filter(|who| who.uid == uid)
+        .ok_or_else(|| Error::machine(format!("useradd made {name}, and it is not there")))?;
+    out.did.push(format!("user made with uid {uid}"));
+    Ok((who, book))
+}
+
+fn shell(declared: &Declared, who: &Who, turn: &Turn, out: &mut Outcome) -> Result<()> {
+    let Some(wanted) = declared.shell.as_ref().filter(|shell| **shell != who.shell) else { return Ok(()) };
+    if !make::is_local(&who.name) {
+        out.notes.push(format!(
+            "its shell is {}, not {}: the user comes from elsewhere and can't be changed here",
+            who.shell.display(),
+            wanted.display()
+        ));
+        return Ok(());
+    }
+    make::shell(&who.name, wanted, turn)?;
+    out.did.push("shell changed".to_owned());
+    Ok(())
+}
+
+/// The home is there, is the user's, and an admin knows if others can look into it.
+fn house(who: &Who, book: &Book, out: &mut Outcome) -> Result<()> {
+    match home::look(&who.home)? {
+        Some(home) if home.uid == who.uid => out.notes.extend(home.open_to_others(&who.home)),
+        _ if book.home_by_us => {
+            make::home(&who.home, who.uid, who.gid)?;
+            out.did.push("home made".to_owned());
+        }
+        _ => {
+            return Err(Error::machine(format!(
+                "the home {} changed in the middle of this",
+                who.home.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Lingering, manager, fleet.
+pub fn tenant(
+    declared: &Declared,
+    ready: Ready,
+    start: Start,
+    system: &System,
+    out: &mut Outcome,
+) -> Result<()> {
+    let Ready { who, mut book, _lock, .. } = ready;
+    if book.reload_due {
+        book.reload_due = false;
+        store::keep(&declared.name, &book)?;
+    }
+    linger(declared, &who, &mut book, out)?;
+    let logind = Logind::connect()?;
+    logind.wait_for_manager(who.uid, MANAGER)?;
+    interrupt::point("manager");
+    let roster = match &declared.fleet {
+        Fleet::Own => None,
+        Fleet::Profile(profile) => Some(Given { text: profile.roster_text(), other: Other::Kept }),
+        Fleet::Root(text) => Some(Given { text: text.clone(), other: Other::Replaced }),
+    };
+    let reply = child::ask(system, &who, Request::Apply { roster, start }, APPLY)?;
+    interrupt::point("applied");
+    out.take(reply)?;
+    let steps = |key: &str| out.fleet.as_ref().and_then(|fleet| fleet[key].as_array()).map_or(0, Vec::len);
+    let (steps, jobs) = (steps("steps"), steps("jobs"));
+    if steps > 0 {
+        out.did.push(format!("fleet applied: {steps} steps, {jobs} jobs"));
+    }
+    Ok(())
+}
+
+fn linger(declared: &Declared, who: &Who, book: &mut Book, out: &mut Outcome) -> Result<()> {
+    match logind::linger(&who.name) {
+        Fact::Known(true) => return Ok(()),
+        Fact::Known(false) => {}
+        Fact::Unknown(why) => return Err(Error::machine(why)),
+    }
+    book.linger_by_us = true;
+    store::keep(&declared.name, book)?;
+    interrupt::point("linger");
+    Logind::connect()?.set_linger(who.uid, Linger::On)?;
+    interrupt::point("lingers");
+    out.did.push("lingering turned on".to_owned());
+    Ok(())
+}
+
+/// Refuses a program that tenants can't run: their units call it by its path.
+pub fn reachable() -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let program = site::program()?;
+    for part in program.ancestors() {
+        let mode = std::fs::metadata(part)?.mode();
+        let needed = if part == program { 0o005 } else { 0o001 };
+        if mode & needed != needed {
+            return Err(Error::machine(format!(
+                "tenants can't run {}: {} is closed to them",
+                program.display(),
+                part.display()
+            ))
+            .hint("install fleet and mosaic where everybody can run them: install -m 0755 fleet mosaic /usr/local/bin/"));
+        }
+    }
+    Ok(())
+}

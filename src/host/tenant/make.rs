@@ -1,0 +1,180 @@
+//! Makes and removes users, by the machine's own tools, one at a time.
+//!
+//! A tool that is running when we are killed keeps the lock until it has ended: the next run meets it
+//! done or not begun.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, lchown};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::store;
+use crate::error::{Error, Result};
+use crate::host::command::{Command, CommandError};
+use crate::host::interrupt::point;
+use crate::host::lock;
+use crate::tenant::place;
+
+/// How long a tool may take: it may wait for another one's lock.
+const TOOL: Duration = Duration::from_secs(30);
+/// How long others who make or remove users may take.
+const TURN: Duration = Duration::from_secs(120);
+/// Ordinary users, where the machine says nothing else.
+const RANGE: (u32, u32) = (1000, 60_000);
+/// Numbers that systemd gives away itself.
+const DYNAMIC: std::ops::RangeInclusive<u32> = 61_184..=65_535;
+
+/// Held while users are made or removed.
+#[derive(Debug, Clone)]
+pub struct Turn(Arc<File>);
+
+/// Waits for its turn.
+pub fn turn() -> Result<Turn> {
+    let held = lock::take(Path::new(place::USERS_LOCK), "fleet that makes or removes users", TURN, |_| {})?;
+    Ok(Turn(Arc::new(held.into_file())))
+}
+
+/// A user to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The number.
+    pub uid: u32,
+    /// The home.
+    pub home: &'a Path,
+    /// The shell; `None` for the machine's default.
+    pub shell: Option<&'a Path>,
+}
+
+/// Whether the machine's own files have the user; one that only a directory or a configuration has can't
+/// be changed here.
+pub fn is_local(name: &str) -> bool {
+    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    text.lines().any(|line| line.split(':').next() == Some(name))
+}
+
+/// Refuses where users are made elsewhere.
+pub fn can_make(name: &str) -> Result<()> {
+    if Path::new("/etc/NIXOS").exists() {
+        return Err(Error::machine(format!(
+            "there is no user {name}, and this machine's users come from its NixOS configuration"
+        ))
+        .hint(format!("users.users.{name} = {{ isNormalUser = true; linger = true; }};"))
+        .hint("after nixos-rebuild switch: fleet tenant apply"));
+    }
+    Ok(())
+}
+
+/// Refuses a number that a tenant can't have; `own` is the user who may have it.
+pub fn can_have(uid: u32, own: Option<&str>) -> Result<()> {
+    let (first, last) = range();
+    if store::retired()?.has(uid) {
+        return Err(Error::input(format!(
+            "uid {uid} was a tenant's that has been removed, and files of that tenant may be left"
+        ))
+        .hint("leave the uid out, or take another one"));
+    }
+    if uid < first {
+        return Err(Error::input(format!("uid {uid} is a system uid: ordinary users begin at {first} here")));
+    }
+    if DYNAMIC.contains(&uid) {
+        return Err(Error::input(format!("uid {uid} is among those that systemd gives away itself")));
+    }
+    if own.is_none() && uid > last {
+        return Err(Error::input(format!(
+            "uid {uid} is beyond {last}, the last that this machine gives to users"
+        )));
+    }
+    let other =
+        User::from_uid(Uid::from_raw(uid)).ok().flatten().filter(|user| own != Some(user.name.as_str()));
+    match other {
+        Some(other) => Err(Error::input(format!("uid {uid} is in use: it is {}'s", other.name))),
+        None => Ok(()),
+    }
+}
+
+/// The lowest number that nobody has and no tenant had. Called with the turn held.
+pub fn free_uid(_turn: &Turn) -> Result<u32> {
+    let (first, last) = range();
+    let retired = store::retired()?;
+    let free = |uid: &u32| {
+        !retired.has(*uid)
+            && matches!(User::from_uid(Uid::from_raw(*uid)), Ok(None))
+            && matches!(Group::from_gid(Gid::from_raw(*uid)), Ok(None))
+    };
+    (first..=last).find(free).ok_or_else(|| Error::machine(format!("no uid from {first} to {last} is free")))
+}
+
+/// Makes a user with a group of its own and a private home.
+pub fn user(new: New<'_>, turn: &Turn) -> Result<()> {
+    let mut command = Command::new("useradd").args(["--uid", &new.uid.to_string(), "--user-group"]);
+    command = command.arg("--home-dir").arg(new.home);
+    // Where something stands there already, nothing is put into it.
+    if fs::symlink_metadata(new.home).is_err() {
+        command = command.args(["--create-home", "--key", "HOME_MODE=0700"]);
+    } else {
+        command = command.arg("--no-create-home");
+    }
+    if let Some(shell) = new.shell {
+        command = command.arg("--shell").arg(shell);
+    }
+    point("useradd");
+    run(command.args(["--", new.name]), turn)?;
+    point("useradded");
+    Ok(())
+}
+
+/// Makes the home that a run before this one did not get to, or gives it to its user. The folder above it
+/// is root's.
+pub fn home(path: &Path, uid: u32, gid: u32) -> Result<()> {
+    let failed = |error: io::Error| Error::machine(format!("make the home {}: {error}", path.display()));
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(failed)?,
+    }
+    point("home");
+    lchown(path, Some(uid), Some(gid)).map_err(failed)
+}
+
+/// Changes a user's login shell.
+pub fn shell(name: &str, shell: &Path, turn: &Turn) -> Result<()> {
+    run(Command::new("usermod").arg("--shell").arg(shell).args(["--", name]), turn)
+}
+
+/// Removes a user from the databases; its home is not touched.
+pub fn remove(name: &str, turn: &Turn) -> Result<()> {
+    point("userdel");
+    run(Command::new("userdel").args(["--", name]), turn)?;
+    point("userdeled");
+    Ok(())
+}
+
+fn run(command: Command, turn: &Turn) -> Result<()> {
+    // Given as its input, the lock lives as long as the tool does.
+    let command = command.stdin(Arc::clone(&turn.0)).within(TOOL);
+    match command.succeed() {
+        Ok(_) => Ok(()),
+        Err(CommandError::Missing { program, .. }) => {
+            Err(Error::machine(format!("{program} is not installed: users can't be made or removed here"))
+                .hint("make the user by what this machine has for that, then: fleet tenant apply"))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The numbers that this machine gives to ordinary users.
+fn range() -> (u32, u32) {
+    let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
+    let value = |key: &str| {
+        text.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some(key)).then(|| words.next()?.parse().ok()).flatten()
+        })
+    };
+    (value("UID_MIN").unwrap_or(RANGE.0).max(1), value("UID_MAX").unwrap_or(RANGE.1))
+}
