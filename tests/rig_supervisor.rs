@@ -264,6 +264,16 @@ fn a_session_started_by_hand_is_in_the_holders_server_and_a_start_takes_it_over_
         fleet.run(&["fleet", "stop"]).ok();
         fleet.run(&["fleet", "stop", "--holder"]).ok();
         let script = format!("{}/tools/fleet/start-agent-session.sh", fleet::MOSAIC);
+
+        // A manager that is there and busy: a server founded now would keep the holder out for ever.
+        let bus = fleet.unit("dbus.service", "MainPID").parse().expect("a pid");
+        fleet.kill("-STOP", bus);
+        let run = fleet.run(&[&script, "coder0"]);
+        fleet.kill("-CONT", bus);
+        assert_eq!(run.code, 75, "{suite:?}: {}", run.report());
+        assert!(run.stderr.contains("could not be started: reach the user manager"), "{}", run.report());
+        assert_eq!(fleet.sessions(), Vec::<String>::new(), "{suite:?}");
+
         fleet.run(&[&script, "coder0"]).ok();
         let pane = fleet.pane("coder0").expect("a pane");
         assert_eq!(

@@ -1,6 +1,8 @@
 //! `start-agent-session.sh` by hand: without a roster, a user manager or any file beside it.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -66,6 +68,11 @@ impl Hand {
     }
 
     fn start(&self, args: &[&str], vars: &[(&str, &str)]) -> Output {
+        let vars: Vec<(&str, &OsStr)> = vars.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        self.start_with(args, &vars)
+    }
+
+    fn start_with(&self, args: &[&str], vars: &[(&str, &OsStr)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
         command.args(["session", "start"]).args(args).env_clear().current_dir(self.home());
         command.env("HOME", self.home()).env("TMUX_TMPDIR", self.path("sockets"));
@@ -185,6 +192,45 @@ fn a_session_that_runs_is_left_and_said_and_replaced_only_when_asked() {
 }
 
 #[test]
+fn a_session_that_runs_is_not_ended_for_one_that_can_not_be_started() {
+    let hand = Hand::new();
+    hand.fake_tmux(0, 7);
+    let launch = hand.home().join(".config/mosaic/fleet/run/coder0.launch");
+    let vars = [("MOSAIC_AGENT_WORKDIR", "/proc/none/work")];
+    let output = hand.start(&["--replace", "coder0"], &vars);
+    assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
+    assert!(!hand.calls().iter().flatten().any(|a| a == "kill-session"), "{:?}", hand.calls());
+
+    let output = hand.start(&["--replace", "coder0"], &[("MOSAIC_AGENT_COMMAND", "one")]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(!launch.exists(), "what was meant for a pane that never was is not left for another");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named_where_it_matters_and_passed_by_where_it_does_not() {
+    let hand = Hand::new();
+    hand.fake_tmux(1, 0);
+    let odd = OsStr::from_bytes(b"secret\xff");
+    let output = hand.start_with(&["coder0"], &[("SOMEBODY_ELSES", odd)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = hand.start_with(&["coder0"], &[("MOSAIC_AGENT_COMMAND", odd)]);
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("MOSAIC_AGENT_COMMAND") && !said.contains("secret"), "{said}");
+}
+
+#[test]
+fn a_server_that_hangs_is_not_waited_for_for_ever() {
+    let hand = Hand::new();
+    hand.program(&hand.path("bin/tmux"), "exec sleep 600");
+    let begun = Instant::now();
+    let output = hand.start(&["coder0"], &[]);
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no end within 10 s"), "{}", stderr(&output));
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn its_exit_codes_are_the_documented_ones() {
     let hand = Hand::new();
     hand.fake_tmux(1, 7);
@@ -255,7 +301,12 @@ fn an_agents_files_are_read_the_local_one_wins_and_neither_can_rename_the_agent(
     assert_eq!(new.last().map(String::as_str), Some("exec two"));
     assert!(new.windows(2).any(|w| w == ["-L", "ours"]), "{new:?}");
     assert!(new.windows(2).any(|w| w == ["-s", "coder0"]), "{new:?}");
-    // A variable that is set already wins over both.
+    // A variable that is set already wins over both; a blank one says nothing.
+    assert!(hand.start(&["coder0"], &[("MOSAIC_AGENT_COMMAND", " ")]).status.success());
+    assert_eq!(hand.calls()[3].last().map(String::as_str), Some("exec mosaic yolo pi"));
+    let odd =
+        hand.start(&["coder0"], &[("MOSAIC_AGENT_RUNTIME", "pi; reboot"), ("MOSAIC_AGENT_COMMAND", "")]);
+    assert_eq!(odd.status.code(), Some(78), "{}", stderr(&odd));
     assert!(hand.start(&["coder0"], &[("MOSAIC_AGENT_COMMAND", "three")]).status.success());
-    assert_eq!(hand.calls()[3].last().map(String::as_str), Some("exec three"));
+    assert_eq!(hand.calls()[5].last().map(String::as_str), Some("exec three"));
 }

@@ -107,12 +107,6 @@ fn tidy(path: &Path) {
     }
 }
 
-/// No manager runs for this home: nothing has to be told, and files speak for themselves once one starts.
-fn absent(error: &SystemdError) -> bool {
-    use SystemdError::{NoManager, NoRuntimeDir, OtherHome};
-    matches!(error, NoRuntimeDir { .. } | NoManager { .. } | OtherHome { .. })
-}
-
 fn names(units: &[String]) -> Vec<&str> {
     units.iter().map(String::as_str).collect()
 }
@@ -174,7 +168,7 @@ impl Machine for Real<'_> {
                 manager.enable(&names(units))?;
                 Ok(())
             }
-            Err(error) if absent(&error) => {
+            Err(error) if error.says_none_runs() => {
                 links.iter().try_for_each(|l| Ok(files::link(&l.path, &l.target)?))
             }
             Err(error) => Err(error.into()),
@@ -187,7 +181,9 @@ impl Machine for Real<'_> {
                 manager.disable(&names(units))?;
                 Ok(())
             }
-            Err(error) if absent(&error) => links.iter().try_for_each(|path| Ok(files::remove(path)?)),
+            Err(error) if error.says_none_runs() => {
+                links.iter().try_for_each(|path| Ok(files::remove(path)?))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -195,7 +191,7 @@ impl Machine for Real<'_> {
     fn reload(&mut self) -> Result<()> {
         match self.manager() {
             Ok(manager) => Ok(manager.reload()?),
-            Err(error) if absent(&error) => Ok(()),
+            Err(error) if error.says_none_runs() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,13 +4,13 @@
 //! It needs no roster, no user manager and no file of ours. Where the fleet's own socket is meant
 //! and the holder's unit is there, the holder is started: no other process founds its server.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use super::found::Holder;
 use super::settings::{Settings, kept_npm_prefix};
 use super::{CANT_CREATE, NO_TMUX, TEMPORARY, say};
 use crate::envfile;
+use crate::host::command::{Command, CommandError, Output};
 use crate::host::runfiles;
 use crate::layout::Layout;
 use crate::names::{AgentName, EnvName, SocketName};
@@ -24,45 +24,71 @@ pub enum Existing {
     Replace,
 }
 
+/// Why nothing was started: the exit code, and what to say.
+struct Refusal(u8, String);
+
 /// Starts or reuses the agent's session; the exit code of the documented script.
 pub fn start(layout: &Layout, agent: &AgentName, existing: Existing) -> u8 {
-    let settings = match Settings::read(layout, agent) {
-        Ok(settings) => settings,
-        Err(error) => return refuse(super::CONFIG, &error),
-    };
-    let set: Vec<(String, String)> = already_set(&settings).collect();
-    let settings = settings.overridden_by(set.clone(), layout, agent);
-    let socket = match settings.socket() {
-        Ok(socket) => socket,
-        Err(error) => return refuse(super::CONFIG, &error),
-    };
-    let Some(tmux) = on_path("tmux") else {
-        return refuse(NO_TMUX, &"tmux is not on PATH; install it (on Debian: apt install tmux)");
-    };
-    let call = Call { tmux, socket };
-    if call.stands(agent) {
-        if existing == Existing::Keep && !call.dead(agent) {
-            super::tell(&format!("Mosaic agent session already running: {agent} on socket {}", call.socket));
-            return 0;
+    match attempt(layout, agent, existing) {
+        Ok(()) => 0,
+        Err(Refusal(code, why)) => {
+            say(&why);
+            code
         }
-        call.run(&["kill-session", "-t", &format!("={agent}")]);
     }
-    if let Err(error) = std::fs::create_dir_all(settings.workdir()) {
-        return refuse(CANT_CREATE, &format!("make {}: {error}", settings.workdir().display()));
-    }
-    if let Err(error) = leave_for_the_pane(layout, agent, &set) {
-        return refuse(CANT_CREATE, &error);
-    }
-    if let Err(why) = super::found::holder_of(layout, &call.socket) {
-        return refuse(TEMPORARY, &why);
-    }
-    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
-    call.new_session(layout, agent, &settings, command)
 }
 
-/// Variables of the caller that win over the files: those of ours, and those the files name.
-fn already_set(settings: &Settings) -> impl Iterator<Item = (String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with("MOSAIC_") || settings.value(name).is_some())
+fn attempt(layout: &Layout, agent: &AgentName, existing: Existing) -> Result<(), Refusal> {
+    let config = |error: &dyn std::fmt::Display| Refusal(super::CONFIG, error.to_string());
+    let settings = Settings::read(layout, agent).map_err(|e| config(&e))?;
+    let set = already_set(&settings).map_err(|e| config(&e))?;
+    let settings = settings.overridden_by(set.clone(), layout, agent);
+    let socket = settings.socket().map_err(|e| config(&e))?;
+    let npm_prefix = kept_npm_prefix(layout);
+    let command = settings.pane_command(layout, npm_prefix.as_deref()).map_err(|e| config(&e))?;
+    let Some(tmux) = on_path("tmux") else {
+        let why = "tmux is not on PATH; install it (on Debian: apt install tmux)";
+        return Err(Refusal(NO_TMUX, why.to_owned()));
+    };
+    let call = Call { tmux, socket, agent };
+    let mut there = call.stands()?;
+    if there && existing == Existing::Keep && !call.dead() {
+        call.runs_already();
+        return Ok(());
+    }
+    let cant = |error: String| Refusal(CANT_CREATE, error);
+    let workdir = settings.workdir();
+    std::fs::create_dir_all(workdir).map_err(|e| cant(format!("make {}: {e}", workdir.display())))?;
+    let holder = super::found::holder_of(layout, &call.socket).map_err(|why| Refusal(TEMPORARY, why))?;
+    if holder == Holder::Up {
+        // It brings its agents, this one perhaps.
+        there = call.stands()?;
+        if there && existing == Existing::Keep && !call.dead() {
+            call.runs_already();
+            return Ok(());
+        }
+    }
+    leave_for_the_pane(layout, agent, &set).map_err(cant)?;
+    // As late as can be: what could go wrong before leaves the session that runs alone.
+    let made = if there { call.kill() } else { Ok(()) };
+    let made = made.and_then(|()| call.new_session(layout, workdir, command));
+    if made.is_err() {
+        // The next pane would take them for its own.
+        let _ = std::fs::remove_file(layout.launch(agent));
+    }
+    made
+}
+
+/// Variables of the caller that win over the files: those of ours, and those the files name. No other
+/// one is looked at; a value of theirs that no file can hold is named, and not shown.
+fn already_set(settings: &Settings) -> Result<Vec<(String, String)>, String> {
+    let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    vars.filter(|(name, _)| name.starts_with("MOSAIC_") || settings.value(name).is_some())
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(format!("{name} is set to what is not UTF-8; set it to text, or unset it")),
+        })
+        .collect()
 }
 
 /// A pane inherits the tmux server's environment, not the caller's, and no value may stand on a
@@ -78,73 +104,75 @@ fn leave_for_the_pane(layout: &Layout, agent: &AgentName, set: &[(String, String
     runfiles::replace(&path, text.as_bytes()).map_err(|e| format!("write {}: {e}", path.display()))
 }
 
-struct Call {
+/// tmux, for one agent's session.
+struct Call<'a> {
     tmux: PathBuf,
     socket: SocketName,
+    agent: &'a AgentName,
 }
 
-impl Call {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.tmux);
-        command.arg("-L").arg(self.socket.as_str());
-        command
+impl Call<'_> {
+    /// A call of tmux, bounded as all are: a server can hang.
+    fn tmux(&self, args: &[&str]) -> Command {
+        Command::new(&self.tmux).args(["-L", self.socket.as_str()]).args(args.iter().copied())
     }
 
-    fn run(&self, args: &[&str]) -> bool {
-        let status = self
-            .command()
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|s| s.success())
+    fn run(&self, command: &Command) -> Result<Output, Refusal> {
+        command.run().map_err(|error| {
+            let code = if matches!(error, CommandError::Late { .. }) { TEMPORARY } else { NO_TMUX };
+            Refusal(code, error.to_string())
+        })
     }
 
-    fn stands(&self, agent: &AgentName) -> bool {
-        self.run(&["has-session", "-t", &format!("={agent}")])
+    fn session(&self) -> String {
+        format!("={}", self.agent)
+    }
+
+    fn stands(&self) -> Result<bool, Refusal> {
+        Ok(self.run(&self.tmux(&["has-session", "-t", &self.session()]))?.status.success())
     }
 
     /// Whether nothing runs in the session any more; in doubt it is left alone.
-    fn dead(&self, agent: &AgentName) -> bool {
-        let asked = self
-            .command()
-            .args(["list-panes", "-s", "-F", "#{pane_dead}", "-t", &format!("={agent}")])
-            .output();
-        asked.is_ok_and(|o| {
-            let answer = String::from_utf8_lossy(&o.stdout).into_owned();
+    fn dead(&self) -> bool {
+        let asked = self.tmux(&["list-panes", "-s", "-F", "#{pane_dead}", "-t", &self.session()]).run();
+        asked.is_ok_and(|output| {
+            let answer = String::from_utf8_lossy(&output.stdout).into_owned();
             !answer.trim().is_empty() && answer.lines().all(|l| l == "1")
         })
     }
 
-    /// One `tmux -L SOCKET new-session`; its exit status is ours.
-    fn new_session(&self, layout: &Layout, agent: &AgentName, settings: &Settings, command: String) -> u8 {
-        let mut tmux = Command::new(&self.tmux);
+    fn runs_already(&self) {
+        super::tell(&format!(
+            "Mosaic agent session already running: {} on socket {}",
+            self.agent, self.socket
+        ));
+    }
+
+    /// Ends the session. One that has gone meanwhile needs no end.
+    fn kill(&self) -> Result<(), Refusal> {
+        self.run(&self.tmux(&["kill-session", "-t", &self.session()])).map(drop)
+    }
+
+    /// One `tmux -L SOCKET new-session`; its exit status is ours, and so are its words.
+    fn new_session(&self, layout: &Layout, workdir: &Path, command: String) -> Result<(), Refusal> {
         // Read only where this call founds the server: never the user's own configuration.
-        tmux.arg("-f").arg(super::found::configuration(layout));
-        tmux.arg("-L").arg(self.socket.as_str()).args(["new-session", "-d", "-x", "200", "-y", "50"]);
-        tmux.args(["-s", agent.as_str(), "-c"]).arg(crate::host::tmux::literal(settings.workdir()));
-        tmux.arg("--").arg(super::own_program()).args(["session", "pane", "--home"]).arg(layout.mosaic());
-        tmux.arg(agent.as_str()).arg(OsString::from(command));
-        match tmux.stdin(Stdio::null()).status() {
-            Ok(status) => status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1),
-            Err(error) => refuse(NO_TMUX, &format!("run {}: {error}", self.tmux.display())),
+        let tmux = Command::new(&self.tmux).arg("-f").arg(super::found::configuration(layout));
+        let tmux = tmux.args(["-L", self.socket.as_str(), "new-session", "-d", "-x", "200", "-y", "50"]);
+        let tmux = tmux.args(["-s", self.agent.as_str(), "-c"]).arg(crate::host::tmux::literal(workdir));
+        let tmux = tmux.arg("--").arg(super::own_program()).args(["session", "pane", "--home"]);
+        let output = self.run(&tmux.arg(layout.mosaic()).arg(self.agent.as_str()).arg(command))?;
+        if output.status.success() {
+            return Ok(());
         }
+        let code = output.status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = if said.trim().is_empty() { output.status.to_string() } else { said.trim().to_owned() };
+        Err(Refusal(code, format!("tmux -L {} new-session: {said}", self.socket)))
     }
 }
 
 /// The program of that name on PATH.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_program(file))
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-}
-
-fn refuse(code: u8, why: &dyn std::fmt::Display) -> u8 {
-    say(&why.to_string());
-    code
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| super::is_program(file))
 }

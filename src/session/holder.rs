@@ -78,7 +78,7 @@ pub fn check(name: &SocketName, tmux: Option<&str>) -> Result<(), String> {
 
 /// What keeps the server from standing: the pid of another one, or why none could be started.
 fn in_the_way(socket: &Path, tmux: Option<&str>) -> Result<Option<i32>, String> {
-    if let Some(tmux) = tmux.filter(|tmux| !is_program(Path::new(tmux))) {
+    if let Some(tmux) = tmux.filter(|tmux| !super::is_program(Path::new(tmux))) {
         return Err(format!(
             "{tmux} is no program: install tmux, or run `fleet apply` where it is elsewhere"
         ));
@@ -111,10 +111,6 @@ fn usable(folder: &Path) -> Result<(), String> {
         return Err(format!("others may enter {shown}, so tmux refuses it: chmod 700 {shown}"));
     }
     Ok(())
-}
-
-fn is_program(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o111 != 0)
 }
 
 /// After the server has been started: waits until it listens, proves that it is the unit's main

@@ -23,7 +23,8 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -193,6 +194,11 @@ fn own_program() -> OsString {
     static PATH: OnceLock<OsString> = OnceLock::new();
     let ask = || std::env::current_exe().map_or_else(|_| OsString::from("fleet"), PathBuf::into_os_string);
     PATH.get_or_init(ask).clone()
+}
+
+/// Whether a program stands there.
+fn is_program(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.mode() & 0o111 != 0)
 }
 
 /// A result, for whoever called the script.

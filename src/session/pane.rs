@@ -82,10 +82,11 @@ fn start(order: &Order) -> Refusal {
     if let Err(refusal) = limit(&settings).and_then(|()| enter(settings.workdir())) {
         return refusal;
     }
-    let command = order
-        .command
-        .clone()
-        .unwrap_or_else(|| settings.pane_command(&order.layout, kept_npm_prefix(&order.layout).as_deref()));
+    let made = || settings.pane_command(&order.layout, kept_npm_prefix(&order.layout).as_deref());
+    let command = match order.command.clone().map_or_else(made, Ok) {
+        Ok(command) => command,
+        Err(error) => return Refusal(CONFIG, error.to_string()),
+    };
     let error =
         Command::new("/bin/sh").arg("-c").arg(command).env_clear().envs(environment(&settings)).exec();
     Refusal(TEMPORARY, format!("run /bin/sh: {error}"))

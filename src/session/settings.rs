@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::host::runfiles::{Stamp, stamps};
 use crate::layout::Layout;
-use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, SocketName};
+use crate::names::{AgentName, DEFAULT_HOLDER_SESSION, DEFAULT_SOCKET, NameError, RuntimeName, SocketName};
 use crate::render::pane;
 use crate::runfile::environment::{self, Environment};
+
+/// What an agent runs of which nothing is said.
+const DEFAULT_RUNTIME: &str = "pi";
 
 /// One agent's variables: every one of them reaches the runtime.
 #[derive(Clone, Default)]
@@ -35,6 +38,9 @@ pub enum Unusable {
     /// A name is not one.
     #[error("MOSAIC_TMUX_SOCKET: {0}")]
     Socket(NameError),
+    /// Another is not one.
+    #[error("MOSAIC_AGENT_RUNTIME: {0}")]
+    Runtime(NameError),
 }
 
 impl Settings {
@@ -70,7 +76,7 @@ impl Settings {
         let defaults = [
             ("MOSAIC_TMUX_SOCKET", DEFAULT_SOCKET),
             ("MOSAIC_TMUX_HOLDER", DEFAULT_HOLDER_SESSION),
-            ("MOSAIC_AGENT_RUNTIME", "pi"),
+            ("MOSAIC_AGENT_RUNTIME", DEFAULT_RUNTIME),
         ];
         for (name, value) in defaults {
             self.vars.entry(name.to_owned()).or_insert_with(|| value.to_owned());
@@ -106,18 +112,15 @@ impl Settings {
     }
 
     /// The pane command: the PATH prefix of the folders that are there now, and the command.
-    pub fn pane_command(&self, layout: &Layout, npm_prefix: Option<&Path>) -> String {
-        let candidates = [
-            self.value("MOSAIC_RUNTIME_BIN").map(PathBuf::from),
-            npm_prefix.map(|p| p.join("bin")),
-            Some(layout.home().join(".npm-global/bin")),
-            Some(layout.home().join(".local/bin")),
-        ];
-        let there: Vec<PathBuf> = candidates.into_iter().flatten().filter(|d| d.is_dir()).collect();
+    pub fn pane_command(&self, layout: &Layout, npm_prefix: Option<&Path>) -> Result<String, Unusable> {
+        let runtime_bin = self.value("MOSAIC_RUNTIME_BIN").map(Path::new);
+        let home = layout.home();
+        let there = pane::path_prefix(pane::Candidates { runtime_bin, npm_prefix, home }, Path::is_dir);
         let there: Vec<&Path> = there.iter().map(PathBuf::as_path).collect();
-        let yolo = || format!("mosaic yolo {}", self.value("MOSAIC_AGENT_RUNTIME").unwrap_or("pi"));
-        let command = self.value("MOSAIC_AGENT_COMMAND").map_or_else(yolo, str::to_owned);
-        pane::pane_command(&there, &command)
+        let runtime = RuntimeName::parse(self.value("MOSAIC_AGENT_RUNTIME").unwrap_or(DEFAULT_RUNTIME));
+        let command =
+            pane::launch_line(self.value("MOSAIC_AGENT_COMMAND"), &runtime.map_err(Unusable::Runtime)?);
+        Ok(pane::pane_command(&there, &command))
     }
 }
 

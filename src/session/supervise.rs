@@ -134,7 +134,7 @@ fn start(
     })?;
     journal.record.environment = settings.environment();
     let gate = Gate::open(&layout.run(), agent)?;
-    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref());
+    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref())?;
     let made = server.new_session(&NewSession {
         name: agent.as_str(),
         folder: settings.workdir(),

@@ -10,7 +10,7 @@ use super::{Ask, LIMIT, within};
 use crate::doctor::{Controllers, Manager, Process, System};
 use crate::host::command::Command;
 use crate::host::kernel;
-use crate::host::systemd::{SystemdError, UserManager};
+use crate::host::systemd::UserManager;
 use crate::host::users::runtime_dir;
 use crate::host::{input, logind};
 use crate::snapshot::Fact;
@@ -62,13 +62,7 @@ fn manager(ask: &Ask) -> (Fact<Manager>, Option<String>) {
     match within("ask the user's manager", connect) {
         Fact::Known(Ok(manager)) => (Fact::Known(Manager::Up), Some(manager.version)),
         Fact::Known(Err(error)) => {
-            let down = matches!(
-                error,
-                SystemdError::NoRuntimeDir { .. }
-                    | SystemdError::NoManager { .. }
-                    | SystemdError::OtherHome { .. }
-            );
-            let fact = match down {
+            let fact = match error.says_none_runs() {
                 true => Fact::Known(Manager::Down(error.to_string(), error.cure())),
                 false => Fact::Unknown(error.to_string()),
             };

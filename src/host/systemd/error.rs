@@ -134,6 +134,12 @@ impl SystemdError {
         io::Error::new(io::ErrorKind::BrokenPipe, "the other side closed it").into()
     }
 
+    /// Whether it says that no manager runs for the caller's home: then nobody is in its place, and nothing
+    /// has to be told. One that is late, or turns us away, is there.
+    pub fn says_none_runs(&self) -> bool {
+        matches!(self, Self::NoRuntimeDir { .. } | Self::NoManager { .. } | Self::OtherHome { .. })
+    }
+
     /// What to do next: a command that an admin or the user runs, where there is one.
     pub fn cure(&self) -> Option<String> {
         match self {
