@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
@@ -19,9 +20,12 @@ use crate::names::AgentName;
 use crate::runfile::ack;
 use crate::runfile::queued::{DEPTH, LONGEST, Place, Queued};
 use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, draft_digest, stamp};
+use crate::snapshot::FileFacts;
 
 const CLAIMED: &str = ".claimed-";
 const EXPIRED: &str = ".expired-";
+/// Who changes the queue writes durably, and a slow disk takes its time; who hangs is not waited for.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// One agent's queue.
 #[derive(Debug, Clone, Copy)]
@@ -97,12 +101,17 @@ impl<'a> Queue<'a> {
         self.tidy()?;
         for place in self.places()? {
             let path = self.folder().join(place.file_name());
-            let Some(message) = read(&path) else {
+            let Some(message) = read(&path)? else {
                 set_aside(&path)?;
                 continue;
             };
+            if let Err(why) = self.known(&message)? {
+                self.give_up(&path, &message, &why)?;
+                continue;
+            }
             let claimed = self.folder().join(format!("{CLAIMED}{}", place.file_name()));
-            let held = lock_file(&path)?.ok_or_else(|| io::Error::other("a queued message is in use"))?;
+            // Somebody who gave it back has not let go of it yet.
+            let Some(held) = lock_file(&path)? else { continue };
             fs::rename(&path, &claimed)?;
             return Ok(Some(Claim { queue: *self, message, place, held }));
         }
@@ -143,7 +152,7 @@ impl<'a> Queue<'a> {
         let mut told = Vec::new();
         for name in self.names()?.iter().filter(|n| n.starts_with(EXPIRED)) {
             let path = self.folder().join(name);
-            told.extend(read(&path));
+            told.extend(read(&path)?);
             fs::remove_file(&path)?;
         }
         if let Some(first) = told.first() {
@@ -159,7 +168,7 @@ impl<'a> Queue<'a> {
 
     fn lock(&self) -> io::Result<Flock<File>> {
         let path = self.folder().join(".lock");
-        runfiles::lock_briefly(&path)?
+        runfiles::lock_within(&path, WRITTEN_WITHIN)?
             .ok_or_else(|| io::Error::other(format!("{} is held by somebody who hangs", path.display())))
     }
 
@@ -187,9 +196,9 @@ impl<'a> Queue<'a> {
         let now = u64::try_from(clock::timestamp().as_second()).unwrap_or(0);
         for place in self.places()?.iter().filter(|place| place.expires <= now) {
             let path = self.folder().join(place.file_name());
-            match read(&path) {
+            match read(&path)? {
                 Some(message) => self.expire(&path, message)?,
-                None => set_aside(&path)?,
+                None => drop(set_aside(&path)?),
             }
         }
         self.recount()
@@ -199,9 +208,9 @@ impl<'a> Queue<'a> {
     fn decide(&self, name: &str) -> io::Result<()> {
         let path = self.folder().join(name);
         let Some(_lock) = lock_file(&path)? else { return Ok(()) };
-        let Some(message) = read(&path) else { return set_aside(&path) };
+        let Some(message) = read(&path)? else { return set_aside(&path).map(drop) };
         let receipts = Receipts::of(self.layout, self.agent);
-        match receipts.read(&message.id) {
+        match self.known(&message)? {
             Ok(Some(mut receipt)) if receipt.state.may_have_arrived() => {
                 if receipt.state == State::Unknown {
                     let why = "who handed it out ended before saying so; it is not handed out again";
@@ -209,13 +218,44 @@ impl<'a> Queue<'a> {
                 }
                 fs::remove_file(&path)
             }
-            _ => fs::rename(&path, self.folder().join(name.trim_start_matches(CLAIMED))),
+            Ok(_) => fs::rename(&path, self.folder().join(name.trim_start_matches(CLAIMED))),
+            Err(why) => self.give_up(&path, &message, &why),
         }
+    }
+
+    /// What is known of a message: its receipt, none, or why that can't be told. An error is one of this
+    /// moment, after which the next look may tell.
+    fn known(&self, message: &Queued) -> io::Result<Result<Option<Receipt>, String>> {
+        match Receipts::of(self.layout, self.agent).read(&message.id) {
+            Ok(receipt) => Ok(Ok(receipt)),
+            Err(error) if passes(&error) => Err(error),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    /// A message of which nobody can tell whether it was handed out: it is kept out of the row, its sender
+    /// is told, and those behind it have their turn.
+    fn give_up(&self, path: &Path, message: &Queued, why: &str) -> io::Result<()> {
+        let kept = set_aside(path)?;
+        let receipts = Receipts::of(self.layout, self.agent);
+        let aside = receipts.set_aside(&message.id)?;
+        let why = format!(
+            "its receipt could not be read ({why}), so it is not known whether it was handed out, and it is not \
+             handed out again; it is kept in {}, its receipt in {}",
+            kept.display(),
+            aside.display()
+        );
+        let mut receipt = self.fresh(message);
+        receipt.enter(State::Unknown, clock::timestamp(), Some(why));
+        receipts.write(&receipt, Lasting::Durable)
     }
 
     fn expire(&self, path: &Path, message: Queued) -> io::Result<()> {
         let receipts = Receipts::of(self.layout, self.agent);
-        let mut receipt = self.receipt(&message)?;
+        let mut receipt = match self.known(&message)? {
+            Ok(receipt) => receipt.unwrap_or_else(|| self.fresh(&message)),
+            Err(why) => return self.give_up(path, &message, &why),
+        };
         let why = format!("it waited from {} to {}", message.created_at, message.expires_at);
         receipt.enter(State::Expired, clock::timestamp(), Some(why));
         receipts.write(&receipt, Lasting::Durable)?;
@@ -228,10 +268,13 @@ impl<'a> Queue<'a> {
 
     /// The message's receipt; a new one where its sender was killed before it wrote one.
     fn receipt(&self, message: &Queued) -> io::Result<Receipt> {
-        if let Some(receipt) = Receipts::of(self.layout, self.agent).read(&message.id)? {
-            return Ok(receipt);
-        }
-        Ok(Receipt {
+        let read = Receipts::of(self.layout, self.agent).read(&message.id)?;
+        Ok(read.unwrap_or_else(|| self.fresh(message)))
+    }
+
+    /// A receipt of a message of which nothing is known but itself.
+    fn fresh(&self, message: &Queued) -> Receipt {
+        Receipt {
             schema_version: VERSION,
             id: message.id.clone(),
             tenant_id: message.tenant_id.clone(),
@@ -248,7 +291,7 @@ impl<'a> Queue<'a> {
             draft_sha256: Some(draft_digest(&message.text)),
             via: Some("queue".to_owned()),
             enters: 0,
-        })
+        }
     }
 
     fn recount(&self) -> io::Result<()> {
@@ -304,6 +347,8 @@ impl Claim<'_> {
         let mut receipt = self.queue.receipt(&self.message)?;
         receipt.enter(State::Held, clock::timestamp(), reason);
         Receipts::of(self.queue.layout, self.queue.agent).write(&receipt, Lasting::Durable)?;
+        // Nobody may find it in its place and in use.
+        let _lock = self.queue.lock()?;
         fs::rename(self.path(), self.queue.folder().join(self.place.file_name()))?;
         drop(self.held);
         Ok(receipt)
@@ -314,14 +359,30 @@ impl Claim<'_> {
     }
 }
 
-fn read(path: &Path) -> Option<Queued> {
-    Queued::parse(&runfiles::read_text(path, LONGEST)?)
+/// A message; `None` where something stands there that is none.
+fn read(path: &Path) -> io::Result<Option<Queued>> {
+    match runfiles::read(path, LONGEST) {
+        Ok(Some(FileFacts::File { content, .. })) if content.len() <= LONGEST => {
+            Ok(String::from_utf8(content).ok().and_then(|text| Queued::parse(&text)))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if passes(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
-/// A file that is no message is kept, out of the row.
-fn set_aside(path: &Path) -> io::Result<()> {
+/// Whether an error is one of this moment: of the machine, not of the file.
+fn passes(error: &io::Error) -> bool {
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|errno| passing.contains(&errno))
+}
+
+/// A file that is no message is kept, out of the row; where it is now.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    fs::rename(path, path.with_file_name(format!(".unreadable{name}")))
+    let aside = path.with_file_name(format!(".unreadable{name}"));
+    fs::rename(path, &aside)?;
+    Ok(aside)
 }
 
 /// The lock on a message's own file; `None` while somebody holds it.

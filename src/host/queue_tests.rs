@@ -130,6 +130,58 @@ fn a_file_that_is_no_message_holds_nobody_up() {
 }
 
 #[test]
+fn a_message_whose_receipt_cannot_be_read_is_given_up_with_its_reason_and_holds_nobody_up() {
+    let desk = Desk::new();
+    for id in ["claimed", "waiting", "b"] {
+        desk.put(id, Priority::Normal, 60);
+    }
+    let receipts = Receipts::of(&desk.layout, &desk.agent);
+    let claim = desk.queue().claim().expect("claimed").expect("the first");
+    claim.begin().expect("recorded");
+    drop(claim);
+    desk.put("due", Priority::Normal, -2);
+    for id in ["claimed", "waiting", "due"] {
+        fs::write(receipts.path(id), "{").expect("broken");
+    }
+    assert_eq!(desk.drain(), ["text of b"], "none of the others is handed out, not even again");
+    assert_eq!(desk.drain(), Vec::<String>::new());
+    for id in ["claimed", "waiting", "due"] {
+        let receipt = receipts.read(id).expect("readable again").expect("there");
+        let why = receipt.reason.expect("a reason");
+        assert_eq!(receipt.state, State::Unknown, "{id}");
+        assert!(why.contains("could not be read") && why.contains(&format!("-{id}.json")), "{why}");
+        let kept = why.split("kept in ").nth(1).and_then(|rest| rest.split(',').next()).expect("a path");
+        assert!(fs::read_to_string(kept).expect("kept").contains(&format!("text of {id}")), "{kept}");
+    }
+    assert_eq!(desk.queue().waiting().expect("counted"), 0);
+}
+
+#[test]
+fn one_that_somebody_has_not_let_go_of_yet_keeps_nobody_from_the_next() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    desk.put("b", Priority::Normal, 60);
+    let first = desk.queue().places().expect("places")[0].file_name();
+    let held = lock_file(&desk.layout.queue(&desk.agent).join(first)).expect("opened").expect("locked");
+    assert_eq!(desk.drain(), ["text of b"]);
+    drop(held);
+    assert_eq!(desk.drain(), ["text of a"]);
+}
+
+#[test]
+fn who_writes_to_a_slow_disk_is_waited_for() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    let lock = desk.queue().lock().expect("locked");
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| desk.put("b", Priority::Normal, 60));
+        std::thread::sleep(Duration::from_millis(600));
+        drop(lock);
+        assert_eq!(put.join().expect("it ran"), Put::Waits);
+    });
+}
+
+#[test]
 fn many_at_once_lose_and_double_nothing() {
     let desk = Desk::new();
     let drained = std::sync::Mutex::new(Vec::new());

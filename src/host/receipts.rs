@@ -74,6 +74,15 @@ impl<'a> Receipts<'a> {
         }
     }
 
+    /// Puts one that cannot be read out of the way, for whoever wants to look at it; where it is now.
+    pub fn set_aside(&self, id: &str) -> io::Result<PathBuf> {
+        let (path, aside) = (self.path(id), self.path(&format!(".unreadable-{id}")));
+        match fs::rename(&path, &aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(aside),
+        }
+    }
+
     /// Writes one, and makes it the agent's latest.
     pub fn write(&self, receipt: &Receipt, lasting: Lasting) -> io::Result<()> {
         let path = self.path(&receipt.id);

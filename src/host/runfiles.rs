@@ -9,13 +9,16 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
 
 use crate::snapshot::FileFacts;
+
+/// Who waits for a lock looks again after so long at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(8);
 
 /// Replaces a file's content at once: a reader sees the old or the new one, never a part. A link
 /// that stands there is replaced, not followed.
@@ -225,23 +228,31 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 /// Takes the lock that a file stands for, and holds it as long as the result lives. Waits a quarter
 /// of a second at most: whoever holds it needs microseconds on an idle machine, or hangs.
 pub fn lock_briefly(path: &Path) -> io::Result<Option<Flock<File>>> {
+    lock_within(path, Duration::from_millis(250))
+}
+
+/// The same, for a lock under which others wait for the disk.
+pub fn lock_within(path: &Path, limit: Duration) -> io::Result<Option<Flock<File>>> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(path)?;
-    for _ in 0..250 {
+    let until = Instant::now() + limit;
+    let mut pause = Duration::from_millis(1);
+    loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
-            Err((back, Errno::EWOULDBLOCK)) => {
+            Err((back, Errno::EWOULDBLOCK)) if Instant::now() < until => {
                 file = back;
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LOOK_AGAIN);
             }
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(errno.into()),
         }
     }
-    Ok(None)
 }
 
 fn unopened(path: &Path, error: io::Error) -> io::Result<Option<FileFacts>> {

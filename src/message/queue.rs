@@ -172,8 +172,8 @@ impl Desk<'_> {
             let sent = transport.send(&self.recipient(agent), &letter, &lock, &mut |moment| {
                 match moment {
                     Moment::Typing if !began => {
-                        began = true;
                         claim.begin()?;
+                        began = true;
                     }
                     Moment::Typed => claim.typed()?,
                     Moment::Typing | Moment::Entered(_) => {}
