@@ -1,5 +1,8 @@
 //! Small files that the kernel makes up when they are read: `/proc`, `/sys`. One open, one read,
 //! since a look at hundreds of agents reads thousands of them.
+//!
+//! For files of one record alone, which the kernel writes whole. A table, as that of the mounts, comes in
+//! pieces that end with a record and need not fill the buffer: it is read with [`std::fs`].
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -23,6 +23,7 @@ pub mod live;
 pub mod lock;
 pub mod logind;
 pub mod look;
+pub mod mounts;
 pub mod probe;
 pub mod process;
 pub mod programs;
