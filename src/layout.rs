@@ -11,12 +11,17 @@ use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT, SocketName, TenantId}
 pub struct Layout {
     home: PathBuf,
     mosaic: PathBuf,
+    declared: Option<PathBuf>,
 }
 
 /// `$MOSAIC_HOME` relative to the home where nobody says otherwise.
 pub const DEFAULT_MOSAIC: &str = ".config/mosaic";
 /// Where systemd looks for a user's own units, relative to the home.
 pub const UNITS: &str = ".config/systemd/user";
+/// Where a declarative host puts units, which every user's manager reads.
+pub const MACHINE_UNITS: &str = "/etc/systemd/user";
+/// Where a declarative host puts rosters and rendered files, a folder a tenant.
+pub const DECLARED: &str = "/etc/mosaic/fleet";
 
 impl Layout {
     /// The places of a user whose home is `home`; `mosaic` is `$MOSAIC_HOME` where it is not the
@@ -24,7 +29,24 @@ impl Layout {
     pub fn new(home: impl Into<PathBuf>, mosaic: Option<PathBuf>) -> Self {
         let home = home.into();
         let mosaic = mosaic.unwrap_or_else(|| home.join(DEFAULT_MOSAIC));
-        Self { home, mosaic }
+        Self { home, mosaic, declared: None }
+    }
+
+    /// The places of a tenant whose units and rendered files a declarative host holds in `folder`:
+    /// its units are the machine's, and what is rendered stands in the home as links.
+    pub fn declared_in(self, folder: PathBuf) -> Self {
+        Self { declared: Some(folder), ..self }
+    }
+
+    /// The folder in which a declarative host holds this tenant's rendered files, where it does.
+    pub fn declared_at(&self) -> Option<&Path> {
+        self.declared.as_deref()
+    }
+
+    /// What a link at `path` of the home leads to on a declarative host.
+    pub fn declared_file(&self, path: &Path) -> Option<PathBuf> {
+        let below = path.strip_prefix(&self.mosaic).ok()?;
+        Some(self.declared.as_ref()?.join(below.strip_prefix("fleet").unwrap_or(below)))
     }
 
     /// The user's home.
@@ -71,6 +93,12 @@ impl Layout {
     /// The operator's own overrides for one agent; never written by us.
     pub fn agent_local_env(&self, agent: &AgentName) -> PathBuf {
         self.agents().join(format!("{agent}.local.env"))
+    }
+
+    /// Names further environment files, which all agents get: a path a line. A declarative host
+    /// writes it.
+    pub fn environment_files(&self) -> PathBuf {
+        self.fleet().join("environment-files")
     }
 
     /// The folder of everything that changes while the fleet runs.
@@ -240,8 +268,13 @@ impl Layout {
         self.mosaic.join("tools/tmux/agent-send.sh")
     }
 
-    /// Where the user's own units are.
+    /// Where the fleet's units are: with the user's own, but for a declarative host.
     pub fn units(&self) -> PathBuf {
+        if self.declared.is_some() { PathBuf::from(MACHINE_UNITS) } else { self.own_units() }
+    }
+
+    /// Where the user's own units are.
+    pub fn own_units(&self) -> PathBuf {
         self.home.join(UNITS)
     }
 
@@ -267,7 +300,7 @@ impl Layout {
 
     /// Where a declarative host puts a tenant's roster and rendered files.
     pub fn declared(tenant: &TenantId) -> PathBuf {
-        Path::new("/etc/mosaic/fleet").join(tenant.as_str())
+        Path::new(DECLARED).join(tenant.as_str())
     }
 }
 
@@ -292,5 +325,18 @@ mod tests {
         assert_eq!(same.mosaic_in_unit(), "%h");
         let outside = Layout::new("/home/u", Some("/srv/100%/m".into()));
         assert_eq!(outside.mosaic_in_unit(), "/srv/100%%/m");
+    }
+
+    #[test]
+    fn on_a_declarative_host_units_are_the_machines_and_files_lead_to_the_tenants_folder() {
+        let layout = Layout::new("/home/u", None).declared_in("/etc/mosaic/fleet/u".into());
+        assert_eq!(layout.holder_unit(), Path::new("/etc/systemd/user/mosaic-tmux-holder.service"));
+        assert_eq!(layout.tmux_conf(), Path::new("/home/u/.config/mosaic/fleet/tmux.conf"));
+        let leads = |path: PathBuf| layout.declared_file(&path);
+        assert_eq!(leads(layout.tmux_conf()), Some("/etc/mosaic/fleet/u/tmux.conf".into()));
+        let script = "/etc/mosaic/fleet/u/tools/fleet/start-agent-session.sh";
+        assert_eq!(leads(layout.start_script()), Some(script.into()));
+        assert_eq!(leads(layout.holder_unit()), None);
+        assert_eq!(Layout::new("/home/u", None).declared_file(&layout.tmux_conf()), None);
     }
 }

@@ -218,7 +218,14 @@ pub enum FileFacts {
         /// Permission bits.
         mode: u32,
     },
-    /// A symbolic link and what it says.
+    /// A link to a file that nobody but the machine's configuration changes.
+    Declared {
+        /// The file's bytes.
+        content: Vec<u8>,
+        /// What the link says.
+        link: PathBuf,
+    },
+    /// Another symbolic link and what it says.
     Link(PathBuf),
     /// Something else: a folder, a FIFO, a device.
     Other(String),

@@ -113,7 +113,10 @@ fn names(units: &[String]) -> Vec<&str> {
 
 impl Machine for Real<'_> {
     fn write(&mut self, file: &File) -> Result<()> {
-        Ok(files::replace(&file.path, file.content.as_bytes(), file.mode)?)
+        match &file.link {
+            Some(target) => Ok(files::link(&file.path, target)?),
+            None => Ok(files::replace(&file.path, file.content.as_bytes(), file.mode)?),
+        }
     }
 
     fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()> {

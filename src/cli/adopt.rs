@@ -49,6 +49,11 @@ struct Found {
 
 /// Takes it over.
 pub fn run(context: &Context, consent: Consent) -> Result<Answer> {
+    if let Some(folder) = context.layout.declared_at() {
+        let folder = folder.display();
+        return Err(Error::no(format!("this fleet is declared, in {folder}: there is nothing to take over"))
+            .hint("to see what is declared: fleet plan"));
+    }
     ground::await_manager(context);
     let roster = context.roster()?;
     let ground = || Ground::of(context, &context.roster()?);

@@ -6,7 +6,7 @@ use super::{Globals, Output};
 use crate::error::{Error, Kind, Result};
 use crate::host::command::Command;
 use crate::host::users::{self, Caller};
-use crate::host::{input, site};
+use crate::host::{declared, input, site};
 use crate::layout::Layout;
 use crate::names::{HostName, TenantId};
 use crate::render::Site;
@@ -42,7 +42,7 @@ impl Context {
             .hint(format!("run it with its own home: sudo -u {} -H {}", caller.name, typed())));
         }
         let mosaic = globals.mosaic_home()?;
-        let layout = Layout::new(&caller.home, mosaic);
+        let layout = declared::places(Layout::new(&caller.home, mosaic), &caller.name);
         for path in [layout.home(), layout.mosaic()].into_iter().chain(globals.roster.as_deref()) {
             own_path(&caller, path)?;
         }

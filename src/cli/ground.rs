@@ -11,16 +11,18 @@ use crate::host::look::{self, Ask};
 use crate::host::site::same;
 use crate::host::systemd::{SystemdError, UserManager};
 use crate::host::{clock, runfiles};
-use crate::layout::{TMUX_FOLDER, tmux_socket};
+use crate::layout::{MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
 use crate::ledger::{Identity, Ledger, LedgerError};
 use crate::names::AgentName;
-use crate::plan::{Options, Plan, Server, plan};
-use crate::render::{Desired, render};
+use crate::plan::{Options, Plan, Server, Units, plan};
+use crate::render::{Desired, baked, render};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, FileFacts, Snapshot};
 
 /// No honest ledger is longer: ten thousand files need two of these.
 const LONGEST_LEDGER: usize = 1024 * 1024;
+/// No unit file of ours is longer.
+const LONGEST_UNIT: usize = 64 * 1024;
 
 /// A fleet as it should be on this machine, and what of it we installed.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Ground {
     pub ledger: Ledger,
     /// Further paths to look at.
     pub also: Vec<PathBuf>,
+    /// Where a declarative host holds what is rendered, where it does.
+    pub declared: Option<PathBuf>,
 }
 
 impl Ground {
@@ -52,7 +56,16 @@ impl Ground {
         {
             site.program.clone_from(known);
         }
-        let desired = render(roster, &site)?;
+        if context.layout.declared_at().is_some()
+            && let Some(unit) = runfiles::follow_text(&context.layout.holder_unit(), LONGEST_UNIT)
+            && let Some((program, tmux)) = baked(&unit)
+        {
+            (site.program, site.tmux) = (program, tmux);
+        }
+        let mut desired = render(roster, &site)?;
+        for file in &mut desired.files {
+            file.link = context.layout.declared_file(&file.path);
+        }
         let identity = Identity {
             tenant: roster.tenant.clone(),
             host: site.host.clone(),
@@ -60,7 +73,8 @@ impl Ground {
             program: site.program.clone(),
         };
         let ledger = ledger.unwrap_or_else(|| Ledger::new(identity.clone()));
-        Ok(Self { desired, identity, ledger, also: Vec::new() })
+        let declared = context.layout.declared_at().map(Path::to_path_buf);
+        Ok(Self { desired, identity, ledger, also: Vec::new(), declared })
     }
 
     /// Looks at the machine.
@@ -80,7 +94,16 @@ impl Ground {
     pub fn plan(&self, seen: &Snapshot, options: Options) -> Plan {
         let moves = !self.ledger.units.is_empty() && self.ledger.identity.socket != self.identity.socket;
         let server = if moves { Server::Moves } else { Server::Stays };
-        let mut plan = plan(&self.desired, seen, &self.ledger, &Options { server, ..options });
+        let units = if self.declared.is_some() { Units::Declared } else { Units::Ours };
+        let mut plan = plan(&self.desired, seen, &self.ledger, &Options { server, units, ..options });
+        if let Some(folder) = &self.declared {
+            plan.notes.push(format!(
+                "units, roster and files are declared by this machine's configuration, \
+                 services.mosaic-fleet.tenants.{} where it is NixOS: they come from {} and {MACHINE_UNITS}, and are changed there",
+                self.identity.tenant,
+                folder.display()
+            ));
+        }
         plan.keep_copies(&copy_suffix());
         plan
     }
@@ -116,7 +139,7 @@ pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
         Ok(Some(FileFacts::File { content, .. })) => {
             String::from_utf8(content).map_err(|_| refuse(&"it is not text"))?
         }
-        Ok(Some(FileFacts::Link(_))) => return Err(refuse(&"a link stands in its place")),
+        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. })) => return Err(refuse(&"a link stands in its place")),
         Ok(Some(FileFacts::Other(what))) => return Err(refuse(&format!("{what} stands in its place"))),
         Err(error) => return Err(refuse(&error)),
     };

@@ -42,6 +42,18 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         return Err(Error::new(Kind::Usage, "init writes a shipped roster; --roster names another to read")
             .hint("to apply a roster of your own: fleet apply --roster FILE"));
     }
+    if let Some(folder) = context.layout.declared_at() {
+        return Err(Error::no(format!(
+            "the fleet of {} is declared by this machine's configuration, in {}: nothing was changed",
+            context.caller.name,
+            folder.display()
+        ))
+        .hint(format!(
+            "change services.mosaic-fleet.tenants.{} and build it again: sudo nixos-rebuild switch",
+            context.caller.name
+        ))
+        .hint("to see what is declared: fleet plan"));
+    }
     let Some(profile) = Profile::by_name(&args.profile) else {
         return Err(Error::new(Kind::Usage, format!("there is no profile {}", args.profile)));
     };

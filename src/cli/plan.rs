@@ -128,6 +128,13 @@ pub fn describe_conflict(conflict: &Conflict, layout: &Layout) -> String {
     let fate = match (&conflict.resolution, &conflict.kind) {
         (Resolution::Overwritten, _) => "overwritten",
         (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it",
+        (
+            _,
+            ConflictKind::Declared | ConflictKind::NotDeclared(_) | ConflictKind::StillDeclared(_),
+        ) => {
+            let cure = conflict.cure(layout);
+            return format!("{:<9} {path}: {}: {cure}", "CONFLICT", conflict.kind);
+        }
         (_, ConflictKind::NotAFile(_) | ConflictKind::Unreadable(_)) => "kept; move it away yourself",
         (_, ConflictKind::Mask(_) | ConflictKind::StandsIn(_)) => {
             let cure = conflict.cure(layout);
@@ -159,6 +166,7 @@ fn verb(action: &Action) -> &'static str {
     match action {
         Action::Stop { .. } => "stop",
         Action::KeepCopy { .. } => "keep",
+        Action::WriteFile { file, .. } if file.link.is_some() => "link",
         Action::WriteFile { .. } => "write",
         Action::RemoveFile { .. } => "remove",
         Action::Clear { .. } => "clear",
@@ -177,7 +185,7 @@ fn summary(plan: &Plan) -> String {
     let count = |verbs: &[&str]| plan.steps.iter().filter(|s| verbs.contains(&verb(&s.action))).count();
     let dying: BTreeSet<&AgentName> = plan.steps.iter().flat_map(|s| &s.impact).collect();
     let mut parts = vec![
-        format!("{} to write", count(&["write", "keep"])),
+        format!("{} to write", count(&["write", "link", "keep"])),
         format!("{} to remove", count(&["remove", "unlink", "clear"])),
         format!("{} to enable", count(&["enable"])),
         format!("{} to disable", count(&["disable"])),

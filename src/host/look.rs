@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::systemd::{Detail, SystemdError, UserManager};
-use super::{clock, logind, runfiles, stand_ins, users, wants};
+use super::{clock, declared, logind, runfiles, stand_ins, users, wants};
 use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::snapshot::{Fact, FileFacts, Snapshot, UnitFacts};
@@ -100,6 +100,7 @@ fn units(manager: &UserManager, ask: &Ask<'_>) -> Result<BTreeMap<String, UnitFa
 pub fn at(path: &Path, longest: usize) -> Option<Fact<FileFacts>> {
     match runfiles::read(path, longest) {
         Ok(None) => None,
+        Ok(Some(FileFacts::Link(link))) => Some(declared::facts(path, link, longest)),
         Ok(Some(facts)) => Some(Fact::Known(facts)),
         // A file stands where a folder should: what is below it does not exist.
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => None,
@@ -119,7 +120,7 @@ pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact
             Fact::Known(FileFacts::File { content, .. }) => {
                 Fact::Known(String::from_utf8_lossy(&content).trim().to_owned())
             }
-            Fact::Known(FileFacts::Link(_)) => Fact::Unknown("a link stands in its place".to_owned()),
+            Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => Fact::Unknown("a link stands in its place".to_owned()),
             Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} stands in its place")),
             Fact::Unknown(why) => Fact::Unknown(why),
         };

@@ -10,6 +10,7 @@ pub mod cgroup;
 pub mod changes;
 pub mod clock;
 pub mod command;
+pub mod declared;
 pub mod doctor;
 pub mod ending;
 pub mod files;

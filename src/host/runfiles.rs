@@ -188,6 +188,11 @@ pub fn read_text(path: &Path, longest: usize) -> Option<String> {
     }
 }
 
+/// The text of a file of the machine's, which a link may lead to; `None` as for [`read_text`].
+pub fn follow_text(path: &Path, longest: usize) -> Option<String> {
+    read_text(&path.canonicalize().ok()?, longest)
+}
+
 /// Adds a line at the end in one write. A file that has grown beyond `longest` begins anew with
 /// the later half of its lines: whoever follows it sees it shrink, as with any rotated log.
 pub fn append(path: &Path, line: &str, longest: usize) -> io::Result<()> {

@@ -29,18 +29,18 @@ fn in_folders(folders: &[PathBuf], layout: &Layout, agents: &BTreeSet<AgentName>
     let mut found = Vec::new();
     let mut rank = Rank::BeforeOurs;
     let mut seen = BTreeSet::new();
-    for folder in folders {
-        let mut folder = folder.clone();
-        if folder == layout.units() {
-            rank = Rank::Ours;
-        } else if let Ok(real) = folder.canonicalize() {
-            // Debian's /etc/xdg/systemd/user is a link to /etc/systemd/user.
-            folder = real;
-        }
-        if !seen.insert(folder.clone()) {
+    let units = layout.units();
+    for path in folders {
+        // Debian's /etc/xdg/systemd/user is a link to /etc/systemd/user, and NixOS's that to its store.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let at = real(path);
+        let folder = if at == real(&units) { units.as_path() } else { at.as_path() };
+        if !seen.insert(folder.to_path_buf()) {
             continue;
         }
-        let folder = folder.as_path();
+        if folder == units {
+            rank = Rank::Ours;
+        }
         let listed = match names(folder) {
             Ok(listed) => listed,
             Err(error) => return Fact::Unknown(error.to_string()),
@@ -89,7 +89,9 @@ fn in_place(
         return None;
     }
     let kind = match path.canonicalize() {
-        Ok(target) if target == layout.agent_template() => return None,
+        Ok(target) if Ok(&target) == layout.agent_template().canonicalize().as_ref().map_err(drop) => {
+            return None;
+        }
         Ok(target) if target == Path::new("/dev/null") => StandInKind::Mask,
         Ok(target) if target.metadata().is_ok_and(|m| m.is_file() && m.len() == 0) => StandInKind::Mask,
         _ => StandInKind::File,

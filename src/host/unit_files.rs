@@ -28,7 +28,7 @@ pub fn search_path(layout: &Layout, uid: u32) -> Vec<PathBuf> {
         runtime.join("user.control"),
         runtime.join("transient"),
         runtime.join("generator.early"),
-        layout.units(),
+        layout.own_units(),
         "/etc/xdg/systemd/user".into(),
         "/etc/systemd/user".into(),
         runtime.join("user"),
@@ -112,7 +112,7 @@ fn text(path: &Path, name: &str) -> Text {
         Ok(Some(FileFacts::File { content, .. })) => {
             Text::Plain(String::from_utf8_lossy(&content).into_owned())
         }
-        Ok(Some(FileFacts::Link(_)) | None) => Text::Unreadable("the link leads nowhere".to_owned()),
+        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. }) | None) => Text::Unreadable("the link leads nowhere".to_owned()),
         Ok(Some(FileFacts::Other(what))) => Text::Unreadable(format!("{what} stands there")),
         Err(error) => Text::Unreadable(error.to_string()),
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::readlinkat;
 
 use crate::host::users::runtime_dir;
-use crate::layout::Layout;
+use crate::layout::{Layout, MACHINE_UNITS};
 use crate::snapshot::Fact;
 
 /// One entry of a wants folder.
@@ -28,8 +28,8 @@ struct Entry {
 /// The folders in which links of a user's units are made, the ones that count first first.
 pub fn unit_folders(layout: &Layout, uid: u32) -> Vec<PathBuf> {
     vec![
-        layout.units(),
-        PathBuf::from("/etc/systemd/user"),
+        layout.own_units(),
+        PathBuf::from(MACHINE_UNITS),
         runtime_dir(uid).join("systemd/user"),
         PathBuf::from("/run/systemd/user"),
     ]

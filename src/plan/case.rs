@@ -35,7 +35,7 @@ pub fn identity() -> Identity {
 /// A fleet of these agents.
 pub fn fleet(agents: &[&str]) -> Desired {
     let layout = layout();
-    let file = |path: PathBuf, content: String, role| File { path, mode: 0o600, content, role };
+    let file = |path: PathBuf, content: String, role| File { path, mode: 0o600, content, role, link: None };
     let mut files = vec![
         file(layout.holder_unit(), "holder unit".into(), Role::HolderUnit),
         file(layout.agent_template(), "template".into(), Role::AgentTemplate),

@@ -33,6 +33,15 @@ pub enum ConflictKind {
     /// systemd reads it in the place of the file that we wrote for this unit.
     #[error("systemd reads it in the place of what we wrote for {0}")]
     StandsIn(String),
+    /// A configuration puts a file there that differs from what we render.
+    #[error("not what this fleet renders, and declared by a configuration, which is to be built again")]
+    Declared,
+    /// A configuration declares the units, and no such link for this one.
+    #[error("not there, so {0} is not pulled in; the units are declared by a configuration")]
+    NotDeclared(String),
+    /// A configuration pulls a unit in that the roster does not want.
+    #[error("pulls {0} in, which the roster does not want; the units are declared by a configuration")]
+    StillDeclared(String),
     /// Something stands there that is no file.
     #[error("{0}, not a file")]
     NotAFile(String),
@@ -62,6 +71,7 @@ impl ConflictKind {
             Self::Link(_) => "link",
             Self::Mask(_) => "masked",
             Self::StandsIn(_) => "shadowed",
+            Self::Declared | Self::NotDeclared(_) | Self::StillDeclared(_) => "declared",
             Self::NotAFile(_) => "not-a-file",
             Self::MovesServer => "moves-server",
             Self::Unreadable(_) => "unreadable",
@@ -91,10 +101,24 @@ impl Conflict {
                 format!("systemctl --user unmask {unit} && fleet apply")
             }
             ConflictKind::Mask(_) => format!("{sudo}rm {path} && fleet apply"),
+            ConflictKind::Declared | ConflictKind::NotDeclared(_) | ConflictKind::StillDeclared(_) => {
+                declared_cure(layout)
+            }
             ConflictKind::StandsIn(_) => format!("{sudo}mv {path} {path}.aside && fleet apply"),
             ConflictKind::MovesServer => "fleet apply --restart-holder".to_owned(),
             ConflictKind::NotAFile(_) => format!("mv {path} {path}.aside && fleet apply"),
             ConflictKind::Unreadable(_) => format!("ls -l {path}"),
         }
+    }
+}
+
+/// Who changes what a configuration declares.
+fn declared_cure(layout: &Layout) -> String {
+    match layout.declared_at().and_then(Path::file_name) {
+        Some(tenant) => format!(
+            "sudo nixos-rebuild switch  # after a change of services.mosaic-fleet.tenants.{}",
+            tenant.to_string_lossy()
+        ),
+        None => "home-manager switch  # after a change of services.mosaic-fleet".to_owned(),
     }
 }

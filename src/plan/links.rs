@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Changed;
 use super::units::{Given, Wanted};
-use super::{Action, Plan, Reason};
+use super::{Action, Conflict, ConflictKind, Plan, Reason, Resolution, Units};
 use crate::names::AgentName;
 use crate::render::{Link, Unit};
 use crate::snapshot::Fact;
@@ -25,6 +25,9 @@ impl Given<'_> {
     fn linger(&self, plan: &mut Plan) {
         match &self.seen.linger {
             Fact::Known(true) => {}
+            _ if self.options.units == Units::Declared => {
+                plan.notes.push("lingering is not on, and is this machine's configuration's to turn on".into());
+            }
             Fact::Known(false) => plan.push(Action::EnableLinger, Reason::LingerOff, Vec::new()),
             Fact::Unknown(why) => {
                 plan.push(Action::EnableLinger, Reason::LingerUnknown(why.clone()), Vec::new());
@@ -43,12 +46,21 @@ impl Given<'_> {
         for link in self.desired.links.iter().filter(|l| l.path.file_name() == Some(unit.name.as_ref())) {
             if !self.pulled_in(link) {
                 missing.push(link.clone());
+            } else if self.declared {
+                // Not ours to remove later.
             } else if self.ledger.links.get(&link.path) != Some(&link.target) {
                 plan.books.links.push(link.clone());
             }
         }
         // One that is masked would have the whole batch refused.
         if missing.is_empty() || self.is_masked(&unit.name) {
+            return;
+        }
+        if self.declared {
+            let kind = || ConflictKind::NotDeclared(unit.name.clone());
+            let conflict =
+                |link: Link| Conflict { path: link.path, kind: kind(), resolution: Resolution::Kept };
+            plan.conflicts.extend(missing.into_iter().map(conflict));
             return;
         }
         let by = missing.iter().filter_map(|l| wanted_by(&l.path)).collect();
@@ -90,7 +102,14 @@ impl Given<'_> {
             .filter(|(_, name)| name == unit)
             .map(|(by, name)| folder.join(format!("{by}.wants")).join(name))
             .collect();
-        if !links.is_empty() {
+        if self.declared {
+            let conflict = |path: PathBuf| Conflict {
+                path,
+                kind: ConflictKind::StillDeclared(unit.to_owned()),
+                resolution: Resolution::Kept,
+            };
+            plan.conflicts.extend(links.into_iter().map(conflict));
+        } else if !links.is_empty() {
             plan.push(Action::Disable { unit: unit.to_owned(), links }, reason, Vec::new());
         }
     }

@@ -25,7 +25,7 @@ use crate::snapshot::Snapshot;
 
 pub use conflict::{Conflict, ConflictKind, Resolution};
 pub use files::agent_of;
-pub use options::{Conflicts, HolderRestart, Options, Reach, Restarts, Server, Starting};
+pub use options::{Conflicts, HolderRestart, Options, Reach, Restarts, Server, Starting, Units};
 pub use reason::Reason;
 pub use roster::{RosterFile, roster_file};
 pub use step::{Action, Before, Phase, Step};
@@ -86,7 +86,8 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
         _ => None,
     });
     let masked = masked.collect();
-    let given = units::Given { desired, seen, ledger, options, masked: &masked };
+    let declared = options.units == Units::Declared || files::are_declared(desired, seen);
+    let given = units::Given { desired, seen, ledger, options, masked: &masked, declared };
     if let Some(pending) = given.holder_in_the_way() {
         let (path, kind) = (pending.0, ConflictKind::MovesServer);
         let mut conflicts = vec![Conflict { path, kind, resolution: Resolution::Kept }];

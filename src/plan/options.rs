@@ -15,6 +15,17 @@ pub struct Options {
     pub starting: Starting,
     /// Whether the roster names another socket than the one that was installed.
     pub server: Server,
+    /// Whose the units are.
+    pub units: Units,
+}
+
+/// Whose the units are, with the links that pull them in, and lingering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Units {
+    /// The tenant's own, for us to write.
+    Ours,
+    /// The machine's: its configuration declares them, and nothing of them is changed here.
+    Declared,
 }
 
 /// Whether the fleet's tmux server stays where it is.
@@ -82,6 +93,7 @@ impl Default for Options {
             conflicts: Conflicts::Keep,
             starting: Starting::Now,
             server: Server::Stays,
+            units: Units::Ours,
         }
     }
 }

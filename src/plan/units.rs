@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::files::Changed;
-use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step};
+use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step, Units};
 use crate::ledger::{Due, Ledger};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Role, Unit};
@@ -23,6 +23,9 @@ pub struct Given<'a> {
     pub options: &'a Options,
     /// Units and templates that systemd neither enables nor starts.
     pub masked: &'a BTreeSet<String>,
+    /// Whether the units are files that a configuration declares: then systemd is not asked to enable
+    /// or disable any of them, which would remove its links or pin what they lead to.
+    pub declared: bool,
 }
 
 /// Whether a unit runs.
@@ -128,7 +131,14 @@ impl Given<'_> {
         let Some(units) = self.seen.units.known() else { return };
         for unit in units.keys() {
             let ours = self.wanted(unit).is_some() || self.ledger.units.contains_key(unit);
-            if !ours && AgentName::from_unit(unit).is_some() && matches!(self.run(unit), Run::Up { .. }) {
+            let Some(agent) = AgentName::from_unit(unit).filter(|_| !ours) else { continue };
+            if !matches!(self.run(unit), Run::Up { .. }) {
+                continue;
+            }
+            if self.options.units == Units::Declared {
+                // Only what this machine declares, or declared once, starts below its template.
+                plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, vec![agent]);
+            } else {
                 plan.notes.push(format!("{unit} runs, and neither roster nor ledger knows it: left alone"));
             }
         }

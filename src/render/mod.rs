@@ -17,6 +17,7 @@ use crate::names::{AgentName, HostName};
 use crate::roster::Roster;
 
 pub use error::RenderError;
+pub use units::baked;
 
 /// Everything that a roster means for one tenant. The roster's own file is not part of it: `init`
 /// alone writes that.
@@ -69,13 +70,15 @@ pub struct File {
     pub content: String,
     /// What the file is for, which tells what a change of it asks for.
     pub role: Role,
+    /// Where it leads, where it is a link to what a declarative host has rendered.
+    pub link: Option<PathBuf>,
 }
 
 impl File {
     /// A file that its owner alone reads and writes; a script is run, too.
     pub fn new(path: PathBuf, content: String, role: Role) -> Self {
         let mode = if role == Role::Script { 0o700 } else { 0o600 };
-        Self { path, mode, content, role }
+        Self { path, mode, content, role, link: None }
     }
 }
 
@@ -90,6 +93,13 @@ impl std::fmt::Debug for File {
             self.role,
             self.content.len()
         )
+    }
+}
+
+impl Role {
+    /// Whether systemd reads the file.
+    pub fn is_unit(&self) -> bool {
+        matches!(self, Self::HolderUnit | Self::AgentTemplate | Self::AgentDropIn(_))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The units: the holder's, the agents' template, an agent's drop-in, the links that pull them in,
 //! and which of them are wanted.
 
+use std::path::PathBuf;
+
 use minijinja::context;
 
 use super::site::Places;
@@ -35,6 +37,18 @@ pub fn files(roster: &Roster, site: &Site, places: &Places<'_>) -> Result<Vec<Fi
         files.push(File::new(path, drop_in(agent)?, Role::AgentDropIn(agent.name.clone())));
     }
     Ok(files)
+}
+
+/// The programs that a rendered holder unit calls, fleet's and tmux: a declarative host chose them when it
+/// rendered the unit. None where a unit says it in words that are not plain.
+pub fn baked(holder: &str) -> Option<(PathBuf, PathBuf)> {
+    let program = |key: &str| {
+        let line = holder.lines().find_map(|line| line.strip_prefix(key))?;
+        let word = line.split_whitespace().next()?;
+        let plain = word.starts_with('/') && !word.contains(['"', '%', '$']);
+        plain.then(|| PathBuf::from(word))
+    };
+    Some((program("ExecStartPre=")?, program("ExecStart=")?))
 }
 
 /// How units are pulled in at boot and, the agents, by each start of the holder.
@@ -92,4 +106,31 @@ fn drop_in(agent: &Agent) -> Result<String, RenderError> {
         tasks_max => limits.tasks_max,
         ephemeral => ephemeral(agent),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::layout::Layout;
+    use crate::names::HostName;
+    use crate::roster::{self, Profile};
+
+    #[test]
+    fn the_programs_of_a_holder_unit_are_read_back_from_its_text() {
+        let site = Site {
+            layout: Layout::new("/home/u", None),
+            host: HostName::parse("h").expect("a name"),
+            program: "/nix/store/abc-mosaic-fleet/bin/fleet".into(),
+            tmux: "/nix/store/def-tmux/bin/tmux".into(),
+        };
+        let text = Profile::Minimal.roster_text();
+        let roster = roster::read_bytes(text.as_bytes(), Path::new("r.yaml"), "u").expect("a roster");
+        let places = Places::of(&site).expect("good places");
+        let files = files(&roster, &site, &places).expect("rendered");
+        let holder = files.iter().find(|f| f.role == Role::HolderUnit).expect("there is one");
+        assert_eq!(baked(&holder.content), Some((site.program.clone(), site.tmux.clone())));
+        assert_eq!(baked("ExecStart=tmux\n"), None);
+    }
 }

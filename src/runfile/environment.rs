@@ -13,9 +13,14 @@ use crate::names::PROTECTED;
 /// one can't change who the agent is and where it lives.
 pub fn variables(rendered: &str, local: &str) -> BTreeMap<String, String> {
     let mut vars: BTreeMap<String, String> = envfile::parse(rendered).into_iter().collect();
-    let own = envfile::parse(local).into_iter();
-    vars.extend(own.filter(|(name, _)| !PROTECTED.contains(&name.as_str())));
+    overlay(&mut vars, local);
     vars
+}
+
+/// Lays the variables of one more file over these.
+pub fn overlay(vars: &mut BTreeMap<String, String>, text: &str) {
+    let own = envfile::parse(text).into_iter();
+    vars.extend(own.filter(|(name, _)| !PROTECTED.contains(&name.as_str())));
 }
 
 /// With which variables a run was started.

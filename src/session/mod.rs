@@ -30,7 +30,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::host::tmux::Server;
-use crate::host::{cgroup, clock, users};
+use crate::host::{cgroup, clock, declared, users};
 use crate::layout::Layout;
 use crate::names::{AgentName, SessionName, SocketName};
 use by_hand::Existing;
@@ -63,6 +63,7 @@ pub fn entry() -> Option<ExitCode> {
         ["wanted", agent] => ExitCode::from(wanted(agent, None)),
         ["holder-check", socket, tmux] => around_the_holder(socket, |s| holder::check(&s, Some(tmux))),
         ["holder-check", socket] => around_the_holder(socket, |s| holder::check(&s, None)),
+        ["home"] => ExitCode::from(home()),
         ["holder-up", socket, session] => around_the_holder(socket, |s| holder_up(&s, session)),
         _ => {
             say("usage: fleet session start [--replace] [AGENT]");
@@ -150,6 +151,23 @@ fn wanted(agent: &str, mosaic: Option<&str>) -> u8 {
     u8::from(!parked_in.trim().is_empty() && parked_in.trim() == clock::boot_id())
 }
 
+/// `home`: before the holder starts on a declarative host, the home's links to what is rendered.
+fn home() -> u8 {
+    let linked = layout().and_then(|layout| declared::link_home(&layout).map_err(|e| e.to_string()));
+    match linked {
+        Ok(kept) => {
+            for path in kept {
+                say(&format!("{} is not a link to what this machine declares: kept", path.display()));
+            }
+            0
+        }
+        Err(why) => {
+            say(&format!("link the home to what this machine declares: {why}"));
+            CANT_CREATE
+        }
+    }
+}
+
 fn holder_up(socket: &SocketName, session: &str) -> Result<(), String> {
     let session = SessionName::parse(session).map_err(|e| e.to_string())?;
     let main_pid = std::env::var("MAINPID").ok().and_then(|p| p.parse().ok());
@@ -178,7 +196,7 @@ fn layout_below(mosaic: Option<PathBuf>) -> Result<Layout, String> {
         Some(owner) => {
             Err(format!("{} is under the control of {owner}: run it as {owner}", layout.mosaic().display()))
         }
-        None => Ok(layout),
+        None => Ok(declared::places(layout, &caller.name)),
     }
 }
 

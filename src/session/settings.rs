@@ -44,12 +44,14 @@ pub enum Unusable {
 }
 
 impl Settings {
-    /// Reads the agent's two files, where they are.
+    /// Reads the agent's two files, where they are, and between them those that all agents get.
     pub fn read(layout: &Layout, agent: &AgentName) -> Result<Self, Unusable> {
         let (rendered, of_rendered) = file(&layout.agent_env(agent))?;
         let (local, of_local) = file(&layout.agent_local_env(agent))?;
-        let vars =
-            environment::variables(&String::from_utf8_lossy(&rendered), &String::from_utf8_lossy(&local));
+        let mut vars = environment::variables(&String::from_utf8_lossy(&rendered), "");
+        for text in shared(layout)?.iter().chain([&local]) {
+            environment::overlay(&mut vars, &String::from_utf8_lossy(text));
+        }
         let environment = Environment::of(&rendered, &local, stamps(of_rendered, of_local));
         let mut settings = Self { vars, environment: Some(environment) };
         settings.address(layout, agent);
@@ -129,6 +131,23 @@ pub fn kept_npm_prefix(layout: &Layout) -> Option<PathBuf> {
     let text = std::fs::read_to_string(layout.npm_prefix()).ok()?;
     let path = PathBuf::from(text.trim_end_matches('\n'));
     path.is_absolute().then_some(path)
+}
+
+/// The files that a declarative host names for all agents of the tenant: what is secret is in none of
+/// those that it renders. One that is not there is an error, as in a unit, but behind a `-`.
+fn shared(layout: &Layout) -> Result<Vec<Vec<u8>>, Unusable> {
+    let (list, _) = file(&layout.environment_files())?;
+    let list = String::from_utf8_lossy(&list).into_owned();
+    let named = list.lines().filter(|line| !line.is_empty());
+    let read = |line: &str| {
+        let path = Path::new(line.strip_prefix('-').unwrap_or(line));
+        if !line.starts_with('-') && !path.exists() {
+            let source = io::ErrorKind::NotFound.into();
+            return Err(Unusable::File { path: path.to_owned(), source });
+        }
+        file(path).map(|(bytes, _)| bytes)
+    };
+    named.map(read).collect()
 }
 
 fn file(path: &Path) -> Result<(Vec<u8>, Stamp), Unusable> {

@@ -101,7 +101,10 @@ impl Agents {
             let environment = match told {
                 Some(told) if told == stamps(stamp(&rendered), stamp(&local)) => EnvironmentFiles::AsStarted,
                 _ => EnvironmentFiles::Seen {
-                    rendered: read(&environments, rendered, LONGEST_FILE),
+                    rendered: match read(&environments, rendered.clone(), LONGEST_FILE) {
+                        Some(Fact::Known(FileFacts::Link(_))) => at(&rendered, LONGEST_FILE),
+                        other => other,
+                    },
                     local: read(&environments, local, LONGEST_FILE),
                 },
             };
@@ -249,7 +252,7 @@ fn text(fact: Fact<FileFacts>, longest: usize) -> Fact<String> {
         Fact::Known(FileFacts::File { content, .. }) => {
             Fact::from(String::from_utf8(content).map_err(|_| "not text"))
         }
-        Fact::Known(FileFacts::Link(_)) => Fact::Unknown("a symbolic link in place of a file".to_owned()),
+        Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => Fact::Unknown("a symbolic link in place of a file".to_owned()),
         Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} in place of a file")),
     }
 }

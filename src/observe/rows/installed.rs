@@ -118,7 +118,8 @@ fn holds(due: &Due, given: &Given<'_>, main_pid: Option<i32>) -> bool {
 fn by_hand(record: &FileRecord, seen: Option<&Fact<FileFacts>>) -> Option<String> {
     match seen {
         None => record.written.map(|_| "was removed".to_owned()),
-        Some(Fact::Unknown(_)) => None,
+        // Only the machine's configuration changes it, nobody by hand.
+        Some(Fact::Unknown(_) | Fact::Known(FileFacts::Declared { .. })) => None,
         Some(Fact::Known(FileFacts::File { content, .. })) => changed(record, Sha::of(content)),
         Some(Fact::Known(FileFacts::Link(_))) => Some("is a link now".to_owned()),
         Some(Fact::Known(FileFacts::Other(kind))) => Some(format!("is {kind} now")),

@@ -77,7 +77,7 @@ impl One<'_> {
         const EXPECTED: &str = "socket, holder, name, tenant, host and home stay the fleet's";
         let layout = self.evidence.given.layout;
         let vars = |path| match self.evidence.given.seen.files.get(&path)? {
-            Fact::Known(FileFacts::File { content, .. }) => {
+            Fact::Known(FileFacts::File { content, .. } | FileFacts::Declared { content, .. }) => {
                 Some(envfile::parse(&String::from_utf8_lossy(content)))
             }
             Fact::Known(_) | Fact::Unknown(_) => None,

@@ -76,10 +76,20 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         failing.push(match &conflict.kind {
             ConflictKind::Mask(unit) => in_the_way(evidence, unit, Why::Masked, seen, &cure),
             ConflictKind::StandsIn(unit) => in_the_way(evidence, unit, Why::Shadowed, seen, &cure),
+            ConflictKind::NotDeclared(unit) => {
+                let agent = AgentName::from_unit(unit);
+                let expected = "pulled in by all of them";
+                Check::fails("enabled", agent.as_ref(), Why::NotEnabled, seen, expected).cure(cure)
+            }
+            ConflictKind::StillDeclared(unit) => {
+                let agent = AgentName::from_unit(unit);
+                Check::fails("enabled", agent.as_ref(), Why::NotForBoot, seen, "not pulled in").cure(cure)
+            }
             kind => {
                 let reason = match kind {
                     ConflictKind::Unreadable(_) => Why::Unknown,
                     ConflictKind::MovesServer => Why::RestartPending,
+                    ConflictKind::Declared => Why::NotAsRendered,
                     _ => Why::Edited,
                 };
                 let check = Check::fails("files", None, reason, seen, expected).cure(cure);

@@ -27,7 +27,14 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
 }
 
 fn linger(evidence: &Evidence<'_>) -> Check {
-    let cure = format!("sudo loginctl enable-linger {}", evidence.user);
+    let cure = match evidence.given.layout.declared_at() {
+        // NixOS takes away what was turned on beside its configuration.
+        Some(_) => format!(
+            "sudo nixos-rebuild switch  # after services.mosaic-fleet.tenants.{}.linger = true",
+            evidence.user
+        ),
+        None => format!("sudo loginctl enable-linger {}", evidence.user),
+    };
     match &evidence.given.seen.linger {
         Fact::Known(true) => Check::holds("linger", None, "on"),
         Fact::Known(false) => Check::fails("linger", None, Why::LingerOff, "off", "on").cure(cure),

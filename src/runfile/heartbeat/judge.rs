@@ -98,7 +98,7 @@ pub fn judge(
     let content = match file {
         None => return none("no heartbeat file"),
         Some(Fact::Unknown(why)) => return plain(Health::Unknown, format!("cannot be looked at: {why}")),
-        Some(Fact::Known(FileFacts::Link(_))) => {
+        Some(Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. })) => {
             return plain(Health::Invalid, "a symbolic link in place of a file".to_owned());
         }
         Some(Fact::Known(FileFacts::Other(what))) => {
