@@ -45,6 +45,13 @@ let
     '') trees)}
   '';
 
+  # Agents that one tenant wants at boot and another has and does not: the links are the same for all users.
+  torn = lib.filter
+    (agent: lib.any
+      (tenant: lib.any (other: other.name == agent && !other.enabled) (fleets.agentsOf tenant))
+      (lib.attrValues cfg.tenants))
+    enabled;
+
   # Several tenants can have an agent of the same name.
   enabled = lib.unique (lib.concatMap fleets.enabledAgents (lib.attrValues cfg.tenants));
 
@@ -107,6 +114,12 @@ let
     };
   };
 
+  agentGuard = ''
+    # Every user's manager reads this unit: only that of a tenant who has this agent starts it.
+    [Unit]
+    ConditionPathExists=/etc/mosaic/fleet/%u/agents/%i.env
+  '';
+
   rosterFile = name: tenant:
     if tenant.roster != null then { text = fleets.rosterText tenant; }
     else { source = "${trees.${name}}/.config/mosaic/fleet/roster.yaml"; };
@@ -166,6 +179,10 @@ in
         }
       ])
       cfg.tenants) ++ [
+      {
+        assertion = torn == [ ];
+        message = "services.mosaic-fleet: one tenant starts ${lib.concatStringsSep ", " torn} at boot, and another has an agent of that name that is stopped or ephemeral. All users read the same links: give the agents different names.";
+      }
       {
         assertion = cfg.tenants == { } || host != "";
         message = "services.mosaic-fleet: networking.hostName is empty. Every record of a fleet carries the machine's name: set it.";
@@ -233,19 +250,14 @@ in
         };
         "mosaic-agent@.service" = {
           overrideStrategy = "asDropin";
-          text = ''
-            # Every user's manager reads this unit: only that of a tenant who has this agent starts it.
-            [Unit]
-            ConditionPathExists=/etc/mosaic/fleet/%u/agents/%i.env
-          '';
+          text = agentGuard;
         };
       } // lib.listToAttrs (map
         (agent: lib.nameValuePair "mosaic-agent@${agent}.service" {
           overrideStrategy = "asDropin";
           wantedBy = [ "default.target" "mosaic-tmux-holder.service" ];
-          text = ''
-            # For the links that pull it in. What it is stands in mosaic-agent@.service.
-          '';
+          # NixOS names every drop-in alike, so this one hides the template's.
+          text = agentGuard;
         })
         enabled);
     };

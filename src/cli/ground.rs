@@ -10,7 +10,7 @@ use crate::host::logind::{self, Logind};
 use crate::host::look::{self, Ask};
 use crate::host::site::same;
 use crate::host::systemd::{SystemdError, UserManager};
-use crate::host::{clock, runfiles};
+use crate::host::{clock, declared, runfiles};
 use crate::layout::{MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
 use crate::ledger::{Identity, Ledger, LedgerError};
 use crate::names::AgentName;
@@ -82,6 +82,7 @@ impl Ground {
         let mut files: BTreeSet<PathBuf> = self.ledger.files.keys().cloned().collect();
         files.extend(self.desired.files.iter().map(|f| f.path.clone()));
         files.extend(self.also.iter().cloned());
+        files.extend(declared::dangling(&context.layout));
         let agents: Vec<AgentName> = self.desired.units.iter().filter_map(|u| u.agent.clone()).collect();
         let known = self.ledger.units.keys().filter_map(|unit| AgentName::from_unit(unit));
         let gone: Vec<AgentName> = known.filter(|agent| !agents.contains(agent)).collect();
@@ -139,7 +140,9 @@ pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
         Ok(Some(FileFacts::File { content, .. })) => {
             String::from_utf8(content).map_err(|_| refuse(&"it is not text"))?
         }
-        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. })) => return Err(refuse(&"a link stands in its place")),
+        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. })) => {
+            return Err(refuse(&"a link stands in its place"));
+        }
         Ok(Some(FileFacts::Other(what))) => return Err(refuse(&format!("{what} stands in its place"))),
         Err(error) => return Err(refuse(&error)),
     };

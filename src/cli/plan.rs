@@ -128,10 +128,7 @@ pub fn describe_conflict(conflict: &Conflict, layout: &Layout) -> String {
     let fate = match (&conflict.resolution, &conflict.kind) {
         (Resolution::Overwritten, _) => "overwritten",
         (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it",
-        (
-            _,
-            ConflictKind::Declared | ConflictKind::NotDeclared(_) | ConflictKind::StillDeclared(_),
-        ) => {
+        (_, ConflictKind::Declared | ConflictKind::NotDeclared(_) | ConflictKind::StillDeclared(_)) => {
             let cure = conflict.cure(layout);
             return format!("{:<9} {path}: {}: {cure}", "CONFLICT", conflict.kind);
         }

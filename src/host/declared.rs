@@ -66,6 +66,16 @@ pub fn link_home(layout: &Layout) -> io::Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
+/// Links of the home that lead to files of a tenant's which are gone.
+pub fn dangling(layout: &Layout) -> Vec<PathBuf> {
+    let Some(folder) = layout.declared_at() else { return Vec::new() };
+    let leads_nowhere =
+        |path: &PathBuf| fs::read_link(path).is_ok_and(|says| says.starts_with(folder)) && !path.exists();
+    let entries =
+        [layout.agents(), layout.fleet()].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+    entries.flatten().flatten().map(|entry| entry.path()).filter(leads_nowhere).collect()
+}
+
 /// Where the home has the link to a file of the folder.
 fn in_home(layout: &Layout, below: &Path) -> PathBuf {
     let of_framework = below.starts_with("tools") || below.starts_with("framework");
@@ -166,7 +176,9 @@ mod tests {
         fs::write(&local, "A=1\n").expect("written");
         symlink("/nowhere", layout.agents().join("mine.env")).expect("linked");
         fs::remove_file(layout.declared_at().expect("declared").join("agents/a.env")).expect("removed");
+        assert_eq!(dangling(&layout), [layout.agents().join("a.env")]);
         link_home(&layout).expect("linked");
+        assert_eq!(dangling(&layout), Vec::<PathBuf>::new());
         assert!(layout.agents().join("a.env").symlink_metadata().is_err());
         assert!(local.exists() && layout.agents().join("mine.env").symlink_metadata().is_ok());
     }

@@ -120,7 +120,9 @@ pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact
             Fact::Known(FileFacts::File { content, .. }) => {
                 Fact::Known(String::from_utf8_lossy(&content).trim().to_owned())
             }
-            Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => Fact::Unknown("a link stands in its place".to_owned()),
+            Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => {
+                Fact::Unknown("a link stands in its place".to_owned())
+            }
             Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} stands in its place")),
             Fact::Unknown(why) => Fact::Unknown(why),
         };

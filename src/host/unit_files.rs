@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::runfiles;
 use super::users::runtime_dir;
-use crate::layout::Layout;
+use crate::layout::{Layout, MACHINE_UNITS};
 use crate::lint::{Folder, Sources, Text, template_of};
 use crate::snapshot::{Fact, FileFacts};
 
 /// No honest unit file is longer.
 const LONGEST: usize = 256 * 1024;
+/// Where XDG has the machine's units for users.
+const XDG_UNITS: &str = "/etc/xdg/systemd/user";
 /// More entries than this in one folder are no honest folder.
 const MOST: usize = 10_000;
 /// The kinds of units that take part in a start.
@@ -23,14 +25,14 @@ const KINDS: [&str; 5] = ["service", "target", "socket", "timer", "path"];
 pub fn search_path(layout: &Layout, uid: u32) -> Vec<PathBuf> {
     let config = layout.home().join(".config/systemd");
     let runtime = runtime_dir(uid).join("systemd");
-    vec![
+    let mut folders = vec![
         config.join("user.control"),
         runtime.join("user.control"),
         runtime.join("transient"),
         runtime.join("generator.early"),
         layout.own_units(),
-        "/etc/xdg/systemd/user".into(),
-        "/etc/systemd/user".into(),
+        XDG_UNITS.into(),
+        MACHINE_UNITS.into(),
         runtime.join("user"),
         "/run/systemd/user".into(),
         runtime.join("generator"),
@@ -40,7 +42,13 @@ pub fn search_path(layout: &Layout, uid: u32) -> Vec<PathBuf> {
         "/usr/local/lib/systemd/user".into(),
         "/usr/lib/systemd/user".into(),
         runtime.join("generator.late"),
-    ]
+    ];
+    // On Debian the one is a link to the other, and each file would count twice.
+    let (xdg, machine) = (Path::new(XDG_UNITS), Path::new(MACHINE_UNITS));
+    if xdg.canonicalize().is_ok_and(|real| machine.canonicalize().is_ok_and(|own| own == real)) {
+        folders.retain(|folder| folder != xdg);
+    }
+    folders
 }
 
 /// All unit files and drop-ins of the folders; one that is absent holds none.
@@ -112,7 +120,9 @@ fn text(path: &Path, name: &str) -> Text {
         Ok(Some(FileFacts::File { content, .. })) => {
             Text::Plain(String::from_utf8_lossy(&content).into_owned())
         }
-        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. }) | None) => Text::Unreadable("the link leads nowhere".to_owned()),
+        Ok(Some(FileFacts::Link(_) | FileFacts::Declared { .. }) | None) => {
+            Text::Unreadable("the link leads nowhere".to_owned())
+        }
         Ok(Some(FileFacts::Other(what))) => Text::Unreadable(format!("{what} stands there")),
         Err(error) => Text::Unreadable(error.to_string()),
     }

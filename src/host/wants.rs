@@ -12,6 +12,7 @@ use nix::fcntl::readlinkat;
 
 use crate::host::users::runtime_dir;
 use crate::layout::{Layout, MACHINE_UNITS};
+use crate::lint::template_of;
 use crate::snapshot::Fact;
 
 /// One entry of a wants folder.
@@ -109,7 +110,12 @@ fn leads(dir: &File, folder: &Path, name: &str, targets: &mut BTreeMap<PathBuf, 
     match targets.get(&target) {
         Some(leads) => *leads,
         None => {
-            let leads = target.is_file();
+            // NixOS makes links to the instance's own name, which has no file: systemd takes the template.
+            let template = || {
+                let name = template_of(target.file_name()?.to_str()?)?;
+                Some(target.with_file_name(name).is_file())
+            };
+            let leads = target.is_file() || template() == Some(true);
             targets.insert(target, leads);
             leads
         }
@@ -160,6 +166,7 @@ mod tests {
         std::fs::write(root.path().join("a@.service"), "").expect("a unit");
         symlink("../a@.service", wants_folder.join("a@x.service")).expect("a link");
         symlink("../gone.service", wants_folder.join("gone.service")).expect("a link");
+        symlink("../a@z.service", wants_folder.join("a@z.service")).expect("a link");
         symlink("/dev/null", wants_folder.join("masked.service")).expect("a link");
         std::fs::write(wants_folder.join("file.service"), "").expect("no link");
         std::fs::create_dir(root.path().join("default.target.requires")).expect("a folder");
@@ -167,7 +174,8 @@ mod tests {
         std::fs::write(root.path().join("odd.wants"), "").expect("no folder");
 
         let folders = [root.path().to_owned(), root.path().join("none")];
-        let expected = BTreeSet::from([pair("default.target", "a@x.service")]);
+        let two = ["a@x.service", "a@z.service"].map(|unit| pair("default.target", unit));
+        let expected = BTreeSet::from(two);
         assert_eq!(wants(&folders), Fact::Known(expected.clone()));
         assert_eq!(wants_of(&folders, BOOT), Fact::Known(expected));
         assert_eq!(wants_of(&folders, "odd"), Fact::Known(BTreeSet::new()));

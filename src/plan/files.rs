@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Action, Before, Conflict, ConflictKind, Conflicts, Options, Plan, Reason, Resolution, Step, Units,
+    declared,
 };
-use crate::layout::DECLARED;
 use crate::ledger::{FileRecord, Ledger, Sha};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, File, Role};
@@ -67,7 +67,7 @@ pub fn plan(
         let record = ledger.files.get(&file.path);
         let stands = seen.files.get(&file.path);
         let verdict = match options.units {
-            Units::Declared if file.role.is_unit() => provided(file, stands),
+            Units::Declared if file.role.is_unit() => declared::provided(file, stands),
             _ => judge(file, stands, record),
         };
         if file.link.is_some()
@@ -95,6 +95,9 @@ pub fn plan(
         if desired.files.iter().all(|f| f.path != *path) {
             leftover(path, record, seen.files.get(path), plan, &mut changed);
         }
+    }
+    if options.units == Units::Declared {
+        declared::dangling(desired, seen, ledger, plan);
     }
     changed
 }
@@ -124,71 +127,10 @@ pub enum Verdict {
     Conflict { kind: ConflictKind, before: Option<Before> },
 }
 
-/// Whether a configuration declares the units: they are links into a store.
-pub fn are_declared(desired: &Desired, seen: &Snapshot) -> bool {
-    let units = desired.files.iter().filter(|f| f.role.is_unit());
-    units.filter_map(|f| seen.files.get(&f.path)).any(|f| matches!(f, Fact::Known(FileFacts::Declared { .. })))
-}
-
-/// Compares a file that only the machine's configuration writes with what stands there.
-fn provided(file: &File, seen: Option<&Fact<FileFacts>>) -> Verdict {
-    match seen {
-        Some(Fact::Known(FileFacts::Declared { content, .. } | FileFacts::File { content, .. }))
-            if content == file.content.as_bytes() =>
-        {
-            Verdict::Right { record: None }
-        }
-        Some(Fact::Unknown(why)) => {
-            Verdict::Conflict { kind: ConflictKind::Unreadable(why.clone()), before: None }
-        }
-        _ => Verdict::Conflict { kind: ConflictKind::Declared, before: None },
-    }
-}
-
-/// Compares a file that is to be a link, to what a declarative host has rendered, with what stands there.
-fn linked(file: &File, target: &Path, seen: Option<&Fact<FileFacts>>, record: Option<&FileRecord>) -> Verdict {
-    let write = |before, reason| Verdict::Write { before, reason };
-    match seen {
-        None => write(Before::Nothing, if record.is_some() { Reason::Gone } else { Reason::New }),
-        Some(Fact::Known(FileFacts::Declared { content, link })) if link == target => {
-            if content != file.content.as_bytes() {
-                return Verdict::Conflict { kind: ConflictKind::Declared, before: None };
-            }
-            let settled = FileRecord::settled(Sha::of(content), file.mode);
-            Verdict::Right { record: (record != Some(&settled)).then_some(settled) }
-        }
-        Some(Fact::Known(FileFacts::Declared { link, .. })) => {
-            write(Before::Link(link.clone()), Reason::Changed)
-        }
-        Some(Fact::Known(FileFacts::Link(link))) if link.starts_with(DECLARED) => {
-            write(Before::Link(link.clone()), Reason::Changed)
-        }
-        Some(Fact::Known(FileFacts::File { content, mode })) => {
-            let before = Before::File { content: content.clone(), mode: *mode };
-            let sha = Sha::of(content);
-            if content == file.content.as_bytes() || record.is_some_and(|r| r.owns(sha)) {
-                return write(before, Reason::Changed);
-            }
-            let kind = if record.is_some() { ConflictKind::Edited } else { ConflictKind::NotOurs };
-            Verdict::Conflict { kind, before: Some(before) }
-        }
-        Some(Fact::Known(FileFacts::Link(link))) => {
-            let kind = ConflictKind::Link(link.clone());
-            Verdict::Conflict { kind, before: Some(Before::Link(link.clone())) }
-        }
-        Some(Fact::Known(FileFacts::Other(what))) => {
-            Verdict::Conflict { kind: ConflictKind::NotAFile(what.clone()), before: None }
-        }
-        Some(Fact::Unknown(why)) => {
-            Verdict::Conflict { kind: ConflictKind::Unreadable(why.clone()), before: None }
-        }
-    }
-}
-
 /// Compares one desired file with what stands there and what we remember.
 pub fn judge(file: &File, seen: Option<&Fact<FileFacts>>, record: Option<&FileRecord>) -> Verdict {
     if let Some(target) = &file.link {
-        return linked(file, target, seen, record);
+        return declared::linked(file, target, seen, record);
     }
     let (content, mode) = match seen {
         None => {
@@ -294,7 +236,7 @@ fn leftover(
 ) {
     match seen {
         None => plan.books.forget.push(path.to_path_buf()),
-        Some(Fact::Known(facts)) if is_left(facts, record) => {
+        Some(Fact::Known(facts)) if declared::is_left(facts, record) => {
             changed.unit_files |= is_unit_file(path);
             let agent = agent_of(path);
             if let Some(agent) = &agent {
@@ -313,16 +255,6 @@ fn leftover(
         Some(Fact::Unknown(why)) => {
             plan.notes.push(format!("{} is no longer needed and could not be read: {why}", path.display()));
         }
-    }
-}
-
-/// Whether it stands as we left it: the file that we wrote, or a link to what a declarative host had
-/// rendered.
-fn is_left(facts: &FileFacts, record: &FileRecord) -> bool {
-    match facts {
-        FileFacts::File { content, .. } => record.owns(Sha::of(content)),
-        FileFacts::Link(link) | FileFacts::Declared { link, .. } => link.starts_with(DECLARED),
-        FileFacts::Other(_) => false,
     }
 }
 

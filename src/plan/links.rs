@@ -26,7 +26,8 @@ impl Given<'_> {
         match &self.seen.linger {
             Fact::Known(true) => {}
             _ if self.options.units == Units::Declared => {
-                plan.notes.push("lingering is not on, and is this machine's configuration's to turn on".into());
+                plan.notes
+                    .push("lingering is not on, and is this machine's configuration's to turn on".into());
             }
             Fact::Known(false) => plan.push(Action::EnableLinger, Reason::LingerOff, Vec::new()),
             Fact::Unknown(why) => {
@@ -84,6 +85,10 @@ impl Given<'_> {
     }
 
     fn disable_removed(&self, plan: &mut Plan) {
+        if self.options.units == Units::Declared {
+            // The links are for every user of the machine; who has the agent is in its unit's conditions.
+            return;
+        }
         let removed = |name: &String| self.desired.units.iter().all(|u| u.name != *name);
         for unit in self.ledger.units.keys().filter(|name| removed(name)) {
             self.disable(unit, Reason::NotInRoster, plan);

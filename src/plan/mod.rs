@@ -2,6 +2,7 @@
 //! reason. Pure: it reads no disk and asks nobody; `apply` does exactly what stands here.
 
 mod conflict;
+mod declared;
 mod files;
 mod links;
 mod options;
@@ -86,7 +87,7 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
         _ => None,
     });
     let masked = masked.collect();
-    let declared = options.units == Units::Declared || files::are_declared(desired, seen);
+    let declared = options.units == Units::Declared || declared::are_declared(desired, seen);
     let given = units::Given { desired, seen, ledger, options, masked: &masked, declared };
     if let Some(pending) = given.holder_in_the_way() {
         let (path, kind) = (pending.0, ConflictKind::MovesServer);

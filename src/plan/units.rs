@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::files::Changed;
-use super::{Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step, Units};
+use super::{
+    Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step, Units,
+};
 use crate::ledger::{Due, Ledger};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Role, Unit};

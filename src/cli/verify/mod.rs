@@ -11,7 +11,7 @@ use super::tenant::all;
 use super::{Answer, Context, lint};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
-use crate::host::{boot, clock, journal, probe, runfiles, site, stand_ins};
+use crate::host::{boot, clock, declared, journal, probe, runfiles, site, stand_ins};
 use crate::observe::row::PaneState;
 use crate::observe::verify::{Evidence, Follower, Past, Probes, Verdict, Why, verify};
 use crate::plan::Options;
@@ -93,6 +93,7 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
     let mut files: Vec<PathBuf> = ground.ledger.files.keys().cloned().collect();
     files.extend(ground.desired.files.iter().map(|f| f.path.clone()));
     files.extend(roster.agents.iter().map(|a| layout.agent_local_env(&a.name)));
+    files.extend(declared::dangling(layout));
     files.sort_unstable();
     files.dedup();
     let mut observed = Observed::look(context, Depth::Everything, &files)?;

@@ -252,7 +252,9 @@ fn text(fact: Fact<FileFacts>, longest: usize) -> Fact<String> {
         Fact::Known(FileFacts::File { content, .. }) => {
             Fact::from(String::from_utf8(content).map_err(|_| "not text"))
         }
-        Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => Fact::Unknown("a symbolic link in place of a file".to_owned()),
+        Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => {
+            Fact::Unknown("a symbolic link in place of a file".to_owned())
+        }
         Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} in place of a file")),
     }
 }

@@ -369,7 +369,9 @@ impl<'a> Judge<'a> {
 fn content(file: Option<&Fact<FileFacts>>) -> Result<&[u8], String> {
     match file {
         None => Ok(&[]),
-        Some(Fact::Known(FileFacts::File { content, .. } | FileFacts::Declared { content, .. })) => Ok(content),
+        Some(Fact::Known(FileFacts::File { content, .. } | FileFacts::Declared { content, .. })) => {
+            Ok(content)
+        }
         Some(Fact::Known(FileFacts::Link(_))) => Err("a link in place of a file".to_owned()),
         Some(Fact::Known(FileFacts::Other(what))) => Err(format!("{what} in place of a file")),
         Some(Fact::Unknown(why)) => Err(why.clone()),

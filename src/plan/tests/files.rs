@@ -108,8 +108,13 @@ mod the_rosters_own_file {
     use super::*;
 
     fn run(there: Option<&str>, conflicts: Conflicts) -> (RosterFile, Plan) {
-        let file =
-            File { path: layout().roster(), mode: 0o600, content: "version: 1\n".into(), role: Role::Roster, link: None };
+        let file = File {
+            path: layout().roster(),
+            mode: 0o600,
+            content: "version: 1\n".into(),
+            role: Role::Roster,
+            link: None,
+        };
         let there = there.map(|t| Fact::Known(FileFacts::File { content: t.into(), mode: 0o600 }));
         let mut plan = Plan::default();
         let backup = layout().fleet().join("roster.yaml.bak-1");

@@ -1,6 +1,7 @@
 //! What each state of a machine means, one table a rule.
 
 mod conflicts;
+mod declared;
 mod files;
 
 use std::path::Path;
