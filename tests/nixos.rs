@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt;
-use nixos::{EXPECTED, rendered};
+use nixos::{EXPECTED, LEFT_OUT, program, rendered};
 
 type Files = BTreeMap<PathBuf, String>;
 
@@ -37,8 +37,7 @@ fn files(folder: &Path) -> Files {
 
 /// With names in the place of programs, as the expected tree has them.
 fn named(text: &str) -> String {
-    let fleet = Command::cargo_bin("fleet").expect("the program is built").get_program().to_owned();
-    text.replace(fleet.to_str().expect("text"), "@package@/bin/fleet").replace("/usr/bin/tmux", "@tmux@")
+    text.replace(&program(), "@package@/bin/fleet").replace("/usr/bin/tmux", "@tmux@")
 }
 
 /// The files of a tenant's tree that its machine has in the folder of that name.
@@ -58,13 +57,33 @@ fn the_files_of_each_tenant_are_what_fleet_renders_of_its_roster() {
             let files = below(&tree, &format!(".config/mosaic/{part}"));
             mosaic.extend(files.into_iter().map(|(path, text)| (Path::new(part).join(path), text)));
         }
-        let framework = |path: &Path| path.starts_with("framework");
-        assert!(mosaic.keys().any(|path| framework(path)));
-        mosaic.retain(|path, _| !framework(path));
-        let mut expected = files_of(&format!("mosaic/fleet/{tenant}"));
+        for part in LEFT_OUT {
+            let before = mosaic.len();
+            mosaic.retain(|path, _| !path.starts_with(part));
+            assert!(mosaic.len() < before, "{part} is rendered");
+        }
+        let part = format!("mosaic/fleet/{tenant}");
+        if updates() {
+            update(&part, &mosaic);
+        }
+        let mut expected = files_of(&part);
         // What the configuration says beside the roster.
         assert_eq!(expected.remove(Path::new("environment-files")).is_some(), tenant == "lab");
         assert_eq!(mosaic, expected, "{tenant}");
+    }
+}
+
+/// Whether the rendered part of the expected tree is written anew: after a change of a template.
+fn updates() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+/// Writes what is rendered of a part of the tree; what the configuration adds to it stays.
+fn update(part: &str, rendered: &Files) {
+    for (path, text) in rendered.iter().filter(|(_, text)| !text.starts_with("-> ")) {
+        let path = Path::new(EXPECTED).join(part).join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
     }
 }
 
@@ -75,7 +94,6 @@ fn files_of(part: &str) -> Files {
 #[test]
 fn the_units_are_what_fleet_renders_for_any_of_the_tenants_and_links_for_all_of_them() {
     let work = tempfile::tempdir().expect("a folder");
-    let machine = files_of("units");
     let mut all = Files::new();
     for tenant in ["usc", "lab"] {
         for (path, text) in below(&files(&rendered(tenant, work.path())), ".config/systemd/user") {
@@ -88,6 +106,10 @@ fn the_units_are_what_fleet_renders_for_any_of_the_tenants_and_links_for_all_of_
             assert!(other.is_none_or(|other| other == text), "{} differs between tenants", path.display());
         }
     }
+    if updates() {
+        update("units", &all);
+    }
+    let machine = files_of("units");
     let ours = |path: &&PathBuf| path.file_name().is_some_and(|name| name == "overrides.conf");
     let guards: Vec<&PathBuf> = machine.keys().filter(ours).collect();
     for guard in &guards {

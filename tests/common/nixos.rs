@@ -12,6 +12,15 @@ use assert_cmd::cargo::CommandCargoExt;
 /// What Nix built of tests/nixos/configuration.nix, with names in the place of store paths.
 pub const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/nixos/expected");
 
+/// What is left out there, as it is the same for all.
+pub const LEFT_OUT: [&str; 2] = ["framework", "tools/tmux"];
+
+/// The program under test.
+pub fn program() -> String {
+    let command = Command::cargo_bin("fleet").expect("the program is built");
+    command.get_program().to_str().expect("text").to_owned()
+}
+
 /// Puts a tree, which standard input holds as an archive, into the store and switches to it.
 pub const SWITCH: &str = r#"
 set -e
@@ -61,10 +70,13 @@ impl Tree {
                 fs::write(env, named).expect("written");
             }
         }
+        let work = tempfile::tempdir().expect("a folder");
         for tenant in ["usc", "lab"] {
-            // What agents and operators receive to read is left out there: it is the same for all.
-            let framework = tree.path().join(format!("mosaic/fleet/{tenant}/framework"));
-            copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("framework"), &framework);
+            let rendered = rendered(tenant, work.path()).join(".config/mosaic");
+            for left_out in LEFT_OUT {
+                let to = tree.path().join(format!("mosaic/fleet/{tenant}")).join(left_out);
+                copy(&rendered.join(left_out), &to);
+            }
         }
         tree
     }
@@ -115,6 +127,7 @@ fn copy(from: &Path, to: &Path) {
         } else {
             let text = fs::read_to_string(&path).expect("text");
             let text = text.replace("@package@", "/usr").replace("@tmux@", "/usr/bin/tmux");
+            let text = text.replace(&program(), "/usr/bin/fleet");
             fs::write(&target, text).expect("written");
             if target.extension().is_some_and(|e| e == "sh") {
                 let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
