@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hostile::{env_file, some, value, written_by_a_person};
+use hostile::{env_file, many, some, value, written_by_a_person};
 use mosaic_fleet::envfile;
 use mosaic_fleet::render::escape;
 use rig::{Rig, Suite};
@@ -84,14 +84,14 @@ fn systemd_reads_back_what_the_writer_wrote_and_our_reader_reads_what_systemd_re
     }
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
-        let mut texts: Vec<String> = some(proptest::collection::vec(value(), 1..8), 300)
+        let mut texts: Vec<String> = some(proptest::collection::vec(value(), 1..8), many(300))
             .iter()
             .map(|values| env_file(values))
             .collect();
         texts.push(env_file(&["x".repeat(64 * 1024), "\"\\$` '\n#é%".repeat(6000)]));
         texts.push(env_file(&["x".repeat(envfile::LONGEST - "V0=".len())]));
         let written = texts.len();
-        texts.extend(some(written_by_a_person(suite == Suite::Trixie), 300));
+        texts.extend(some(written_by_a_person(suite == Suite::Trixie), many(300)));
         texts.push("A=1\nB=\u{FFFE}\n".to_owned());
         texts.push("A=\u{FDD0}\n".to_owned());
         let mut files: Vec<_> =

@@ -1,6 +1,7 @@
 //! The reader: what systemd's `EnvironmentFile=` makes of a text, its surprises included, so that
 //! a pane gets from a file that a person wrote exactly what the unit got. It mends nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{ESCAPED, is_text};
@@ -31,38 +32,50 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(String, String)>, Unreadable> {
     if bytes.contains(&0) {
         return Err(Unreadable { line: None, what: "there is a NUL in the file" });
     }
-    let mut vars = Vec::new();
+    let mut vars = Vars::default();
     for Assignment { line, name, value } in Scan::new(bytes) {
         let text = |bytes| String::from_utf8(bytes).ok().filter(|t| t.chars().all(is_text));
         match (text(name), text(value)) {
-            (Some(name), Some(value)) => keep(&mut vars, name, value),
+            (Some(name), Some(value)) => vars.keep(name, value),
             _ => return Err(Unreadable { line: Some(line), what: "the assignment is not valid UTF-8" }),
         }
     }
-    Ok(vars)
+    Ok(vars.in_order)
 }
 
 /// Reads a text that is already known to be one; otherwise as [`read`].
 pub fn parse(text: &str) -> Vec<(String, String)> {
-    let mut vars = Vec::new();
+    let mut vars = Vars::default();
     let text = text.split('\0').next().unwrap_or_default();
     for Assignment { name, value, .. } in Scan::new(text.as_bytes()) {
         // The scan only cuts at ASCII, so what was text is text.
         if let (Ok(name), Ok(value)) = (String::from_utf8(name), String::from_utf8(value)) {
-            keep(&mut vars, name, value);
+            vars.keep(name, value);
         }
     }
-    vars
+    vars.in_order
 }
 
-fn keep(vars: &mut Vec<(String, String)>, name: String, value: String) {
-    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() || !name.bytes().all(letter) {
-        return;
-    }
-    match vars.iter_mut().find(|(n, _)| *n == name) {
-        Some(var) => var.1 = value,
-        None => vars.push((name, value)),
+/// Variables in the order in which their names come first.
+#[derive(Default)]
+struct Vars {
+    in_order: Vec<(String, String)>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Vars {
+    fn keep(&mut self, name: String, value: String) {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || name.as_bytes()[0].is_ascii_digit() || !name.bytes().all(letter) {
+            return;
+        }
+        match self.places.get(&name) {
+            Some(at) => self.in_order[*at].1 = value,
+            None => {
+                self.places.insert(name.clone(), self.in_order.len());
+                self.in_order.push((name, value));
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The writer: for any value it accepts, systemd and a POSIX shell read back exactly that value.
 //! What cannot be written so is refused with its place; nothing is ever dropped or changed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{ESCAPED, is_text};
@@ -127,11 +128,11 @@ pub fn check(name: &EnvName, value: &str) -> Result<(), Refused> {
 
 /// The text of an environment file with these variables, a line each unless a value has lines.
 pub fn write(vars: &[(EnvName, &str)]) -> Result<String, Refused> {
-    let mut text = String::new();
-    for (at, (name, value)) in vars.iter().enumerate() {
+    let (mut text, mut written) = (String::new(), BTreeSet::new());
+    for (name, value) in vars {
         let refused = |why| Err(Refused { name: name.clone(), why });
         check(name, value)?;
-        if vars.iter().take(at).any(|(earlier, _)| earlier == name) {
+        if !written.insert(name.as_str()) {
             return refused(Why::Twice);
         }
         text.push_str(name.as_str());

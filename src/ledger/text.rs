@@ -13,6 +13,9 @@ use crate::names::{HostName, NameError, TenantId};
 /// The version this program writes. It reads this one and all before it.
 const VERSION: u64 = 1;
 
+/// So much of what stands there is told.
+const LONGEST_SHOWN: usize = 300;
+
 /// Why a ledger could not be read. Nothing may be changed while it can't.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
@@ -47,7 +50,7 @@ pub enum LedgerError {
         rule: &'static str,
     },
     /// A hash that is none.
-    #[error("{path}: {seen:?} is not a SHA-256 in lower-case hexadecimal")]
+    #[error("{path:?}: {seen:?} is not a SHA-256 in lower-case hexadecimal")]
     Hash {
         /// The file it stands for.
         path: String,
@@ -55,7 +58,7 @@ pub enum LedgerError {
         seen: String,
     },
     /// A mode that is none.
-    #[error("{path}: {seen:?} is not an octal file mode")]
+    #[error("{path:?}: {seen:?} is not an octal file mode")]
     Mode {
         /// The file it stands for.
         path: String,
@@ -210,20 +213,20 @@ impl WrittenFile {
             None => Ok(None),
             Some(text) => match Sha::parse(&text) {
                 Some(sha) => Ok(Some(sha)),
-                None => Err(LedgerError::Hash { path: path.to_owned(), seen: text }),
+                None => Err(LedgerError::Hash { path: shown(path), seen: shown(&text) }),
             },
         };
         let mode = u32::from_str_radix(&self.mode, 8).ok().filter(|m| *m <= 0o7777);
         Ok(FileRecord {
             written: hash(self.sha256)?,
             writing: hash(self.writing)?,
-            mode: mode.ok_or_else(|| LedgerError::Mode { path: path.to_owned(), seen: self.mode.clone() })?,
+            mode: mode.ok_or_else(|| LedgerError::Mode { path: shown(path), seen: shown(&self.mode) })?,
         })
     }
 }
 
 fn place(key: &str, layout: &Layout) -> Result<PathBuf, LedgerError> {
-    let refuse = |rule| LedgerError::Path { path: key.to_owned(), rule };
+    let refuse = |rule| LedgerError::Path { path: shown(key), rule };
     // Nearly all are plain names below the home: a look at hundreds of agents reads as many.
     if key.split('/').all(|part| !matches!(part, "" | "." | "..")) {
         return Ok(layout.home().join(key));
@@ -249,7 +252,7 @@ fn other_version(text: &str, error: serde_json::Error) -> LedgerError {
         Some(version) if version.as_u64() == Some(VERSION) => malformed(error),
         Some(version) => match version.as_u64() {
             Some(number) => version_error(number),
-            None => LedgerError::Version { seen: version.to_string() },
+            None => LedgerError::Version { seen: shown(&version.to_string()) },
         },
         None => LedgerError::Version { seen: "none".to_owned() },
     }
@@ -260,9 +263,14 @@ fn version_error(seen: u64) -> LedgerError {
     if seen > VERSION { LedgerError::Newer { seen } } else { LedgerError::Version { seen: seen.to_string() } }
 }
 
+/// What stands there, for people: a damaged file may hold anything, and any amount of it.
+fn shown(text: &str) -> String {
+    text.chars().take(LONGEST_SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn malformed(error: serde_json::Error) -> LedgerError {
     let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let what = shown(text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what));
     LedgerError::Malformed { line: error.line(), column: error.column(), what }
 }
 

@@ -8,7 +8,7 @@ mod order;
 mod places;
 mod rules;
 mod source;
-mod words;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -138,6 +138,12 @@ pub fn some<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, how_many: us
     (0..how_many).map(|_| one()).collect()
 }
 
+/// How many are tried: so many, and more where the run may take long.
+pub fn many(usual: usize) -> usize {
+    let asked = std::env::var("MOSAIC_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(usual).max(usual)
+}
+
 /// An environment file with these values.
 pub fn env_file(values: &[String]) -> String {
     let vars: Vec<(EnvName, &str)> =

@@ -123,6 +123,13 @@ pub fn last_lines(screen: &str, lines: u32) -> String {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(said in "([spc]:[%0-9:]{0,12}:?.{0,9}\n){0,6}.{0,40}") {
+            let _ = (parse(&said), parse_panes(&said), parse_pane(&said));
+        }
+    }
+
     /// What 3.3a answered: a live agent, one that ended with 3, one that signal 9 ended, a session
     /// and a command with hostile names, a client that types and one that only reads.
     const DEBIAN_12: &str = "\

@@ -237,6 +237,13 @@ mod tests {
         assert_eq!(seen.joined, "above\nhello\n---\n> xy\n");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(said in "(v:%[0-9]?:[0-9]{0,12}:[01]?:[0-9]{0,12}:.?:@[0-9]:[0-9]{0,20}\n)?(c:[@0-9:]{0,9}\n|---\n|.{0,9}\n){0,6}") {
+            let _ = parse(&said);
+        }
+    }
+
     #[test]
     fn what_is_no_glimpse_is_none() {
         for said in ["", "v::::::\n---\n", "v:%4:x:0:9:0:@3:1\n---\n", "v:%4:7:0:9:0:@3:1\nhello\n---\n"] {
