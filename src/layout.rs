@@ -223,6 +223,11 @@ impl Layout {
         self.run().join("apply.lock")
     }
 
+    /// What the holder's server was started with. No agent's file has such a name.
+    pub fn holder_started(&self) -> PathBuf {
+        self.run().join("holder.started")
+    }
+
     /// npm's global prefix, asked once at `init` and kept.
     pub fn npm_prefix(&self) -> PathBuf {
         self.run().join("npm-prefix")

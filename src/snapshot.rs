@@ -64,6 +64,11 @@ pub struct Snapshot {
     pub tmux: Fact<Tmux>,
     /// What stands at the paths the plan is about; a path that is absent there has nothing.
     pub files: BTreeMap<PathBuf, Fact<FileFacts>>,
+    /// Permission bits of folders of ours that are the user's own; asked for only by a plan.
+    pub folders: BTreeMap<PathBuf, u32>,
+    /// What was noted when the holder's server started; absent where nothing was. Asked for only by a
+    /// plan.
+    pub holder: Option<Fact<String>>,
     /// What stands at each agent's heartbeat, of a file at most one byte more than a beat may have;
     /// absent where there is nothing.
     pub beats: BTreeMap<AgentName, Fact<FileFacts>>,

@@ -5,7 +5,7 @@ mod home;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use home::{CODER, FLEET, Home, LEDGER, ROSTER, TWO, UNITS};
@@ -222,4 +222,136 @@ fn a_file_edited_by_hand_is_kept_until_force_and_named_with_its_cure() {
     assert_eq!(fs::read_to_string(copy).expect("readable"), "MINE=1\n");
     assert_eq!(fs::metadata(copy).expect("there").mode() & 0o7777, 0o600);
     assert_eq!(Path::new(copy).parent(), home.at(CODER).parent(), "beside it: {copy}");
+}
+
+/// The copies in a folder.
+fn copies(home: &Home, folder: &str) -> Vec<PathBuf> {
+    let names = fs::read_dir(home.at(folder)).expect("a folder").flatten().map(|entry| entry.path());
+    names.filter(|path| path.display().to_string().contains(".bak-")).collect()
+}
+
+#[test]
+fn a_copy_of_what_was_overwritten_is_private_stands_in_the_ledger_and_goes_with_its_agent() {
+    let home = Home::with_roster(TWO);
+    home.run(&["apply", "--files-only"], 0);
+    home.put(CODER, "TOKEN=planted\n", 0o644);
+    home.run(&["apply", "--files-only", "--force"], 0);
+    let agents = format!("{FLEET}/agents");
+    let [copy] = copies(&home, &agents).try_into().expect("one copy");
+    assert_eq!(fs::metadata(&copy).expect("there").mode() & 0o7777, 0o600);
+    let name = copy.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(home.text(LEDGER).contains(&format!("agents/{name}\"")), "{}", home.text(LEDGER));
+    let before = home.tree();
+    assert!(home.run(&["apply", "--files-only"], 0).out.starts_with("Nothing to do: "));
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new());
+    home.put(ROSTER, &TWO.replace("{name: coder}, ", ""), 0o600);
+    let plan = home.run(&["plan"], 0).out;
+    assert!(plan.contains(&format!("remove    ~/{agents}/{name}: ")), "{plan}");
+    assert!(!plan.contains("planted"), "{plan}");
+}
+
+#[test]
+fn a_plan_with_a_flag_of_apply_shows_what_apply_does_with_it() {
+    let home = Home::with_roster(TWO);
+    home.run(&["apply", "--files-only"], 0);
+    home.put(CODER, "TOKEN=planted\nMOSAIC_AGENT_NAME=\"coder\"\n", 0o600);
+    // Without it the conflict shows what would become of it, and no value.
+    let kept = home.run(&["plan", "--files-only"], 0).out;
+    assert!(kept.contains("coder.env: edited by hand since it was written; kept"), "{kept}");
+    for line in ["+++ ", "-…\n", " MOSAIC_AGENT_NAME=…\n", "+MOSAIC_HOST=…\n"] {
+        assert!(kept.contains(line), "no {line:?} in {kept}");
+    }
+    let json = |args: &[&str]| -> Value { serde_json::from_str(&home.run(args, 0).out).expect("JSON") };
+    let diff = json(&["plan", "--json"])["conflicts"][0]["diff"].as_str().expect("a diff").to_owned();
+    assert!(diff.contains("+MOSAIC_HOST=…") && !diff.contains("planted"), "{diff}");
+    let before = home.tree();
+    let planned = json(&["plan", "--force", "--files-only", "--json"]);
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new(), "a plan changes nothing");
+    let done = json(&["apply", "--force", "--files-only", "--json"]);
+    let steps = |value: &Value| -> Vec<(String, String)> {
+        let word = |step: &Value, key: &str| step[key].as_str().unwrap_or_default().to_owned();
+        value["steps"]
+            .as_array()
+            .expect("steps")
+            .iter()
+            .map(|s| (word(s, "action"), word(s, "path")))
+            .collect()
+    };
+    assert_eq!(steps(&planned), steps(&done));
+    assert_eq!(steps(&planned).len(), 2, "a copy and the file: {planned}");
+    home.run(&["plan", "--files-only", "--restart-holder"], 2);
+    home.run(&["plan", "--adopt", "--force"], 2);
+}
+
+#[test]
+fn a_holder_made_by_hand_is_refused_in_the_plan_as_in_the_apply_and_its_takeover_is_shown() {
+    let home = Home::with_roster(TWO);
+    home.put(&format!("{UNITS}/mosaic-tmux-holder.service"), "[Service]\nType=oneshot\n", 0o644);
+    home.put(CODER, "TOKEN=planted\nMOSAIC_AGENT_NAME=coder\n", 0o644);
+    home.put("bin/tmux", "#!/bin/sh\necho 'no server running on /tmp/x' >&2\nexit 1\n", 0o755);
+    let before = home.tree();
+    let plan = home.run(&["plan"], 0);
+    assert!(plan.out.contains("REFUSED   the holder's unit was not written by us"), "{}", plan.out);
+    assert!(!plan.out.contains("start "), "{}", plan.out);
+    assert!(plan.out.contains("-Type=oneshot\n"), "what stands there is shown: {}", plan.out);
+    let said: Value = serde_json::from_str(&home.run(&["plan", "--json"], 0).out).expect("JSON");
+    assert_eq!(
+        (&said["refusal"]["reason_id"], &said["steps"]),
+        (&"hand-made".into(), &Value::Array(Vec::new()))
+    );
+    let refused = home.run(&["apply", "--json"], 1);
+    assert!(refused.err.contains("was not written by us: nothing was changed"), "{}", refused.err);
+    let said: Value = serde_json::from_str(&refused.out).expect("JSON alone");
+    assert_eq!((&said["ok"], &said["refusal"]["cure"]), (&false.into(), &"fleet apply --adopt".into()));
+    let taken = home.run(&["plan", "--adopt"], 0).out;
+    for line in [
+        "  save      ~/.config/systemd/user/mosaic-tmux-holder.service to ~/.config/mosaic/fleet/adopted/files/",
+        "  write     ~/.config/mosaic/fleet/agents/coder.local.env: takes over TOKEN\n",
+        "mosaic-tmux-holder.service: not as we left it, taken over by --adopt",
+        "start     mosaic-tmux-holder.service",
+    ] {
+        assert!(taken.contains(line), "no {line:?} in\n{taken}");
+    }
+    assert!(!taken.contains("planted") && !taken.contains(".bak-"), "{taken}");
+    assert_eq!(home.changes_since(&before), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_list_of_agents_of_which_nothing_is_left_ends_nobody_until_that_is_said() {
+    let home = Home::with_roster(TWO);
+    home.run(&["apply", "--files-only"], 0);
+    let before = home.tree();
+    for cut_off in ["version: 1\nagents:\n", "version: 1\n", "version: 1\nagents:\n  # - name: coder\n"] {
+        fs::write(home.at(ROSTER), cut_off).expect("written");
+        for verb in ["plan", "apply", "verify"] {
+            let refused = home.run(&[verb], 3);
+            let said = "it lists no agents, and 2 of them are installed: coder, reviewer";
+            assert!(refused.err.contains(said) && refused.err.contains("agents: []"), "{}", refused.err);
+        }
+    }
+    fs::write(home.at(ROSTER), TWO).expect("written");
+    let changed: Vec<PathBuf> =
+        home.changes_since(&before).into_iter().filter(|path| !path.ends_with("roster.yaml")).collect();
+    assert_eq!(changed, Vec::<PathBuf>::new());
+    fs::write(home.at(ROSTER), "version: 1\nagents: []\n").expect("written");
+    assert!(home.run(&["plan"], 0).out.contains("coder.env: no longer in the roster"));
+    // Where nothing is installed, the two are the same.
+    let fresh = Home::with_roster("version: 1\nagents:\n");
+    fresh.run(&["apply", "--files-only"], 0);
+}
+
+#[test]
+fn folders_of_ours_that_others_may_look_into_are_closed() {
+    let home = Home::with_roster(TWO);
+    let plan = home.run(&["plan", "--files-only"], 0).out;
+    assert!(plan.contains("mode      ~/.config/mosaic/fleet: mode is 0755\n"), "{plan}");
+    home.run(&["apply", "--files-only"], 0);
+    let mode = |path: &str| fs::metadata(home.at(path)).expect("there").mode() & 0o7777;
+    assert_eq!((mode(".config/mosaic"), mode(FLEET), mode(".config")), (0o700, 0o700, 0o755));
+    fs::set_permissions(home.at(&format!("{FLEET}/agents")), fs::Permissions::from_mode(0o777)).expect("set");
+    let open = home.run(&["apply", "--files-only", "--json"], 0);
+    let said: Value = serde_json::from_str(&open.out).expect("JSON");
+    assert_eq!((&said["steps"][0]["action"], &said["steps"][0]["mode"]), (&"mode".into(), &"0700".into()));
+    assert_eq!(mode(&format!("{FLEET}/agents")), 0o700);
+    assert!(home.run(&["plan", "--files-only"], 0).out.starts_with("Nothing to do: "));
 }

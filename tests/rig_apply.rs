@@ -359,6 +359,45 @@ fn who_can_not_start_is_named_with_the_reason_at_once() {
 }
 
 #[test]
+fn a_start_that_is_over_at_once_is_told_with_what_this_run_of_it_said() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let gone = "version: 1\nruntimes: {gone: {command: \"~/bin/gone\"}}\nagents:\n  - {name: gone, runtime: gone}\n  - {name: rev, runtime: dogfood}\n";
+        let fleet = Fleet::tenant(suite);
+        fleet.program("bin/gone", "#!/bin/sh\necho said by the first run\nexec sleep 100000\n");
+        write(&fleet, gone);
+        fleet.run(&["fleet", "apply"]).ok();
+        fleet.run(&["rm", "/home/demo/bin/gone"]).ok();
+        write(&fleet, &gone.replace("runtime: gone}", "runtime: gone, env: {A: b}}"));
+        let run = fleet.run(&["fleet", "apply"]).exits(1);
+        let said = "gone: ended at once with exit code 127: its program is missing";
+        assert!(run.stderr.contains(said), "{suite:?}: {}", run.report());
+        assert!(!run.stderr.contains("rev: ended"), "{suite:?}: {}", run.report());
+        assert!(!run.stderr.contains("the first run"), "{suite:?}: {}", run.report());
+        for verb in [vec!["fleet", "start", "gone"], vec!["fleet", "restart", "gone", "--json"]] {
+            let run = fleet.run(&verb).exits(1);
+            assert!(
+                format!("{}{}", run.stderr, run.stdout).contains(said.trim_start_matches("gone: ")),
+                "{}",
+                run.report()
+            );
+        }
+        // Once it is there, an apply is enough.
+        fleet.program("bin/gone", "#!/bin/sh\nexec sleep 100000\n");
+        fleet.run(&["fleet", "apply"]).ok();
+        assert!(fleet.pane("gone").is_some(), "{suite:?}");
+        // What fails in the start itself says what it said now, and nothing of before.
+        fleet.run(&["rm", &format!("{MOSAIC}/tools/fleet/start-agent-session.sh")]).ok();
+        let failed = fleet.run(&["fleet", "restart", "gone"]).exits(1);
+        let lines = failed.stderr.lines().filter(|line| line.starts_with("    ")).count();
+        assert!(lines > 0, "{suite:?}: {}", failed.report());
+        assert!(!failed.stderr.contains("127"), "{suite:?}: of an earlier run: {}", failed.report());
+    }
+}
+
+#[test]
 fn what_masks_or_shadows_a_unit_is_shown_kept_and_ended_by_the_cure_that_is_named() {
     if Rig::skipped() {
         return;

@@ -57,6 +57,7 @@ fn restarts_are_held_or_asked_for_and_files_alone_touch_nothing_of_systemd() {
         held_restarts(&fleet, suite);
         files_only(&fleet, suite);
         holder(&fleet, suite);
+        cut_off_move(&fleet, suite);
     }
 }
 
@@ -121,13 +122,37 @@ fn files_only(fleet: &Fleet, suite: Suite) {
     fleet.run(&["fleet", "apply"]).ok();
 }
 
+/// A restart of the holder that is cut off before the ledger hears of it: the move is done all the same.
+fn cut_off_move(fleet: &Fleet, suite: Suite) {
+    let ledger = || fleet.rig.read(&format!("{MOSAIC}/fleet/ledger.json"));
+    write(fleet, &roster("third", ""));
+    // The first job to end is the holder's; the ledger is written after the batch.
+    fleet.sh("MOSAIC_TEST_INTERRUPT=KILL@ended fleet apply --restart-holder").exits(137);
+    fleet.rig.wait_until("both are back", SOON, || fleet.active() == 2);
+    assert!(ledger().contains("/other\""), "{suite:?}: as it was: {}", ledger());
+    let on_third = || {
+        fleet.run(&["tmux", "-L", "third", "list-panes", "-a", "-F", "#{session_name} #{pane_pid}"]).stdout
+    };
+    let panes = on_third();
+    assert_eq!(panes.lines().count(), 3, "{suite:?}: {panes}");
+    fleet.run(&["fleet", "apply"]).ok();
+    assert!(ledger().contains("/third\""), "{suite:?}: {}", ledger());
+    assert_eq!(on_third(), panes, "{suite:?}: nobody is restarted for it");
+    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{suite:?}");
+}
+
 /// `--restart-holder`: a change of the holder's files waits for it, and so does another socket as a whole.
 fn holder(fleet: &Fleet, suite: Suite) {
+    // What a person made of the configuration, put back as the server was started with, concerns nobody.
+    let conf = format!("{MOSAIC}/fleet/tmux.conf");
+    fleet.sh(&format!("echo '# mine' >> {conf}")).ok();
+    fleet.run(&["fleet", "apply", "--force"]).ok();
+    assert_eq!(pending(fleet), Vec::<String>::new(), "{suite:?}");
+    assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{suite:?}");
+    // One that it was started with meanwhile does.
+    fleet.sh(&format!("echo '# mine' >> {conf} && systemctl --user restart {HOLDER}")).ok();
+    fleet.rig.wait_until("both are back", SOON, || fleet.active() == 2);
     let before = running(fleet);
-    // What alone concerns the holder: its unit as a person made it, and then as the roster says again.
-    fleet
-        .sh(&format!("echo '# mine' >> ~/.config/systemd/user/{HOLDER}; systemctl --user daemon-reload"))
-        .ok();
     let kept = fleet.run(&["fleet", "apply", "--force"]).exits(0);
     let said = format!("{}{}", kept.stdout, kept.stderr);
     let line = said.lines().find(|l| l.contains("PENDING")).unwrap_or_else(|| panic!("{suite:?}: {said}"));

@@ -132,6 +132,13 @@ fn another_users_home_is_refused_with_the_command_to_run() {
         refused("sudo -u demo env HOME=/root fleet apply", &kept);
         let kept = ["running as demo, but HOME is /home/other, which is other's"];
         refused("chmod 755 /home/other; sudo -u demo env HOME=/home/other fleet ps", &kept);
+        let roots = root(&fleet, "SUDO_USER=demo HOME=/root fleet apply").exits(3);
+        assert!(
+            roots.stderr.contains("the fleet of demo: sudo -u demo -H fleet apply"),
+            "{}",
+            roots.report()
+        );
+        assert!(!roots.stderr.contains("fleet init"), "{}", roots.report());
         let none = root(&fleet, "sudo -u demo env HOME=/nonexistent fleet ps").exits(3);
         assert!(
             none.stderr

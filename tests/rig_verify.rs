@@ -215,9 +215,17 @@ fn whatever_keeps_the_fleet_from_running_is_named_once_and_its_cure_works() {
              systemctl --user start --no-block {HOLDER}"
         );
         bench.broken("server - foreign-server", &foreign);
+        foreign_and_stopped(&bench);
         bench.broken("sessions - unknown-session", "tmux -L mosaic-factory new -d -s mine 'sleep 100000'");
-        fleet.kill("-STOP", fleet.holder());
-        bench.cure(&bench.names_with("server - unknown", 4));
+        // One that does not answer is looked at again before anybody ends it, and only then ended.
+        for last in ["kill -CONT", "kill -KILL"] {
+            fleet.kill("-STOP", fleet.holder());
+            let cure = bench.names_with("server - unknown", 4);
+            assert!(cure.starts_with("fleet verify  # again: "), "{suite:?}: {cure}");
+            let line = format!("{last} {}", fleet.holder());
+            assert!(cure.contains(&line), "{suite:?}: {cure}");
+            bench.cure(&line);
+        }
         // A holder that dies comes back by itself, and until then nobody is told of eight failures.
         fleet.kill("-KILL", fleet.holder());
         bench.wait("back by itself", || {
@@ -230,17 +238,86 @@ fn whatever_keeps_the_fleet_from_running_is_named_once_and_its_cure_works() {
         let limit = format!("{UNITS}/{}.d/limit.conf", unit("coder"));
         fleet.rig.write(&limit, "[Unit]\nStartLimitBurst=1\n", TENANT);
         fleet.sh("systemctl --user daemon-reload").ok();
-        bench.wait("it is given up", || {
-            fleet.sh(&format!("systemctl --user kill --signal=KILL --kill-whom=main {}", unit("coder")));
-            fleet.unit(&unit("coder"), "ActiveState") == "failed"
-        });
-        let cure = bench.names("active coder start-limit");
+        // The limit stands while it is cured: `fleet apply` can what `fleet start` can.
+        for cure in ["fleet start coder", "fleet apply"] {
+            bench.wait("it is given up", || {
+                fleet.sh(&format!("systemctl --user kill --signal=KILL --kill-whom=main {}", unit("coder")));
+                fleet.unit(&unit("coder"), "ActiveState") == "failed"
+            });
+            assert_eq!(bench.names("active coder start-limit"), "fleet start coder");
+            let plan = fleet.run(&["fleet", "plan"]).ok();
+            assert!(plan.contains(&format!("forget    {}: failed", unit("coder"))), "{suite:?}: {plan}");
+            bench.cure(cure);
+        }
         fleet.sh(&format!("rm {limit} && systemctl --user daemon-reload")).ok();
-        bench.cure(&cure);
+        lost_from_the_books(&bench);
 
         bench.broken_by_root("manager - no-manager", &format!("systemctl stop user@{}", fleet.uid));
         bench.broken_by_root("linger - linger-off", "loginctl disable-linger demo");
     }
+}
+
+/// A server of somebody else's, and a holder that is stopped: the plan shows what apply does not do.
+fn foreign_and_stopped(bench: &Bench) {
+    let fleet = &bench.fleet;
+    let line =
+        format!("systemctl --user stop {HOLDER}; tmux -L mosaic-factory new -d -s mine 'sleep 100000'");
+    fleet.sh(&line).ok();
+    let cure = bench.names("server - foreign-server");
+    let server = fleet.run(&["tmux", "-L", "mosaic-factory", "display-message", "-p", "#{pid}"]).ok();
+    let plan = fleet.run(&["fleet", "plan"]).ok();
+    for part in [
+        "CONFLICT  /tmp/tmux-",
+        &format!("pid {}, of ", server.trim()),
+        "with its sessions mine",
+        "fleet apply --adopt",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(!plan.contains("start     "), "{plan}");
+    let begun = std::time::Instant::now();
+    let refused = fleet.run(&["fleet", "apply"]).exits(1);
+    assert!(begun.elapsed().as_secs() < 5, "nothing is waited for: {}", refused.report());
+    assert!(refused.stderr.contains("another tmux server listens there: pid "), "{}", refused.report());
+    assert_eq!(fleet.sessions(), ["mine"]);
+    let taken = fleet.run(&["fleet", "plan", "--adopt"]).ok();
+    assert!(taken.contains("end       session mine: its scrollback is saved; it ends for good"), "{taken}");
+    assert!(taken.contains(&format!("start     {HOLDER}")), "{taken}");
+    assert_eq!(fleet.sessions(), ["mine"], "a plan ends nothing");
+    bench.cure(&cure);
+}
+
+/// An agent that the ledger has lost and the roster has no more: whatever it left is named once.
+fn lost_from_the_books(bench: &Bench) {
+    let fleet = &bench.fleet;
+    let ledger = format!("{MOSAIC}/fleet/ledger.json");
+    let roster = format!("{MOSAIC}/fleet/roster.yaml");
+    let before = fleet.rig.read(&roster);
+    fleet.rig.write(&roster, format!("{before}  - {{name: lost, runtime: dogfood}}\n"), TENANT);
+    fleet.run(&["fleet", "apply"]).ok();
+    let forget = |runs: bool| {
+        let mut books: Value = serde_json::from_str(&fleet.rig.read(&ledger)).expect("JSON");
+        for part in ["units", "links", "files"] {
+            let part = books[part].as_object_mut().expect("a map");
+            part.retain(|name, _| !name.contains("@lost.") && !name.contains("lost.env"));
+        }
+        fleet.rig.write(&ledger, format!("{books:#}\n"), TENANT);
+        fleet.rig.write(&roster, &before, TENANT);
+        if !runs {
+            fleet.sh("systemctl --user stop mosaic-agent@lost.service").ok();
+        }
+        let plan = fleet.run(&["fleet", "plan"]);
+        assert_eq!(plan.code, 0, "{}", plan.report());
+        assert_eq!(plan.stdout.contains("lost.service runs, and neither roster"), runs, "{}", plan.report());
+        let cure = bench.names("agents lost unknown-agent");
+        assert!(cure.starts_with("systemctl --user disable --now mosaic-agent@lost.service"), "{cure}");
+        bench.cure(&cure);
+        assert!(!fleet.sessions().contains(&"lost".to_owned()), "it is gone for good");
+    };
+    forget(true);
+    fleet.sh("systemctl --user enable mosaic-agent@lost.service").ok();
+    forget(false);
+    fleet.sh(&format!("rm -f {MOSAIC}/fleet/agents/lost.env")).ok();
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn inside_a_batch_is_told_apart() {
     let failing = units["failing.service"].detail.as_ref().expect("details");
     assert_eq!((failing.result.as_str(), failing.exit_code, failing.exit_status), ("exit-code", 1, 3));
     manager.reset_failed("failing.service").expect("reset");
-    let lines = journal::last_lines("failing.service", 10);
+    let lines = journal::last_lines("failing.service", 10, 0.0);
     assert!(lines.known().is_some_and(|l| l.iter().any(|line| line == "last")), "{lines:?}");
 
     // And back.

@@ -192,11 +192,7 @@ mod tests {
     #[test]
     fn files_of_ours_that_somebody_else_wrote_are_taken_over_and_others_are_not() {
         let desired = fleet(&["a"]);
-        let conflict = |path: &Path, kind: ConflictKind| Conflict {
-            path: path.to_path_buf(),
-            kind,
-            resolution: Resolution::Kept,
-        };
+        let conflict = |path: &Path, kind: ConflictKind| Conflict::kept(path.to_path_buf(), kind);
         let path = &desired.files[0].path;
         assert!(is_taken_over(&conflict(path, ConflictKind::NotOurs), &desired));
         assert!(is_taken_over(&conflict(path, ConflictKind::Link("/x".into())), &desired));

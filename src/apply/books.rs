@@ -8,8 +8,23 @@ use crate::error::Result;
 use crate::host::systemd::{JobOutcome, JobVerb};
 use crate::ledger::{Applied, FileRecord, Identity, Ledger, Sha};
 use crate::names::HOLDER_UNIT;
-use crate::plan::{Action, Before, Plan, Step};
+use crate::plan::{Action, Before, Plan, Reason, Step};
 use crate::render::{File, Link, Role};
+
+/// A copy may hold what a file of variables held.
+const COPY_MODE: u32 = 0o600;
+
+/// What stands in a file that is copied before it is overwritten. A copy of a roster is its owner's.
+fn copied<'p>(plan: &'p Plan, from: &Path) -> Option<&'p [u8]> {
+    plan.steps.iter().find_map(|step| match &step.action {
+        Action::WriteFile { file, before: Before::File { content, .. } }
+            if file.path == from && file.role != Role::Roster =>
+        {
+            Some(content.as_slice())
+        }
+        _ => None,
+    })
+}
 
 /// The ledger and what of it is on disk already.
 pub struct Books {
@@ -78,10 +93,21 @@ impl Books {
             }
         }
         for step in &plan.steps {
+            if let Action::KeepCopy { from, to } = &step.action
+                && let Some(content) = copied(plan, from)
+            {
+                let writing = Some(Sha::of(content));
+                ledger.files.insert(to.clone(), FileRecord { written: None, writing, mode: COPY_MODE });
+            }
             if let Action::WriteFile { file, before } = &step.action
                 && file.role != Role::Roster
             {
                 let written = match before {
+                    // Not ours until it is overwritten: a run that is cut off before that must leave
+                    // it to the next as what it is.
+                    _ if matches!(step.reason, Reason::Forced | Reason::TakenOver) => {
+                        ledger.files.get(&file.path).and_then(|record| record.written)
+                    }
                     Before::File { content, .. } => Some(Sha::of(content)),
                     Before::Nothing | Before::Link(_) => None,
                 };
@@ -94,6 +120,13 @@ impl Books {
     pub fn wrote(&mut self, file: &File) {
         let record = FileRecord::settled(Sha::of(file.content.as_bytes()), file.mode);
         self.ledger.files.insert(file.path.clone(), record);
+    }
+
+    /// A copy was kept; one that nothing was intended about is not ours to name.
+    pub fn kept_copy(&mut self, path: &Path, sha: Sha) {
+        if let Some(record) = self.ledger.files.get_mut(path) {
+            *record = FileRecord::settled(sha, COPY_MODE);
+        }
     }
 
     pub fn removed(&mut self, path: &Path) {

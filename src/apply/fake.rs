@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{JobEnd, Lingering, Machine};
+use super::{After, JobEnd, Lingering, Machine};
 use crate::error::{Error, Result};
 use crate::host::systemd::{JobOutcome, JobRequest, JobResult, JobVerb};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Sha};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::render::{File, Link};
 use crate::snapshot::{Clock, Fact, FileFacts, Manager, Snapshot, UnitDetail, UnitFacts};
@@ -28,6 +28,10 @@ pub struct Fake {
     pub parked: BTreeMap<AgentName, String>,
     /// What running left of agents that are gone.
     pub left: BTreeMap<AgentName, Vec<PathBuf>>,
+    /// Folders of ours, with their modes.
+    pub folders: BTreeMap<PathBuf, u32>,
+    /// What was noted when the holder's server started.
+    pub holder: Option<String>,
     /// Whether units need a reload.
     pub behind: bool,
     /// Every call, in words.
@@ -36,6 +40,8 @@ pub struct Fake {
     pub cut_off_after: Option<usize>,
     /// Verbs, or `verb unit`, that are refused.
     pub refuses: BTreeSet<String>,
+    /// Units that end at once when they are started, with their exit code.
+    pub ends: BTreeMap<String, i32>,
     pids: i32,
 }
 
@@ -88,6 +94,8 @@ impl Fake {
             processes: BTreeMap::new(),
             memory: BTreeMap::new(),
             oom_kills: BTreeMap::new(),
+            folders: self.folders.clone(),
+            holder: self.holder.clone().map(Fact::Known),
             stand_ins: Fact::Known(Vec::new()),
             left: self.left.clone(),
         }
@@ -131,11 +139,18 @@ impl Machine for Fake {
         Ok(())
     }
 
-    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()> {
-        self.call("keep-copy", &to.display().to_string())?;
-        let copy = self.files.get(from).cloned().unwrap_or_default();
-        self.files.insert(to.to_path_buf(), copy);
+    fn set_mode(&mut self, path: &Path, mode: u32) -> Result<()> {
+        self.call("set-mode", &path.display().to_string())?;
+        self.folders.insert(path.to_path_buf(), mode);
         Ok(())
+    }
+
+    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<Sha> {
+        self.call("keep-copy", &to.display().to_string())?;
+        let (content, _) = self.files.get(from).cloned().unwrap_or_default();
+        let sha = Sha::of(&content);
+        self.files.insert(to.to_path_buf(), (content, 0o600));
+        Ok(sha)
     }
 
     fn remove(&mut self, path: &Path) -> Result<()> {
@@ -200,7 +215,8 @@ impl Machine for Fake {
             }
             let result = if refused { JobResult::Failed } else { JobResult::Done };
             let outcome = JobOutcome { unit: job.unit.clone(), verb: job.verb, result };
-            let end = JobEnd { outcome, lines: Vec::new() };
+            let after = self.ends.get(&job.unit).copied().map(After::over);
+            let end = JobEnd { outcome, after, lines: Vec::new() };
             tell(&end);
             ends.push(end);
         }

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::systemd::{JobOutcome, JobRequest};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Sha};
 use crate::render::{File, Link};
+use crate::runfile::record::{End, incurable};
 
 /// What `apply` does to a machine. The real one stands on `host`; tests use one that remembers.
 pub trait Machine {
     /// Puts a file in place, durably.
     fn write(&mut self, file: &File) -> Result<()>;
-    /// Copies a file aside.
-    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()>;
+    /// Gives a folder its mode.
+    fn set_mode(&mut self, path: &Path, mode: u32) -> Result<()>;
+    /// Copies a file aside; what it copied.
+    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<Sha>;
     /// Removes a file or link.
     fn remove(&mut self, path: &Path) -> Result<()>;
     /// Removes what an interrupted write or removal left beside a file.
@@ -49,13 +52,43 @@ pub enum Lingering {
 pub struct JobEnd {
     /// The job and systemd's verdict.
     pub outcome: JobOutcome,
+    /// What came after a start that was done.
+    pub after: Option<After>,
     /// The last lines of the unit's own messages, where it failed.
     pub lines: Vec<String>,
+}
+
+/// An agent that was started and has ended again since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// How, in words for people.
+    pub words: String,
+    /// Whether nobody tries it again.
+    pub is_over: bool,
+}
+
+impl After {
+    /// One whose exit code says that a retry can't cure it.
+    pub fn over(code: i32) -> Self {
+        let what = incurable(code).unwrap_or("it can't go on");
+        let words = format!("ended at once with exit code {code}: {what}, and trying again can't cure that");
+        Self { words, is_over: true }
+    }
+
+    /// One that is tried again.
+    pub fn again(end: End) -> Self {
+        let how = match end {
+            End::Exit(code) => format!("with exit code {code}"),
+            End::Signal(signal) => format!("by signal {signal}"),
+            End::Unknown => "in a way that is not known".to_owned(),
+        };
+        Self { words: format!("ended at once {how}, and is tried again"), is_over: false }
+    }
 }
 
 impl JobEnd {
     /// Whether the unit is now as asked.
     pub fn is_good(&self) -> bool {
-        self.outcome.result.is_good()
+        self.outcome.result.is_good() && !self.after.as_ref().is_some_and(|after| after.is_over)
     }
 }

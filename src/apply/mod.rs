@@ -4,6 +4,7 @@
 mod books;
 mod machine;
 mod real;
+mod settle;
 mod walk;
 
 #[cfg(test)]
@@ -15,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::ledger::{Applied, Identity, Ledger};
 use crate::plan::{Phase, Plan, Step};
 
-pub use machine::{JobEnd, Lingering, Machine};
-pub use real::{Real, batch, last_lines};
+pub use machine::{After, JobEnd, Lingering, Machine};
+pub use real::{Real, batch, forget_ends};
 
 use walk::Walk;
 

@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::machine::{JobEnd, Lingering, Machine};
+use super::machine::{After, JobEnd, Lingering, Machine};
+use super::settle;
 use crate::error::{Error, Result};
 use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
 use crate::host::systemd::{JobOutcome, JobRequest, SystemdError, UserManager};
-use crate::host::{files, journal, runfiles, users};
+use crate::host::{clock, files, journal, runfiles, users};
 use crate::layout::Layout;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Sha};
 use crate::names::AgentName;
 use crate::render::{File, Link};
+use crate::runfile::record::{self, Record};
 use crate::snapshot::Fact;
 
 /// How long a user's manager may take to come up after lingering was turned on.
@@ -67,20 +69,23 @@ pub fn batch(
 ) -> Result<Vec<JobEnd>> {
     let usual = || BATCH + PER_JOB * u32::try_from(jobs.len()).unwrap_or(u32::MAX / 4);
     let bound = limit.unwrap_or_else(usual);
-    let end = |outcome: &JobOutcome| {
-        let lines = if outcome.result.is_good() { Vec::new() } else { last_lines(layout, &outcome.unit) };
-        JobEnd { outcome: outcome.clone(), lines }
+    let since = clock::now();
+    let end = |outcome: &JobOutcome, after: Option<After>| {
+        let quiet = outcome.result.is_good() && after.is_none();
+        let lines = if quiet { Vec::new() } else { last_lines(layout, &outcome.unit, since.unix) };
+        JobEnd { outcome: outcome.clone(), after, lines }
     };
     let mut ends = Vec::new();
     // What failed is looked up after the batch: nothing may keep its signals waiting.
     let outcomes = manager.jobs(jobs, bound, |outcome| {
         if outcome.result.is_good() {
-            tell(&end(outcome));
+            tell(&end(outcome, None));
         }
     })?;
+    let mut after = settle::look(layout, &outcomes, &since);
     for outcome in &outcomes {
-        let end = end(outcome);
-        if !end.is_good() {
+        let end = end(outcome, after.remove(&outcome.unit));
+        if !end.outcome.result.is_good() || end.after.is_some() {
             tell(&end);
         }
         ends.push(end);
@@ -88,16 +93,30 @@ pub fn batch(
     Ok(ends)
 }
 
-/// What a unit said last: the journal's lines, else what its pane showed when it ended.
-pub fn last_lines(layout: &Layout, unit: &str) -> Vec<String> {
-    if let Fact::Known(lines) = journal::last_lines(unit, LAST_LINES) {
+/// What a unit said last since `since`, seconds since 1970: the journal's lines, else what its pane showed
+/// when it ended.
+fn last_lines(layout: &Layout, unit: &str, since: f64) -> Vec<String> {
+    if let Fact::Known(lines) = journal::last_lines(unit, LAST_LINES, since) {
         return lines;
     }
     let kept = AgentName::from_unit(unit)
-        .and_then(|agent| runfiles::read_text(&layout.last_lines(&agent), LONGEST_LAST))
+        .map(|agent| layout.last_lines(&agent))
+        .filter(|path| runfiles::changed_since(path, since))
+        .and_then(|path| runfiles::read_text(&path, LONGEST_LAST))
         .unwrap_or_default();
     let lines: Vec<String> = kept.lines().map(str::to_owned).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+}
+
+/// Forgets in the record of an agent that does not run that it ended too soon, so that its next start
+/// is not held back for that.
+pub fn forget_ends(layout: &Layout, agent: &AgentName) -> Result<()> {
+    let path = layout.record(agent);
+    let record = runfiles::read_text(&path, record::LONGEST).as_deref().and_then(Record::parse);
+    match record.filter(|record| record.boot_id == clock::boot_id() && record.quick_ends > 0) {
+        Some(record) => Ok(runfiles::replace(&path, Record { quick_ends: 0, ..record }.text().as_bytes())?),
+        None => Ok(()),
+    }
 }
 
 /// A drop-in has a folder of its own, which goes with it.
@@ -119,8 +138,12 @@ impl Machine for Real<'_> {
         }
     }
 
-    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<()> {
-        Ok(files::copy_aside(from, to)?)
+    fn set_mode(&mut self, path: &Path, mode: u32) -> Result<()> {
+        Ok(files::set_folder_mode(path, mode)?)
+    }
+
+    fn keep_copy(&mut self, from: &Path, to: &Path) -> Result<Sha> {
+        Ok(Sha::of(&files::copy_aside(from, to)?))
     }
 
     fn remove(&mut self, path: &Path) -> Result<()> {
@@ -200,6 +223,9 @@ impl Machine for Real<'_> {
     }
 
     fn reset_failed(&mut self, unit: &str) -> Result<()> {
+        if let Some(agent) = AgentName::from_unit(unit) {
+            forget_ends(self.layout, &agent)?;
+        }
         match self.manager()?.reset_failed(unit) {
             // It has forgotten the unit altogether.
             Err(SystemdError::Answered { name, .. }) if name.ends_with(".NoSuchUnit") => Ok(()),

@@ -142,6 +142,21 @@ fn a_failed_start_is_told_with_its_last_lines_and_the_others_run() {
 }
 
 #[test]
+fn a_start_that_is_over_at_once_is_no_success_and_no_restart_is_due_for_it() {
+    let mut machine = Fake::default();
+    let mut desired = fleet(&["a", "b"]);
+    run(&desired, &mut machine).expect("written");
+    change(&mut desired, &Role::AgentEnv(agent("a")));
+    machine.ends.insert(A.to_owned(), 127);
+    let report = run(&desired, &mut machine).expect("written");
+    let failed: Vec<_> = report.failed().map(|e| e.outcome.unit.as_str()).collect();
+    assert_eq!(failed, [A]);
+    let after = report.jobs[0].after.as_ref().expect("it has ended");
+    assert!(after.words.contains("exit code 127: its program is missing"), "{after:?}");
+    assert!(known(&machine).restarts_due.is_empty(), "it was started with the new files");
+}
+
+#[test]
 fn files_of_an_agent_that_would_not_stop_are_kept() {
     let mut machine = Fake::default();
     run(&fleet(&["a", "b"]), &mut machine).expect("written");

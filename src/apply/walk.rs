@@ -72,7 +72,11 @@ impl<'a> Walk<'a> {
 
     fn file(&mut self, step: &Step) -> Result<()> {
         match &step.action {
-            Action::KeepCopy { from, to } => self.machine.keep_copy(from, to)?,
+            Action::SetMode { path, mode } => self.machine.set_mode(path, *mode)?,
+            Action::KeepCopy { from, to } => {
+                let copied = self.machine.keep_copy(from, to)?;
+                self.books.kept_copy(to, copied);
+            }
             Action::WriteFile { file, .. } => {
                 self.machine.write(file)?;
                 if file.role != Role::Roster {
@@ -205,7 +209,8 @@ impl<'a> Walk<'a> {
         let tell = &mut *self.tell;
         match self.machine.jobs(&jobs, &mut |end| tell(Event::Job(end))) {
             Ok(ends) => {
-                for end in ends.iter().filter(|e| e.is_good()) {
+                // Whatever became of it then, it was started with the files of now.
+                for end in ends.iter().filter(|e| e.outcome.result.is_good()) {
                     self.books.ran(&end.outcome);
                 }
                 self.report.jobs.extend(ends);

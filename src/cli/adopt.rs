@@ -9,18 +9,20 @@ use super::carry::{Carried, LOCK, Manner, carry};
 use super::ground::{self, Ground};
 use super::{Answer, Context};
 use crate::adopt::{
-    HandMade, OldServer, OldSession, SessionKind, is_holders, is_taken_over, kept_at, overrides, recognise,
+    HandMade, OldServer, OldSession, Overrides, SessionKind, is_holders, is_taken_over, kept_at, overrides,
+    recognise,
 };
 use crate::error::{Error, Kind, Result};
 use crate::host::ending::Held;
 use crate::host::interrupt::point;
 use crate::host::tmux::{Server, Target};
 use crate::host::{files, input, lock, site};
-use crate::names::HOLDER_UNIT;
-use crate::plan::{Conflict, ConflictKind, Conflicts, HolderRestart, Options, Plan, Reach, Resolution};
+use crate::layout::Layout;
+use crate::names::{AgentName, HOLDER_UNIT};
+use crate::plan::{ConflictKind, Conflicts, HolderRestart, Options, Plan, Reach};
 use crate::render::Role;
 use crate::roster::Roster;
-use crate::snapshot::{Snapshot, Tmux};
+use crate::snapshot::{Fact, Snapshot, Tmux};
 
 /// No file of a fleet is longer.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -56,21 +58,16 @@ pub fn run(context: &Context, consent: Consent) -> Result<Answer> {
     }
     ground::await_manager(context);
     let roster = context.roster()?;
-    let ground = || Ground::of(context, &context.roster()?);
+    let ground = || Ground::of_file(context, &context.roster()?);
     let first = ground()?;
     let manager = ground::manager(context);
     let seen = first.look(context, manager.as_ref());
     let found = find(&roster, &first, &seen, &first.plan(&seen, Options::default()))?;
-    let options = |reach| Options {
-        reach,
-        conflicts: Conflicts::Overwrite,
-        holder: if found.holder_is_ours { HolderRestart::Hold } else { HolderRestart::Restart },
-        ..Options::default()
-    };
+    let options = |reach| Options { reach, ..found.options() };
     let manner = |options| Manner { ground: &ground, options, limit: None, prepare: &|_, _| Ok(()) };
     let Some(hand_made) = &found.hand_made else {
         context.out.note("No fleet made by hand is left here.");
-        let options = Options { conflicts: Conflicts::Keep, ..options(Reach::Everything) };
+        let options = options(Reach::Everything);
         return Ok(carry(context, manner(options))?.conclude(context));
     };
     super::lint::look(context, &first, &seen).refuse()?;
@@ -92,6 +89,72 @@ pub fn run(context: &Context, consent: Consent) -> Result<Answer> {
     Ok(answer)
 }
 
+impl Found {
+    /// What the last of its applies allows; where nothing is left to take over, as without the flag.
+    fn options(&self) -> Options {
+        let conflicts = if self.hand_made.is_some() { Conflicts::TakeOver } else { Conflicts::Keep };
+        let holder = if self.holder_is_ours { HolderRestart::Hold } else { HolderRestart::Restart };
+        Options { conflicts, holder, ..Options::default() }
+    }
+}
+
+/// What `apply --adopt` would do: what comes before its plan, a line each, and the plan, of the
+/// machine as it will be once the old server has ended.
+pub struct Preview {
+    pub before: Vec<String>,
+    pub plan: Plan,
+}
+
+/// Looks ahead, and changes nothing.
+pub fn preview(
+    context: &Context,
+    roster: &Roster,
+    ground: &Ground,
+    seen: &Snapshot,
+    now: &Plan,
+) -> Result<Preview> {
+    let found = find(roster, ground, seen, now)?;
+    let mut later = seen.clone();
+    later.tmux = Fact::Known(Tmux::Absent);
+    let plan = ground.plan(&later, found.options());
+    let Some(hand_made) = &found.hand_made else {
+        context.out.note("No fleet made by hand is left here.");
+        return Ok(Preview { before: Vec::new(), plan });
+    };
+    let layout = &context.layout;
+    let mut before = Vec::new();
+    for path in &hand_made.files {
+        let kept = kept_at(&layout.adopted(), layout.home(), path);
+        let line = format!("{} to {}", super::plan::short(path, layout), super::plan::short(&kept, layout));
+        before.push(format!("{:<9} {line}", "save"));
+        let Some(content) = read(path)? else { continue };
+        let Some(made) = own_variables(path, &content, ground, layout)? else { continue };
+        if made.overrides.text.is_some() {
+            let names = made.overrides.kept.join(", ");
+            let local = super::plan::short(&made.place, layout);
+            before.push(format!("{:<9} {local}: takes over {names}", "write"));
+        }
+        for (name, why) in &made.overrides.left_out {
+            before.push(format!("{:<9} {}: {name}: {}", "leave out", made.agent, why.words()));
+        }
+    }
+    before.extend(hand_made.ending().map(|session| {
+        format!("{:<9} session {}: its scrollback is saved; it {}", "end", session.name, fate(session.kind))
+    }));
+    before.extend(hand_made.server.as_ref().map(|server| {
+        format!("{:<9} the tmux server that no unit of ours started (pid {})", "end", server.pid)
+    }));
+    Ok(Preview { before, plan })
+}
+
+/// What becomes of a session.
+fn fate(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Stranger => "ends for good: the roster does not have it",
+        SessionKind::Agent(_) | SessionKind::Holder => "ends, and starts again under its unit",
+    }
+}
+
 /// What `fleet plan` says of a fleet that was made by hand: looked for only where something points
 /// at one.
 pub fn recognised(
@@ -104,7 +167,8 @@ pub fn recognised(
     let files = plan.conflicts.iter().any(|c| is_taken_over(c, &ground.desired) && in_use(ground, &c.path));
     // A server that is in the holder's way matters where the holder would start.
     let starts = plan.steps.iter().any(|step| step.action.unit() == Some(HOLDER_UNIT))
-        || plan.pending.iter().any(|pending| pending.unit == HOLDER_UNIT);
+        || plan.pending.iter().any(|pending| pending.unit == HOLDER_UNIT)
+        || plan.conflicts.iter().any(|c| matches!(c.kind, ConflictKind::ForeignServer(_)));
     if !files && !starts {
         return None;
     }
@@ -115,23 +179,6 @@ pub fn recognised(
     context.out.warn(format_args!("hand-made fleet found: {}", found.words()));
     context.out.note("take it over, after a look at docs/usage/migrate.md, with: fleet apply --adopt");
     Some(found)
-}
-
-/// Refuses to start agents on a holder that somebody else made: their sessions would stand in a
-/// server that is not ours, side by side with its own.
-pub fn refuse_to_mix(context: &Context, ground: &Ground, seen: &Snapshot, plan: &Plan) -> Result<()> {
-    let unit = context.layout.holder_unit();
-    let not_ours =
-        |c: &&Conflict| c.path == unit && matches!(c.kind, ConflictKind::NotOurs | ConflictKind::Link(_));
-    let Some(conflict) = plan.conflicts.iter().find(not_ours) else { return Ok(()) };
-    // With --force the file becomes ours, which ends no server.
-    if conflict.resolution == Resolution::Overwritten
-        && find(&context.roster()?, ground, seen, plan)?.hand_made.is_none_or(|found| found.server.is_none())
-    {
-        return Ok(());
-    }
-    Err(Error::no(format!("{} was not written by us: nothing was changed", unit.display()))
-        .hint("to take over a fleet that was made by hand: fleet apply --adopt"))
 }
 
 /// Whether a file is one of a fleet that nobody has applied yet: ours once, an edit is just that.
@@ -162,11 +209,7 @@ fn agree(found: &HandMade, consent: Consent, context: &Context) -> Result<()> {
     }
     for session in &ending {
         let runs = session.panes.iter().map(|p| p.command.as_str()).collect::<Vec<_>>().join(", ");
-        let fate = match session.kind {
-            SessionKind::Stranger => "ends for good: the roster does not have it",
-            SessionKind::Agent(_) | SessionKind::Holder => "ends, and starts again under its unit",
-        };
-        out.note(format_args!("  {} ({runs}): {fate}", session.name));
+        out.note(format_args!("  {} ({runs}): {}", session.name, fate(session.kind)));
     }
     if !io::stdin().is_terminal() {
         let names: Vec<&str> = ending.iter().map(|s| s.name.as_str()).collect();
@@ -185,6 +228,29 @@ fn agree(found: &HandMade, consent: Consent, context: &Context) -> Result<()> {
     Err(Error::no("nothing was changed: not agreed"))
 }
 
+/// What becomes of an environment file that a person wrote.
+struct Own {
+    agent: AgentName,
+    /// The operator's own file.
+    place: PathBuf,
+    /// What stands there.
+    local: Option<Vec<u8>>,
+    overrides: Overrides,
+}
+
+/// The operator's own variables of a file that is taken over, where it is one of variables.
+fn own_variables(path: &Path, content: &[u8], ground: &Ground, layout: &Layout) -> Result<Option<Own>> {
+    let file = ground.desired.files.iter().find(|f| f.path == *path);
+    let Some((file, Role::AgentEnv(agent))) = file.map(|file| (file, &file.role)) else { return Ok(None) };
+    let place = layout.agent_local_env(agent);
+    let local = read(&place)?;
+    let text = local.as_deref().map(String::from_utf8_lossy);
+    let overrides = overrides(content, &file.content, text.as_deref()).map_err(|error| {
+        Error::input(format_args!("{}: {error}", path.display())).hint("put it right first")
+    })?;
+    Ok(Some(Own { agent: agent.clone(), place, local, overrides }))
+}
+
 /// Keeps a copy of each file that is taken over, and makes overrides of environment files.
 fn save_files(found: &HandMade, ground: &Ground, context: &Context) -> Result<()> {
     let (layout, out) = (&context.layout, &context.out);
@@ -194,23 +260,18 @@ fn save_files(found: &HandMade, ground: &Ground, context: &Context) -> Result<()
     let mut saved = Vec::new();
     for path in &found.files {
         let Some(content) = read(path)? else { continue };
-        if let Some(file) = ground.desired.files.iter().find(|f| f.path == *path)
-            && let Role::AgentEnv(agent) = &file.role
+        if let Some(Own { agent, place, local, overrides: made }) =
+            own_variables(path, &content, ground, layout)?
         {
-            let local_path = layout.agent_local_env(agent);
-            let local = read(&local_path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            let made = overrides(&content, &file.content, local.as_deref()).map_err(|error| {
-                Error::input(format_args!("{}: {error}", path.display())).hint("put it right first")
-            })?;
-            if local.is_some() && made.text.is_some() {
-                saved.push((local_path.clone(), read(&local_path)?.unwrap_or_default()));
+            if let Some(local) = local.filter(|_| made.text.is_some()) {
+                saved.push((place.clone(), local));
             }
             for (name, why) in &made.left_out {
                 out.note(format_args!("{agent}: {name} is left out: {}", why.words()));
             }
             if let Some(text) = made.text {
                 keep_all(&mut saved, context)?;
-                files::replace(&local_path, text.as_bytes(), 0o600)?;
+                files::replace(&place, text.as_bytes(), 0o600)?;
                 out.line(format_args!("{agent}: {} now in {agent}.local.env", made.kept.join(", ")));
             }
         }

@@ -14,7 +14,7 @@ use crate::host::systemd::JobVerb;
 use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
-use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Starting, Step};
+use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Refusal, Step};
 use crate::snapshot::Snapshot;
 
 /// How long another apply of the same tenant may take.
@@ -56,7 +56,7 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     }
     // A look without the lock is enough where there is nothing to do: then nothing is written.
     let (ground, plan, linted) = look(context, manner)?;
-    if plan.is_refused() {
+    if plan.refused.is_some() {
         return Ok(Carried { ground, plan, report: Report::default(), linted });
     }
     if plan.is_empty() && !ground.books_change(&plan) {
@@ -69,7 +69,7 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
         context.out.note(format_args!("waiting for {who} of this tenant to end"));
     })?;
     let (ground, plan, linted) = look(context, manner)?;
-    if plan.is_refused() {
+    if plan.refused.is_some() {
         return Ok(Carried { ground, plan, report: Report::default(), linted });
     }
     let occasion = Occasion {
@@ -92,9 +92,6 @@ fn look(context: &Context, manner: Manner<'_>) -> Result<(Ground, Plan, Linted)>
     let seen = ground.look(context, manager.as_ref());
     let mut plan = ground.plan(&seen, manner.options);
     (manner.prepare)(&mut plan, &seen)?;
-    if manner.options.reach == Reach::Everything && manner.options.starting == Starting::Now {
-        super::adopt::refuse_to_mix(context, &ground, &seen, &plan)?;
-    }
     let linted = lint::look(context, &ground, &seen);
     linted.refuse()?;
     Ok((ground, plan, linted))
@@ -105,6 +102,14 @@ impl Carried {
     pub fn conclude(&self, context: &Context) -> Answer {
         let out = &context.out;
         self.linted.warn(context);
+        if self.plan.refused == Some(Refusal::HandMade) {
+            let unit = context.layout.holder_unit();
+            let error = Error::no(format!("{} was not written by us: nothing was changed", unit.display()))
+                .hint("to take over a fleet that was made by hand: fleet apply --adopt")
+                .hint("what that means: fleet plan --adopt");
+            out.error(&error);
+            return Answer::No;
+        }
         for note in &self.plan.notes {
             out.note(format_args!("note: {note}"));
         }
@@ -112,7 +117,7 @@ impl Carried {
             out.note(super::plan::describe_pending(pending));
         }
         for conflict in self.plan.kept() {
-            out.warn(super::plan::describe_conflict(conflict, &context.layout));
+            out.warn(super::plan::describe_conflict(conflict, &self.plan, &context.layout));
         }
         if self.plan.kept().any(|c| c.kind == ConflictKind::NotOurs) {
             out.note("where they are a fleet's that was made by hand: fleet apply --adopt");
@@ -198,6 +203,13 @@ impl Teller<'_> {
 pub fn tell_job(end: &JobEnd, context: &Context) {
     let outcome = &end.outcome;
     let name = name(&outcome.unit);
+    if let Some(after) = &end.after {
+        context.out.note(format_args!("{name}: {}", after.words));
+        for line in end.lines.iter().filter(|_| after.is_over) {
+            context.out.note(format_args!("    {line}"));
+        }
+        return;
+    }
     if end.is_good() {
         let done = match outcome.verb {
             JobVerb::Start => "started",

@@ -96,8 +96,15 @@ impl Context {
         self.roster_bytes_if_any()?.ok_or_else(|| {
             let nor = self.declared().map_or_else(String::new, |file| format!(", nor {}", file.display()));
             let error =
-                Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()))
-                    .hint("fleet init --profile minimal --write");
+                Error::input(format_args!("there is no roster: not {}{nor}", self.layout.roster().display()));
+            let error = match users::behind_sudo(&self.caller) {
+                // A fleet is its own user's: root's would be another one.
+                Some(user) => error.hint(format_args!(
+                    "this is root's own place; the fleet of {user}: sudo -u {user} -H {}",
+                    typed()
+                )),
+                None => error.hint("fleet init --profile minimal --write"),
+            };
             match users::home_of(self.caller.uid) {
                 Some(own) if own != self.caller.home && !self.caller.home.is_dir() => {
                     error.hint(format_args!(

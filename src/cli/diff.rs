@@ -50,7 +50,7 @@ fn text(file: &File, old: Option<&[u8]>) -> String {
 fn variables(file: &File, old: Option<&[u8]>, reason: &Reason) -> String {
     let read = |bytes: &[u8]| envfile::read(bytes).ok();
     let ours = read(file.content.as_bytes()).unwrap_or_default();
-    let theirs = *reason == Reason::Forced;
+    let theirs = matches!(reason, Reason::Forced | Reason::TakenOver);
     let line = |(name, value): (String, String), hidden: bool| {
         let shown = if hidden { "…".to_owned() } else { format!("{name}=…") };
         Line { key: format!("{name}={value}"), shown }

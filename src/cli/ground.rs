@@ -10,11 +10,12 @@ use crate::host::logind::{self, Logind};
 use crate::host::look::{self, Ask};
 use crate::host::site::same;
 use crate::host::systemd::{SystemdError, UserManager};
+use crate::host::tmux::Server;
 use crate::host::{clock, declared, runfiles};
-use crate::layout::{MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
+use crate::layout::{Layout, MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
 use crate::ledger::{Identity, Ledger, LedgerError};
 use crate::names::AgentName;
-use crate::plan::{Options, Plan, Server, Units, plan};
+use crate::plan::{ConflictKind, Options, Plan, Server as Moves, Units, plan};
 use crate::render::{Desired, baked, render};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, FileFacts, Snapshot};
@@ -33,6 +34,8 @@ pub struct Ground {
     pub identity: Identity,
     /// What we installed.
     pub ledger: Ledger,
+    /// The fleet's tmux server.
+    pub server: Server,
     /// Further paths to look at.
     pub also: Vec<PathBuf>,
     /// Where a declarative host holds what is rendered, where it does.
@@ -74,7 +77,37 @@ impl Ground {
         };
         let ledger = ledger.unwrap_or_else(|| Ledger::new(identity.clone()));
         let declared = context.layout.declared_at().map(Path::to_path_buf);
-        Ok(Self { desired, identity, ledger, also: Vec::new(), declared })
+        let server = Server::new(site.tmux, &roster.socket);
+        Ok(Self { desired, identity, ledger, server, also: Vec::new(), declared })
+    }
+
+    /// The same of the roster that stands in its file, for what may end agents by it: a list of which
+    /// nothing is left, as of a file that was cut off, is no word to end them all.
+    pub fn of_file(context: &Context, roster: &Roster) -> Result<Self> {
+        let ground = Self::of(context, roster)?;
+        let agents: Vec<AgentName> =
+            ground.ledger.units.keys().filter_map(|unit| AgentName::from_unit(unit)).collect();
+        if roster.agents_listed || agents.is_empty() {
+            return Ok(ground);
+        }
+        let names = agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ");
+        let file = context.roster_bytes()?.0;
+        Err(Error::input(format!(
+            "{}: it lists no agents, and {} of them are installed: {names}",
+            file.display(),
+            agents.len()
+        ))
+        .hint("to end them all, say so: agents: []")
+        .hint("to keep them, list them below agents: again"))
+    }
+
+    /// Folders of ours: those that a file of ours makes below `$MOSAIC_HOME`, itself among them.
+    pub fn folders(&self, layout: &Layout) -> BTreeSet<PathBuf> {
+        let below = |path: &Path| path.starts_with(layout.mosaic()) && !layout.home().starts_with(path);
+        let parents = self.desired.files.iter().filter_map(|file| file.path.parent());
+        let run = layout.run();
+        let all = parents.chain(std::iter::once(run.as_path())).flat_map(Path::ancestors);
+        all.filter(|path| below(path)).map(Path::to_path_buf).collect()
     }
 
     /// Looks at the machine.
@@ -88,13 +121,16 @@ impl Ground {
         let gone: Vec<AgentName> = known.filter(|agent| !agents.contains(agent)).collect();
         files.extend(gone.iter().map(|agent| context.layout.agent_local_env(agent)));
         let (layout, uid) = (&context.layout, context.caller.uid);
-        look::for_plan(Ask { layout, uid, files: &files, agents: &agents, gone: &gone }, manager)
+        let folders = self.folders(layout);
+        let (agents, gone) = (&agents[..], &gone[..]);
+        let ask = Ask { layout, uid, files: &files, agents, gone, folders: &folders, server: &self.server };
+        look::for_plan(ask, manager)
     }
 
     /// What has to be done.
     pub fn plan(&self, seen: &Snapshot, options: Options) -> Plan {
         let moves = !self.ledger.units.is_empty() && self.ledger.identity.socket != self.identity.socket;
-        let server = if moves { Server::Moves } else { Server::Stays };
+        let server = if moves { Moves::Moves } else { Moves::Stays };
         let units = if self.declared.is_some() { Units::Declared } else { Units::Ours };
         let mut plan = plan(&self.desired, seen, &self.ledger, &Options { server, units, ..options });
         if let Some(folder) = &self.declared {
@@ -105,7 +141,13 @@ impl Ground {
                 folder.display()
             ));
         }
-        plan.keep_copies(&copy_suffix());
+        for conflict in &mut plan.conflicts {
+            if matches!(conflict.kind, ConflictKind::ForeignServer(_)) {
+                // Where it was looked for, whatever the ledger says of the one that was.
+                conflict.path.clone_from(&self.identity.socket);
+            }
+        }
+        plan.keep_copies(&clock::rfc3339(clock::unix()));
         plan
     }
 
@@ -113,12 +155,6 @@ impl Ground {
     pub fn books_change(&self, plan: &Plan) -> bool {
         plan.changes_books(&self.ledger) || self.ledger.identity != self.identity
     }
-}
-
-/// What a copy of a file that is overwritten is named with.
-pub fn copy_suffix() -> String {
-    let time = clock::rfc3339(clock::unix()).replace(['-', ':'], "");
-    format!(".bak-{time}")
 }
 
 /// The ledger; `None` where nothing was installed yet. One that can't be read stops everything:

@@ -10,6 +10,7 @@ use super::ground::{self, Ground};
 use super::{Answer, Context, lint, npm, outcome, plan};
 use crate::error::{Error, Kind, Result};
 use crate::host::clock;
+use crate::ledger::copy_name;
 use crate::names::AgentName;
 use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
 use crate::render::{File, Role};
@@ -104,7 +105,7 @@ impl Init {
     fn new(profile: Profile, args: &Args, context: &Context) -> Result<Self> {
         let path = context.layout.roster();
         Ok(Self {
-            backup: path.with_file_name(format!("roster.yaml{}", ground::copy_suffix())),
+            backup: copy_name(&path, &clock::rfc3339(clock::unix())),
             file: File::new(path, profile.roster_text(), Role::Roster),
             json: args.json,
             conflicts: if args.force { Conflicts::Overwrite } else { Conflicts::Keep },
@@ -120,6 +121,9 @@ impl Init {
     }
 
     fn roster_file(&self, plan: &mut Plan, seen: &Snapshot) -> RosterFile {
+        if plan.refused.is_some() {
+            return RosterFile::Same;
+        }
         let there = seen.files.get(&self.file.path);
         roster_file(&self.file, there, self.conflicts, self.backup.clone(), plan)
     }

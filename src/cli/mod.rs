@@ -13,6 +13,7 @@ mod completions;
 mod context;
 mod diff;
 mod doctor;
+mod flags;
 mod ground;
 mod heartbeat;
 mod init;

@@ -45,6 +45,7 @@ fn of_job(end: &JobEnd) -> Value {
         "verb": outcome.verb.to_string(),
         "ok": end.is_good(),
         "result": outcome.result.to_string(),
+        "after": end.after.as_ref().map(|after| &after.words),
         "lines": end.lines,
     })
 }

@@ -5,17 +5,21 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::flags::Flags;
 use super::ground::{self, Ground};
 use super::{Answer, Context, Output, adopt, diff, lint};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::Identity;
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::plan::{Action, Conflict, ConflictKind, Options, Pending, Plan, Resolution, Step};
+use crate::plan::{Action, Before, Conflict, ConflictKind, Pending, Plan, Reason, Resolution, Step};
+use crate::render::File;
 
 /// Arguments of `fleet plan`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    flags: Flags,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -24,14 +28,22 @@ pub struct Args {
 /// Prints the plan.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let roster = context.roster()?;
-    let ground = Ground::of(context, &roster)?;
+    let ground = Ground::of_file(context, &roster)?;
     let manager = ground::manager(context);
     let seen = ground.look(context, manager.as_ref());
-    let plan = ground.plan(&seen, Options::default());
+    let now = ground.plan(&seen, args.flags.options());
     let linted = lint::look(context, &ground, &seen);
-    let hand_made = adopt::recognised(context, &roster, &ground, &seen, &plan);
+    let taking = match args.flags.adopt {
+        true => Some(adopt::preview(context, &roster, &ground, &seen, &now)?),
+        false => None,
+    };
+    let plan = taking.as_ref().map_or(&now, |taking| &taking.plan);
+    let hand_made = match &taking {
+        Some(_) => None,
+        None => adopt::recognised(context, &roster, &ground, &seen, plan),
+    };
     if args.json {
-        let mut value = as_json(&plan, &ground.identity, &context.layout);
+        let mut value = as_json(plan, &ground.identity, &context.layout);
         value["lint"] = linted.as_json();
         value["hand_made"] = json!(hand_made.map(|found| json!({
             "files": found.files,
@@ -39,9 +51,13 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             "server_pid": found.server.as_ref().map(|s| s.pid),
             "cure": "fleet apply --adopt",
         })));
+        value["adopts"] = json!(taking.as_ref().map(|taking| &taking.before));
         context.out.json(&value)?;
     } else {
-        print(&plan, context, &ground);
+        for line in taking.iter().flat_map(|taking| &taking.before) {
+            context.out.line(format_args!("  {line}"));
+        }
+        print(plan, context, &ground);
     }
     linted.warn(context);
     linted.refuse()?;
@@ -53,7 +69,12 @@ pub fn print(plan: &Plan, context: &Context, ground: &Ground) {
     let out = &context.out;
     let layout = &context.layout;
     for step in &plan.steps {
-        print_diff(step, out);
+        if let Action::WriteFile { file, before } = &step.action {
+            print_diff(file, before, &step.reason, out);
+        }
+    }
+    for change in plan.kept().filter_map(|conflict| conflict.change.as_ref()) {
+        print_diff(&change.file, &change.before, &Reason::Forced, out);
     }
     if plan.is_empty() && plan.pending.is_empty() && plan.conflicts.is_empty() {
         print_notes(plan, out);
@@ -70,10 +91,22 @@ pub fn print(plan: &Plan, context: &Context, ground: &Ground) {
         out.line(format_args!("  {}", describe_pending(pending)));
     }
     for conflict in &plan.conflicts {
-        out.line(format_args!("  {}", describe_conflict(conflict, layout)));
+        out.line(format_args!("  {}", describe_conflict(conflict, plan, layout)));
+    }
+    if let Some(refusal) = plan.refused {
+        out.line(format_args!("  {:<9} {}; to do it: {}", "REFUSED", refusal.words(), refusal.cure()));
     }
     print_notes(plan, out);
     out.line(summary(plan));
+}
+
+fn print_diff(file: &File, before: &Before, reason: &Reason, out: &Output) {
+    match diff::of(file, before, reason) {
+        Some(text) => text.lines().for_each(|line| out.diff_line(line)),
+        None => {
+            out.line(format_args!("{}: changes; not shown, since it can hold values", file.path.display()))
+        }
+    }
 }
 
 fn print_notes(plan: &Plan, out: &Output) {
@@ -82,21 +115,13 @@ fn print_notes(plan: &Plan, out: &Output) {
     }
 }
 
-fn print_diff(step: &Step, out: &Output) {
-    let Action::WriteFile { file, before } = &step.action else { return };
-    match diff::of(file, before, &step.reason) {
-        Some(text) => text.lines().for_each(|line| out.diff_line(line)),
-        None => {
-            out.line(format_args!("{}: changes; not shown, since it can hold values", file.path.display()))
-        }
-    }
-}
-
 pub fn describe(step: &Step, layout: &Layout) -> String {
     let what = match &step.action {
         Action::WriteFile { file, .. } => short(&file.path, layout),
         Action::KeepCopy { to, .. } => short(to, layout),
-        Action::RemoveFile { path, .. } | Action::RemoveLink { path } => short(path, layout),
+        Action::SetMode { path, .. } | Action::RemoveFile { path, .. } | Action::RemoveLink { path } => {
+            short(path, layout)
+        }
         Action::Clear { agent, .. } => format!("the run files of {agent}"),
         Action::EnableLinger => "starting at boot without a login".to_owned(),
         Action::Reload => "the user manager's unit files".to_owned(),
@@ -123,21 +148,27 @@ pub fn describe_pending(pending: &Pending) -> String {
     format!("{:<9} restart of {unit}: {reason}{}; when you want it: {flag}", "PENDING", dies(impact))
 }
 
-pub fn describe_conflict(conflict: &Conflict, layout: &Layout) -> String {
+pub fn describe_conflict(conflict: &Conflict, plan: &Plan, layout: &Layout) -> String {
     let path = short(&conflict.path, layout);
     let fate = match (&conflict.resolution, &conflict.kind) {
-        (Resolution::Overwritten, _) => "overwritten",
-        (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it",
+        (Resolution::Overwritten, _) => "overwritten".to_owned(),
+        (_, ConflictKind::MovesServer) => "nothing is done until --restart-holder allows it".to_owned(),
         (_, ConflictKind::Declared | ConflictKind::NotDeclared(_) | ConflictKind::StillDeclared(_)) => {
             let cure = conflict.cure(layout);
             return format!("{:<9} {path}: {}: {cure}", "CONFLICT", conflict.kind);
         }
-        (_, ConflictKind::NotAFile(_) | ConflictKind::Unreadable(_)) => "kept; move it away yourself",
-        (_, ConflictKind::Mask(_) | ConflictKind::StandsIn(_)) => {
-            let cure = conflict.cure(layout);
-            return format!("{:<9} {path}: {}; kept; to end that: {cure}", "CONFLICT", conflict.kind);
+        (_, _) if plan.refused.is_some() => "kept".to_owned(),
+        (_, ConflictKind::NotAFile(_) | ConflictKind::Unreadable(_)) => {
+            "kept; move it away yourself".to_owned()
         }
-        (_, _) => "kept; --force overwrites it",
+        (_, ConflictKind::Mask(_) | ConflictKind::StandsIn(_)) => {
+            format!("kept; to end that: {}", conflict.cure(layout))
+        }
+        (_, ConflictKind::ForeignServer(_)) => {
+            "it is left alone, and nothing is started beside it; to take it over: fleet apply --adopt"
+                .to_owned()
+        }
+        (_, _) => "kept; --force overwrites it".to_owned(),
     };
     format!("{:<9} {path}: {}; {fate}", "CONFLICT", conflict.kind)
 }
@@ -162,6 +193,7 @@ pub fn short(path: &Path, layout: &Layout) -> String {
 fn verb(action: &Action) -> &'static str {
     match action {
         Action::Stop { .. } => "stop",
+        Action::SetMode { .. } => "mode",
         Action::KeepCopy { .. } => "keep",
         Action::WriteFile { file, .. } if file.link.is_some() => "link",
         Action::WriteFile { .. } => "write",
@@ -182,7 +214,7 @@ fn summary(plan: &Plan) -> String {
     let count = |verbs: &[&str]| plan.steps.iter().filter(|s| verbs.contains(&verb(&s.action))).count();
     let dying: BTreeSet<&AgentName> = plan.steps.iter().flat_map(|s| &s.impact).collect();
     let mut parts = vec![
-        format!("{} to write", count(&["write", "link", "keep"])),
+        format!("{} to write", count(&["write", "link", "keep", "mode"])),
         format!("{} to remove", count(&["remove", "unlink", "clear"])),
         format!("{} to enable", count(&["enable"])),
         format!("{} to disable", count(&["disable"])),
@@ -222,7 +254,13 @@ pub fn as_json(plan: &Plan, identity: &Identity, layout: &Layout) -> Value {
                 Resolution::Kept => "kept",
                 Resolution::Overwritten => "overwritten",
             },
+            "diff": c.change.as_ref().map(|change| diff::of(&change.file, &change.before, &Reason::Forced)),
         })).collect::<Vec<_>>(),
+        "refusal": plan.refused.map(|refusal| json!({
+            "reason": refusal.words(),
+            "reason_id": refusal.id(),
+            "cure": refusal.cure(),
+        })),
         "pending": plan.pending.iter().map(|p| json!({
             "action": "restart",
             "unit": p.unit,
@@ -252,6 +290,7 @@ fn step_json(step: &Step) -> Value {
             value["mode"] = json!(format!("{:04o}", file.mode));
             value["diff"] = json!(diff::of(file, before, &step.reason));
         }
+        Action::SetMode { mode, .. } => value["mode"] = json!(format!("{mode:04o}")),
         Action::KeepCopy { to, .. } => value["to"] = json!(to),
         Action::Clear { paths, .. } => value["paths"] = json!(paths),
         _ => {}

@@ -3,6 +3,7 @@
 
 use super::jobs::{Fleet, Which};
 use super::{Answer, Context};
+use crate::apply;
 use crate::error::Result;
 use crate::host::systemd::{Detail, JobRequest, JobVerb, Whom};
 use crate::host::{clock, files, runfiles};
@@ -52,17 +53,14 @@ fn try_now(fleet: &Fleet, agent: &AgentName) -> Result<()> {
         // Where it can't be forgotten, the start itself says why it is refused.
         let _ = fleet.manager.reset_failed(&unit);
     }
+    if !fleet.is_up(&unit) {
+        // Nobody else writes it while no supervisor runs.
+        return apply::forget_ends(&fleet.context.layout, agent);
+    }
     let path = fleet.context.layout.record(agent);
     let text = runfiles::read_text(&path, record::LONGEST);
     let Some(record) = text.as_deref().and_then(Record::parse) else { return Ok(()) };
     if record.boot_id != clock::boot_id() {
-        return Ok(());
-    }
-    if !fleet.is_up(&unit) {
-        // Nobody else writes it while no supervisor runs.
-        if record.quick_ends > 0 {
-            runfiles::replace(&path, Record { quick_ends: 0, ..record }.text().as_bytes())?;
-        }
         return Ok(());
     }
     // The signal ends a process that does not expect it, so only the supervisor that waits gets it.

@@ -114,14 +114,26 @@ pub fn remove_empty_folder(path: &Path) {
     drop(fs::remove_dir(path));
 }
 
-/// Copies a file aside, 0600, never over something that is there.
-pub fn copy_aside(from: &Path, to: &Path) -> Result<(), FileError> {
+/// Gives a folder its mode; a link in its place is not followed.
+pub fn set_folder_mode(path: &Path, mode: u32) -> Result<(), FileError> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let set = OpenOptions::new().read(true).custom_flags(flags).open(path).and_then(|folder| {
+        folder.set_permissions(Permissions::from_mode(mode))?;
+        folder.sync_all()
+    });
+    point("mode");
+    set.map_err(|source| FileError { doing: "set the mode of", path: path.to_path_buf(), source })
+}
+
+/// Copies a file aside, 0600, never over something that is there; what it copied.
+pub fn copy_aside(from: &Path, to: &Path) -> Result<Vec<u8>, FileError> {
     let failed = |source| FileError { doing: "keep a copy at", path: to.to_path_buf(), source };
     let content = fs::read(from).map_err(failed)?;
     if fs::symlink_metadata(to).is_ok() {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
-    replace(to, &content, 0o600)
+    replace(to, &content, 0o600)?;
+    Ok(content)
 }
 
 /// Makes a folder and what is missing above it, each 0700 and known to the disk.
@@ -265,6 +277,19 @@ mod tests {
         remove_whole(&gone).expect("it is gone");
         assert_eq!(names(folder.path()), ["kept"]);
         assert_eq!(names(&kept), ["x"]);
+    }
+
+    #[test]
+    fn a_folder_gets_its_mode_and_what_a_link_leads_to_keeps_its_own() {
+        let folder = folder();
+        let (own, link) = (folder.path().join("own"), folder.path().join("link"));
+        fs::create_dir(&own).expect("made");
+        fs::set_permissions(&own, Permissions::from_mode(0o755)).expect("set");
+        symlink(&own, &link).expect("linked");
+        assert!(set_folder_mode(&link, 0o700).is_err());
+        assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o755);
+        set_folder_mode(&own, 0o700).expect("set");
+        assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o700);
     }
 
     #[test]

@@ -129,6 +129,8 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         parked,
         memory: of_each(|account| account.memory),
         oom_kills: of_each(|account| account.oom_kills),
+        folders: BTreeMap::new(),
+        holder: None,
         stand_ins: Fact::Unknown("not looked for".to_owned()),
         left: BTreeMap::new(),
         records: agents.records,

@@ -9,9 +9,14 @@ use crate::snapshot::Fact;
 /// A large journal may take its time, and a report does not wait for ever.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The last `count` lines of one of the user's own units, or why they can't be had.
-pub fn last_lines(unit: &str, count: usize) -> Fact<Vec<String>> {
-    read(&journalctl(unit, count).within(LIMIT).run(), unit)
+/// The last `count` lines of one of the user's own units since `since`, seconds since 1970, or why they
+/// can't be had: what an earlier run of it said explains nothing of this one.
+pub fn last_lines(unit: &str, count: usize, since: f64) -> Fact<Vec<String>> {
+    read(&last_of(unit, count, since).within(LIMIT).run(), unit)
+}
+
+fn last_of(unit: &str, count: usize, since: f64) -> Command {
+    journalctl(unit, count).args([format!("--since=@{since:.3}")])
 }
 
 /// So many lines of the manager's are read at most.
@@ -73,8 +78,10 @@ mod tests {
 
     #[test]
     fn the_command_is_the_one_a_person_would_type() {
-        let typed = journalctl("mosaic-agent@coder0.service", 5).typed();
-        assert_eq!(typed, "journalctl --user -u mosaic-agent@coder0.service -n 5 -o cat --no-pager");
+        let typed = last_of("mosaic-agent@coder0.service", 5, 1_795_168_800.25).typed();
+        let line =
+            "journalctl --user -u mosaic-agent@coder0.service -n 5 -o cat --no-pager --since=@1795168800.250";
+        assert_eq!(typed, line);
     }
 
     #[test]

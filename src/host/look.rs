@@ -1,13 +1,16 @@
 //! What a plan needs to see of a machine, gathered in a few calls whatever the number of agents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::systemd::{Detail, SystemdError, UserManager};
-use super::{clock, declared, logind, runfiles, stand_ins, users, wants};
+use super::tmux::Server;
+use super::{clock, declared, logind, process, runfiles, stand_ins, users, wants};
 use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
-use crate::snapshot::{Fact, FileFacts, Snapshot, UnitFacts};
+use crate::runfile::started;
+use crate::snapshot::{Fact, FileFacts, Snapshot, Tmux, UnitFacts};
 
 /// No file of ours is longer; one that is differs from ours anyway.
 pub(super) const LONGEST_FILE: usize = 4 * 1024 * 1024;
@@ -31,6 +34,10 @@ pub struct Ask<'a> {
     pub agents: &'a [AgentName],
     /// Agents that are to leave nothing behind.
     pub gone: &'a [AgentName],
+    /// Folders of ours.
+    pub folders: &'a BTreeSet<PathBuf>,
+    /// The fleet's server, which is asked where the holder's is not known to run.
+    pub server: &'a Server,
 }
 
 /// Looks at what a plan is made from. What tmux, processes and heartbeats say is not part of it.
@@ -43,6 +50,14 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         }
         Err(error) => (Fact::Unknown(error.to_string()), Fact::Unknown(error.to_string())),
     };
+    let tmux = match holders_server(&seen.1) {
+        Some(_) => Fact::Unknown("not looked at".to_owned()),
+        None => Fact::from(ask.server.look()),
+    };
+    let server = match &tmux {
+        Fact::Known(Tmux::Running { pid, .. }) => process::glance(*pid).map(|seen| (*pid, seen.process)),
+        _ => None,
+    };
     let files = ask.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     Snapshot {
         clock: clock::now(),
@@ -54,7 +69,9 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         manager: seen.0,
         units: seen.1,
         wants: wants::wants(&wants::unit_folders(ask.layout, ask.uid)),
-        tmux: Fact::Unknown("not looked at".to_owned()),
+        tmux,
+        folders: folders(ask.folders, ask.uid),
+        holder: holder_started(ask.layout),
         files: files.collect(),
         beats: BTreeMap::new(),
         environments: BTreeMap::new(),
@@ -62,7 +79,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         launched: BTreeMap::new(),
         records: BTreeMap::new(),
         parked: parked(ask.layout, ask.agents),
-        processes: BTreeMap::new(),
+        processes: server.into_iter().collect(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
         left: ask.gone.iter().map(|agent| (agent.clone(), left(ask.layout, agent))).collect(),
@@ -94,6 +111,33 @@ fn units(manager: &UserManager, ask: &Ask<'_>) -> Result<BTreeMap<String, UnitFa
         }
     }
     Ok(units)
+}
+
+/// The main process of a holder that is up: then the server that listens is its own, or `verify` says so.
+fn holders_server(units: &Fact<BTreeMap<String, UnitFacts>>) -> Option<i32> {
+    let holder = units.known()?.get(HOLDER_UNIT).filter(|unit| unit.active == "active")?;
+    holder.detail.as_ref().map(|detail| detail.main_pid).filter(|pid| *pid > 0)
+}
+
+/// Permission bits of those folders that are the user's own; what is a link, or somebody else's, is not
+/// ours to judge.
+pub fn folders(folders: &BTreeSet<PathBuf>, uid: u32) -> BTreeMap<PathBuf, u32> {
+    let mode = |path: &PathBuf| {
+        let facts = path.symlink_metadata().ok().filter(|facts| facts.is_dir() && facts.uid() == uid)?;
+        Some((path.clone(), facts.mode() & 0o7777))
+    };
+    folders.iter().filter_map(mode).collect()
+}
+
+/// What was noted when the holder's server started.
+pub fn holder_started(layout: &Layout) -> Option<Fact<String>> {
+    Some(match at(&layout.holder_started(), started::LONGEST)? {
+        Fact::Known(FileFacts::File { content, .. }) => {
+            Fact::from(String::from_utf8(content).map_err(|_| "not text"))
+        }
+        Fact::Known(_) => Fact::Unknown("no file".to_owned()),
+        Fact::Unknown(why) => Fact::Unknown(why),
+    })
 }
 
 /// What stands at a path; `None` where nothing does.
@@ -134,6 +178,7 @@ pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::SocketName;
 
     #[test]
     fn a_machine_without_a_manager_is_looked_at_and_says_what_is_not_known() {
@@ -145,7 +190,18 @@ mod tests {
         let files = BTreeSet::from([layout.parked(&agent), layout.tmux_conf()]);
         let error = SystemdError::NoRuntimeDir { uid: 4_000_000, user: "nobody".to_owned() };
         let agents = [agent.clone()];
-        let ask = Ask { layout: &layout, uid: 4_000_000, files: &files, agents: &agents, gone: &[] };
+        let folders = BTreeSet::from([home.path().to_path_buf(), home.path().join("none")]);
+        let server = Server::new("no-tmux-here", SocketName::parse("none").expect("a name"));
+        let (uid, server) = (4_000_000, &server);
+        let ask = Ask {
+            layout: &layout,
+            uid,
+            files: &files,
+            agents: &agents,
+            gone: &[],
+            folders: &folders,
+            server,
+        };
         let seen = for_plan(ask, Err(&error));
         assert_eq!(seen.parked[&agent], Fact::Known("boot-1".to_owned()));
         assert_eq!(seen.files.len(), 1, "what is absent is absent");
@@ -156,6 +212,8 @@ mod tests {
         );
         assert_eq!(seen.units, Fact::Known(BTreeMap::new()), "without a manager none of its units runs");
         assert!(seen.wants.known().is_some(), "{:?}", seen.wants);
+        assert!(seen.folders.is_empty(), "what is somebody else's is not judged: {:?}", seen.folders);
+        assert!(seen.tmux.why().is_some() && seen.holder.is_none(), "{:?}", seen.tmux);
     }
 
     #[test]

@@ -48,6 +48,13 @@ pub fn read(path: &Path, longest: usize) -> io::Result<Option<FileFacts>> {
     }
 }
 
+/// Whether a file was written at or after `since`, seconds since 1970.
+pub fn changed_since(path: &Path, since: f64) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|facts| facts.modified()).ok();
+    let seconds = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    seconds.is_some_and(|time| time.as_secs_f64() >= since)
+}
+
 /// What an open file is.
 fn facts(mut file: File, longest: usize) -> io::Result<FileFacts> {
     let facts = file.metadata()?;

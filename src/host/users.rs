@@ -59,6 +59,13 @@ pub fn anothers_home(caller: &Caller) -> Option<String> {
     (owner != caller.uid && caller.home.starts_with(theirs)).then(|| name_of(owner))
 }
 
+/// Who called sudo, for root with a home of its own. Nothing but a word in a message rests on it.
+pub fn behind_sudo(caller: &Caller) -> Option<String> {
+    let name = std::env::var("SUDO_USER").ok().filter(|_| caller.uid == 0)?;
+    let user = users::get_user_by_name(&name).filter(|user| user.uid() != 0)?;
+    Some(user.name().to_string_lossy().into_owned())
+}
+
 /// The user's name in the password database, or the uid where it has none.
 pub fn name_of(uid: u32) -> String {
     users::get_user_by_uid(uid)

@@ -6,7 +6,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -132,6 +132,24 @@ impl FileRecord {
     }
 }
 
+/// What stands between the name of a file and the time at which a copy of it was kept.
+const COPY: &str = ".bak-";
+
+/// The name of a copy of `path` that is kept at `time`, RFC 3339 in UTC, before it is overwritten.
+pub fn copy_name(path: &Path, time: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(COPY);
+    name.push(time.replace(['-', ':'], ""));
+    name.into()
+}
+
+/// The file of which this is such a copy.
+pub fn copied_from(path: &Path) -> Option<PathBuf> {
+    let (name, time) = path.file_name()?.to_str()?.rsplit_once(COPY)?;
+    let digits = time.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z'));
+    (digits && !time.is_empty() && !name.is_empty()).then(|| path.with_file_name(name))
+}
+
 impl Ledger {
     /// The ledger of a fleet of which nothing is installed yet.
     pub fn new(identity: Identity) -> Self {
@@ -169,6 +187,17 @@ mod tests {
         assert_eq!(Sha::parse(&sha.to_string()), Some(sha));
         for bad in ["", "ba78", &"g".repeat(64), &"A".repeat(64)] {
             assert_eq!(Sha::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_known_by_its_name_and_nothing_else_is_one() {
+        let file = Path::new("/h/agents/a.env");
+        let copy = copy_name(file, "2026-11-28T22:00:00Z");
+        assert_eq!(copy, Path::new("/h/agents/a.env.bak-20261128T220000Z"));
+        assert_eq!(copied_from(&copy).as_deref(), Some(file));
+        for other in ["/h/a.env", "/h/a.bak-mine", "/h/a.bak-", "/h/.bak-20261128T220000Z", "/"] {
+            assert_eq!(copied_from(Path::new(other)), None, "{other}");
         }
     }
 

@@ -263,6 +263,8 @@ fn empty() -> Snapshot {
         processes: BTreeMap::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
+        folders: BTreeMap::new(),
+        holder: None,
         stand_ins: Fact::Known(Vec::new()),
         left: BTreeMap::new(),
     }

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Before;
 use crate::layout::Layout;
+use crate::render::File;
 
-/// A file that is not as we left it.
+/// A file that is not as we left it, or something else that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Where.
@@ -13,6 +15,17 @@ pub struct Conflict {
     pub kind: ConflictKind,
     /// Whether the plan overwrites it.
     pub resolution: Resolution,
+    /// What overwriting it would change, where it can be overwritten and is not.
+    pub change: Option<Box<Change>>,
+}
+
+/// What would be written over what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What the roster says.
+    pub file: File,
+    /// What stands there.
+    pub before: Before,
 }
 
 /// What is the matter with a file.
@@ -48,6 +61,9 @@ pub enum ConflictKind {
     /// The roster names another socket: every pane would have to move at once.
     #[error("the roster moves the fleet to another tmux server, which ends every pane")]
     MovesServer,
+    /// Another server listens on the fleet's socket: nothing of ours is started beside it.
+    #[error("another tmux server listens there: {0}")]
+    ForeignServer(String),
     /// It could not be read.
     #[error("not readable: {0}")]
     Unreadable(String),
@@ -74,6 +90,7 @@ impl ConflictKind {
             Self::Declared | Self::NotDeclared(_) | Self::StillDeclared(_) => "declared",
             Self::NotAFile(_) => "not-a-file",
             Self::MovesServer => "moves-server",
+            Self::ForeignServer(_) => "foreign-server",
             Self::Unreadable(_) => "unreadable",
         }
     }
@@ -88,6 +105,11 @@ impl ConflictKind {
 }
 
 impl Conflict {
+    /// One that is left as it is.
+    pub fn kept(path: PathBuf, kind: ConflictKind) -> Self {
+        Self { path, kind, resolution: Resolution::Kept, change: None }
+    }
+
     /// What ends it: a command.
     pub fn cure(&self, layout: &Layout) -> String {
         let own = [layout.home(), layout.mosaic(), Path::new("/run/user")];
@@ -105,6 +127,7 @@ impl Conflict {
                 declared_cure(layout)
             }
             ConflictKind::StandsIn(_) => format!("{sudo}mv {path} {path}.aside && fleet apply"),
+            ConflictKind::ForeignServer(_) => "fleet apply --adopt".to_owned(),
             ConflictKind::MovesServer => "fleet apply --restart-holder".to_owned(),
             ConflictKind::NotAFile(_) => format!("mv {path} {path}.aside && fleet apply"),
             ConflictKind::Unreadable(_) => format!("ls -l {path}"),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Action, Before, Conflict, ConflictKind, Conflicts, Options, Plan, Reason, Resolution, Step, Units,
-    declared,
+    Action, Before, Change, Conflict, ConflictKind, Conflicts, Options, Plan, Reason, Resolution, Step,
+    Units, declared,
 };
-use crate::ledger::{FileRecord, Ledger, Sha};
+use crate::ledger::{FileRecord, Ledger, Sha, copied_from};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, File, Role};
 use crate::snapshot::{Fact, FileFacts, Snapshot, StandInKind};
@@ -63,6 +63,7 @@ pub fn plan(
     plan: &mut Plan,
 ) -> Changed {
     let mut changed = Changed::default();
+    folders(seen, plan);
     for file in &desired.files {
         let record = ledger.files.get(&file.path);
         let stands = seen.files.get(&file.path);
@@ -91,15 +92,42 @@ pub fn plan(
         carry(verdict, file, options, plan, if restored { &mut unused } else { &mut changed });
         changed.unit_files |= unused.unit_files;
     }
-    for (path, record) in &ledger.files {
-        if desired.files.iter().all(|f| f.path != *path) {
-            leftover(path, record, seen.files.get(path), plan, &mut changed);
+    let wanted = |path: &Path| desired.files.iter().any(|f| f.path == path);
+    for (path, record) in ledger.files.iter().filter(|(path, _)| !wanted(path)) {
+        let seen = seen.files.get(path);
+        match copied_from(path) {
+            // It goes with the file that it is a copy of.
+            Some(original) if wanted(&original) => copy(path, record, seen, plan),
+            _ => leftover(path, record, seen, plan, &mut changed),
         }
     }
     if options.units == Units::Declared {
         declared::dangling(desired, seen, ledger, plan);
     }
     changed
+}
+
+/// Folders of ours: for their owner alone.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Folders that others may look into or write to, or that we may not.
+fn folders(seen: &Snapshot, plan: &mut Plan) {
+    for (path, mode) in seen.folders.iter().filter(|(_, mode)| *mode & 0o777 != FOLDER_MODE) {
+        let action = Action::SetMode { path: path.clone(), mode: FOLDER_MODE };
+        plan.steps.push(Step { action, reason: Reason::Mode { seen: *mode }, impact: Vec::new() });
+    }
+}
+
+/// A copy that was kept of a file which stays: what of it the ledger should know.
+fn copy(path: &Path, record: &FileRecord, seen: Option<&Fact<FileFacts>>, plan: &mut Plan) {
+    match seen {
+        None => plan.books.forget.push(path.to_path_buf()),
+        Some(Fact::Known(FileFacts::File { content, mode })) if record.writing.is_some() => {
+            let settled = FileRecord::settled(Sha::of(content), *mode);
+            plan.books.adopt.push((path.to_path_buf(), settled));
+        }
+        Some(_) => {}
+    }
 }
 
 /// Whether systemd has not read a unit's file again since it was changed: then nothing runs with the
@@ -174,8 +202,11 @@ pub fn judge(file: &File, seen: Option<&Fact<FileFacts>>, record: Option<&FileRe
     }
     match record {
         Some(record) if record.owns(sha) => Verdict::Write { before, reason: Reason::Changed },
-        Some(_) => Verdict::Conflict { kind: ConflictKind::Edited, before: Some(before) },
-        None => Verdict::Conflict { kind: ConflictKind::NotOurs, before: Some(before) },
+        Some(record) if record.written.is_some() => {
+            Verdict::Conflict { kind: ConflictKind::Edited, before: Some(before) }
+        }
+        // Nothing, or a first write that was cut off before it reached the file.
+        _ => Verdict::Conflict { kind: ConflictKind::NotOurs, before: Some(before) },
     }
 }
 
@@ -193,14 +224,21 @@ fn carry(verdict: Verdict, file: &File, options: &Options, plan: &mut Plan, chan
         Verdict::Write { before, reason } => write(before, reason, plan),
         Verdict::Conflict { kind, before } => {
             let path = file.path.clone();
-            let resolution = match (options.conflicts, before) {
+            let (resolution, change) = match (options.conflicts, before) {
                 (Conflicts::Overwrite, Some(before)) => {
                     write(before, Reason::Forced, plan);
-                    Resolution::Overwritten
+                    (Resolution::Overwritten, None)
                 }
-                _ => Resolution::Kept,
+                (Conflicts::TakeOver, Some(before)) => {
+                    write(before, Reason::TakenOver, plan);
+                    (Resolution::Overwritten, None)
+                }
+                (Conflicts::Keep, Some(before)) => {
+                    (Resolution::Kept, Some(Box::new(Change { file: file.clone(), before })))
+                }
+                (_, None) => (Resolution::Kept, None),
             };
-            plan.conflicts.push(Conflict { path, kind, resolution });
+            plan.conflicts.push(Conflict { path, kind, resolution, change });
         }
     }
 }
@@ -221,8 +259,7 @@ pub fn stand_ins(seen: &Snapshot, plan: &mut Plan) {
             StandInKind::Mask => ConflictKind::Mask(unit),
             StandInKind::File | StandInKind::DropIn => ConflictKind::StandsIn(unit),
         };
-        let path = stand_in.path.clone();
-        plan.conflicts.push(Conflict { path, kind, resolution: Resolution::Kept });
+        plan.conflicts.push(Conflict::kept(stand_in.path.clone(), kind));
     }
 }
 
@@ -237,9 +274,10 @@ fn leftover(
     match seen {
         None => plan.books.forget.push(path.to_path_buf()),
         Some(Fact::Known(facts)) if declared::is_left(facts, record) => {
-            changed.unit_files |= is_unit_file(path);
-            let agent = agent_of(path);
-            if let Some(agent) = &agent {
+            let original = copied_from(path);
+            let agent = agent_of(original.as_deref().unwrap_or(path));
+            changed.unit_files |= original.is_none() && is_unit_file(path);
+            if let Some(agent) = agent.as_ref().filter(|_| original.is_none()) {
                 changed.agents.entry(agent.clone()).or_default().push(path.to_path_buf());
             }
             let action = Action::RemoveFile { path: path.to_path_buf(), agent };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Changed;
 use super::units::{Given, Wanted};
-use super::{Action, Conflict, ConflictKind, Plan, Reason, Resolution, Units};
+use super::{Action, Conflict, ConflictKind, Plan, Reason, Units};
 use crate::names::AgentName;
 use crate::render::{Link, Unit};
 use crate::snapshot::Fact;
@@ -59,8 +59,7 @@ impl Given<'_> {
         }
         if self.declared {
             let kind = || ConflictKind::NotDeclared(unit.name.clone());
-            let conflict =
-                |link: Link| Conflict { path: link.path, kind: kind(), resolution: Resolution::Kept };
+            let conflict = |link: Link| Conflict::kept(link.path, kind());
             plan.conflicts.extend(missing.into_iter().map(conflict));
             return;
         }
@@ -108,11 +107,7 @@ impl Given<'_> {
             .map(|(by, name)| folder.join(format!("{by}.wants")).join(name))
             .collect();
         if self.declared {
-            let conflict = |path: PathBuf| Conflict {
-                path,
-                kind: ConflictKind::StillDeclared(unit.to_owned()),
-                resolution: Resolution::Kept,
-            };
+            let conflict = |path: PathBuf| Conflict::kept(path, ConflictKind::StillDeclared(unit.to_owned()));
             plan.conflicts.extend(links.into_iter().map(conflict));
         } else if !links.is_empty() {
             plan.push(Action::Disable { unit: unit.to_owned(), links }, reason, Vec::new());

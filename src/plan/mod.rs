@@ -19,12 +19,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::ledger::{Due, FileRecord, Ledger};
+use crate::ledger::{Due, FileRecord, Ledger, copy_name};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Link};
 use crate::snapshot::Snapshot;
 
-pub use conflict::{Conflict, ConflictKind, Resolution};
+pub use conflict::{Change, Conflict, ConflictKind, Resolution};
 pub use files::agent_of;
 pub use options::{Conflicts, HolderRestart, Options, Reach, Restarts, Server, Starting, Units};
 pub use reason::Reason;
@@ -36,14 +36,53 @@ pub use step::{Action, Before, Phase, Step};
 pub struct Plan {
     /// In the order in which they are carried out.
     pub steps: Vec<Step>,
-    /// Files that are not as we left them.
+    /// Files that are not as we left them, and what else is in the way.
     pub conflicts: Vec<Conflict>,
+    /// Why nothing at all is done, where that is so: then there is no step.
+    pub refused: Option<Refusal>,
     /// Restarts that are due and not part of this plan.
     pub pending: Vec<Pending>,
     /// What a person should know besides.
     pub notes: Vec<String>,
     /// What the ledger should know that asks for no step.
     pub books: Books,
+}
+
+/// Why nothing at all is done, not even to the books: what is recorded is how the next run sees the
+/// same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The fleet moves to another server, and the caller has not allowed what ends every pane.
+    MovesServer,
+    /// The holder's unit is somebody else's: our agents would stand in a server that is not ours,
+    /// side by side with its own sessions.
+    HandMade,
+}
+
+impl Refusal {
+    /// The word that stands in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::MovesServer => "moves-server",
+            Self::HandMade => "hand-made",
+        }
+    }
+
+    /// Why, in words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::MovesServer => "the fleet moves to another tmux server, which ends every pane",
+            Self::HandMade => "the holder's unit was not written by us",
+        }
+    }
+
+    /// The command that does it nevertheless.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::MovesServer => "fleet apply --restart-holder",
+            Self::HandMade => "fleet apply --adopt",
+        }
+    }
 }
 
 /// What the ledger should know that asks for no step.
@@ -89,17 +128,16 @@ pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Optio
     let masked = masked.collect();
     let declared = options.units == Units::Declared || declared::are_declared(desired, seen);
     let given = units::Given { desired, seen, ledger, options, masked: &masked, declared };
-    if let Some(pending) = given.holder_in_the_way() {
-        let (path, kind) = (pending.0, ConflictKind::MovesServer);
-        let mut conflicts = vec![Conflict { path, kind, resolution: Resolution::Kept }];
+    if let Some((path, pending)) = given.holder_in_the_way() {
+        let mut conflicts = vec![Conflict::kept(path, ConflictKind::MovesServer)];
         // What keeps the holder from being restarted, too, has to go first.
         conflicts.extend(plan.conflicts.into_iter().filter(|c| c.kind.unit() == Some(HOLDER_UNIT)));
-        return Plan {
-            conflicts,
-            pending: vec![pending.1],
-            books: Books { due: ledger.restarts_due.clone(), ..Books::default() },
-            ..Plan::default()
-        };
+        return Plan { pending: vec![pending], ..Plan::refuse(Refusal::MovesServer, conflicts, ledger) };
+    }
+    if given.is_hand_made(&plan.conflicts) {
+        let kept = |c: Conflict| Conflict { resolution: Resolution::Kept, ..c };
+        let conflicts = plan.conflicts.into_iter().map(kept).collect();
+        return Plan::refuse(Refusal::HandMade, conflicts, ledger);
     }
     links::plan(&changed, &given, &mut plan);
     units::plan(&changed, &given, &mut plan);
@@ -116,10 +154,10 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Whether nothing at all may be done, the books included: what is recorded is how the next run
-    /// sees the same conflict.
-    pub fn is_refused(&self) -> bool {
-        self.conflicts.iter().any(|c| c.kind == ConflictKind::MovesServer)
+    /// One that does nothing.
+    fn refuse(refusal: Refusal, conflicts: Vec<Conflict>, ledger: &Ledger) -> Self {
+        let books = Books { due: ledger.restarts_due.clone(), ..Books::default() };
+        Self { conflicts, refused: Some(refusal), books, ..Self::default() }
     }
 
     /// Whether something is kept that should be otherwise.
@@ -156,17 +194,16 @@ impl Plan {
         self.books.gone.clear();
     }
 
-    /// Keeps a copy, named with `suffix`, of each file that is overwritten although it is not as we
-    /// left it.
-    pub fn keep_copies(&mut self, suffix: &str) {
+    /// Keeps a copy of each file that is overwritten although it is not as we left it, named by the
+    /// `time`, RFC 3339.
+    pub fn keep_copies(&mut self, time: &str) {
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in std::mem::take(&mut self.steps) {
             if let Action::WriteFile { file, before: Before::File { .. } } = &step.action
                 && step.reason == Reason::Forced
             {
-                let (from, mut to) = (file.path.clone(), file.path.clone().into_os_string());
-                to.push(suffix);
-                let action = Action::KeepCopy { from, to: to.into() };
+                let (from, to) = (file.path.clone(), copy_name(&file.path, time));
+                let action = Action::KeepCopy { from, to };
                 steps.push(Step { action, reason: Reason::Backup, impact: Vec::new() });
             }
             steps.push(step);

@@ -70,8 +70,10 @@ pub enum HolderRestart {
 pub enum Conflicts {
     /// They are kept.
     Keep,
-    /// They are overwritten.
+    /// They are overwritten; a copy of each is kept beside it.
     Overwrite,
+    /// They are overwritten; the caller has saved what stood there.
+    TakeOver,
 }
 
 /// Whether what is wanted and not running is started.

@@ -19,6 +19,8 @@ pub enum Reason {
     },
     /// It is not as we left it, and the caller asked to overwrite it.
     Forced,
+    /// It is not as we left it, and a fleet that was made by hand is taken over.
+    TakenOver,
     /// The roster no longer has what it was for.
     NotInRoster,
     /// What is there now is kept aside first.
@@ -44,6 +46,8 @@ pub enum Reason {
     NotLoaded(String, String),
     /// It should run and does not; systemd's word for what it is.
     NotRunning(String),
+    /// It was given up after failures, systemd's word for how: its start would be refused.
+    GivenUp(String),
     /// It could not be seen whether it runs.
     RunUnknown,
     /// Its own files change.
@@ -65,6 +69,7 @@ impl Reason {
             Self::Changed => "changed",
             Self::Mode { .. } => "mode",
             Self::Forced => "forced",
+            Self::TakenOver => "taken-over",
             Self::NotInRoster => "not-in-roster",
             Self::Backup => "backup",
             Self::StoppedInRoster => "stopped-in-roster",
@@ -77,6 +82,7 @@ impl Reason {
             Self::ManagerIsBehind => "manager-is-behind",
             Self::NotLoaded(..) => "not-loaded",
             Self::NotRunning(_) => "not-running",
+            Self::GivenUp(_) => "given-up",
             Self::RunUnknown => "run-unknown",
             Self::OwnFilesChange(_) => "own-files-change",
             Self::HolderRestarts => "holder-restarts",
@@ -94,6 +100,7 @@ impl fmt::Display for Reason {
             Self::Changed => write!(f, "changed"),
             Self::Mode { seen } => write!(f, "mode is {seen:04o}"),
             Self::Forced => write!(f, "not as we left it, overwritten by --force"),
+            Self::TakenOver => write!(f, "not as we left it, taken over by --adopt"),
             Self::NotInRoster => write!(f, "no longer in the roster"),
             Self::Backup => write!(f, "keeps what is there now"),
             Self::StoppedInRoster => write!(f, "state is stopped in the roster"),
@@ -106,6 +113,7 @@ impl fmt::Display for Reason {
             Self::ManagerIsBehind => write!(f, "files changed since the manager read them"),
             Self::NotLoaded(unit, word) => write!(f, "the manager has {unit} as {word}"),
             Self::NotRunning(state) => write!(f, "wanted, and {state}"),
+            Self::GivenUp(state) => write!(f, "{state}: earlier failures must not keep it from starting"),
             Self::RunUnknown => write!(f, "not known whether it runs"),
             Self::OwnFilesChange(paths) => {
                 let names = paths.iter().map(|p| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy());

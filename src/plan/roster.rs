@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{Verdict, judge};
-use super::{Action, Conflict, Conflicts, Plan, Reason, Resolution, Step};
+use super::{Action, Conflict, Conflicts, Plan, Reason, Step};
 use crate::render::File;
 use crate::snapshot::{Fact, FileFacts};
 
@@ -36,8 +36,7 @@ pub fn roster_file(
         Verdict::Conflict { kind, before } => {
             let path: &Path = &file.path;
             let (Conflicts::Overwrite, Some(before)) = (conflicts, before) else {
-                plan.conflicts
-                    .insert(0, Conflict { path: path.to_path_buf(), kind, resolution: Resolution::Kept });
+                plan.conflicts.insert(0, Conflict::kept(path.to_path_buf(), kind));
                 return RosterFile::Refused;
             };
             plan.prepend(vec![

@@ -33,6 +33,13 @@ pub enum Action {
         /// To where.
         to: PathBuf,
     },
+    /// Gives a folder of ours the mode that it should have.
+    SetMode {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits from now on.
+        mode: u32,
+    },
     /// Puts a file in place.
     WriteFile {
         /// The file.
@@ -145,9 +152,11 @@ impl Action {
     pub fn phase(&self) -> Phase {
         match self {
             Self::Stop { .. } => Phase::BeforeFiles,
-            Self::KeepCopy { .. } | Self::WriteFile { .. } | Self::RemoveFile { .. } | Self::Clear { .. } => {
-                Phase::Files
-            }
+            Self::SetMode { .. }
+            | Self::KeepCopy { .. }
+            | Self::WriteFile { .. }
+            | Self::RemoveFile { .. }
+            | Self::Clear { .. } => Phase::Files,
             Self::EnableLinger => Phase::Linger,
             Self::Enable { .. } | Self::Disable { .. } | Self::RemoveLink { .. } => Phase::BeforeReload,
             Self::Reload => Phase::Reload,
@@ -160,7 +169,9 @@ impl Action {
         match self {
             Self::KeepCopy { from, .. } => Some(from),
             Self::WriteFile { file, .. } => Some(&file.path),
-            Self::RemoveFile { path, .. } | Self::RemoveLink { path } => Some(path),
+            Self::SetMode { path, .. } | Self::RemoveFile { path, .. } | Self::RemoveLink { path } => {
+                Some(path)
+            }
             _ => None,
         }
     }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use super::files::Changed;
 use super::{
-    Action, HolderRestart, Options, Pending, Plan, Reach, Reason, Restarts, Server, Starting, Step, Units,
+    Action, Conflict, ConflictKind, HolderRestart, Options, Pending, Plan, Reach, Reason, Resolution,
+    Restarts, Server, Starting, Step, Units,
 };
-use crate::ledger::{Due, Ledger};
+use crate::ledger::{Due, Ledger, Sha};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Role, Unit};
-use crate::snapshot::{Fact, Snapshot, UnitFacts};
+use crate::runfile::started::Started;
+use crate::snapshot::{Fact, FileFacts, Snapshot, Tmux, UnitFacts};
 
 /// What the plan is made from.
 #[derive(Clone, Copy)]
@@ -73,6 +75,7 @@ pub fn plan(changed: &Changed, given: &Given<'_>, plan: &mut Plan) {
         plan.notes.push(format!("what runs could not be seen: {why}"));
     }
     given.removed(plan);
+    given.foreign(plan);
     let holder = given.holder(changed, plan);
     for unit in &given.desired.units {
         if let Some(agent) = &unit.agent {
@@ -141,9 +144,49 @@ impl Given<'_> {
                 // Only what this machine declares, or declared once, starts below its template.
                 plan.push(Action::Stop { unit: unit.clone() }, Reason::NotInRoster, vec![agent]);
             } else {
-                plan.notes.push(format!("{unit} runs, and neither roster nor ledger knows it: left alone"));
+                plan.notes.push(format!(
+                    "{unit} runs, and neither roster nor ledger knows it: left alone; to end that: \
+                     systemctl --user disable --now {unit}"
+                ));
             }
         }
+    }
+
+    /// Another server on the fleet's socket, where the holder would have to start: it is never taken
+    /// over or filled with our sessions, so nothing is started beside it.
+    fn foreign(&self, plan: &mut Plan) {
+        let starts = self.options.starting == Starting::Now && self.jobs();
+        let Some(server) = self.foreign_server().filter(|_| starts) else { return };
+        let place = self.ledger.identity.socket.clone();
+        plan.conflicts.push(Conflict::kept(place, ConflictKind::ForeignServer(server)));
+    }
+
+    /// Whose server it is that listens where the holder's should.
+    fn foreign_server(&self) -> Option<String> {
+        let Fact::Known(Tmux::Running { pid, panes, .. }) = &self.seen.tmux else { return None };
+        let holder = self.seen.units.known()?.get(HOLDER_UNIT);
+        let main_pid = holder.and_then(|unit| unit.detail.as_ref()).map_or(0, |detail| detail.main_pid);
+        if main_pid == *pid || (main_pid > 0 && holder.is_some_and(|unit| unit.active == "active")) {
+            return None;
+        }
+        let unit = self.seen.processes.get(pid).map_or("", |process| process.unit.as_str());
+        let unit = if unit.is_empty() { "an unknown unit" } else { unit };
+        let sessions: BTreeSet<&str> = panes.iter().map(|pane| pane.session.as_str()).collect();
+        let sessions: Vec<&str> = sessions.into_iter().collect();
+        Some(format!("pid {pid}, of {unit}, with its sessions {}", sessions.join(", ")))
+    }
+
+    /// Whether the holder's unit is one that somebody else made, and stays that, or has a server that
+    /// overwriting the file would not end.
+    pub fn is_hand_made(&self, conflicts: &[Conflict]) -> bool {
+        let Some(file) = self.desired.files.iter().find(|f| f.role == Role::HolderUnit) else { return false };
+        let not_ours = |c: &&Conflict| {
+            c.path == file.path && matches!(c.kind, ConflictKind::NotOurs | ConflictKind::Link(_))
+        };
+        let stays = |c: &Conflict| c.resolution == Resolution::Kept || self.foreign_server().is_some();
+        self.jobs()
+            && self.options.starting == Starting::Now
+            && conflicts.iter().find(not_ours).is_some_and(stays)
     }
 
     /// The holder's file, and its restart, where the fleet moves to another server and the caller
@@ -153,6 +196,8 @@ impl Given<'_> {
         let allowed = self.options.holder == HolderRestart::Restart && self.jobs();
         let moves = match self.run(HOLDER_UNIT) {
             Run::Down(_) => true,
+            // The run that was to move it was cut off once it had.
+            Run::Up { main_pid } if self.runs_as_desired(main_pid) => true,
             Run::Up { .. } => allowed && !self.can_not_start(HOLDER_UNIT),
             Run::Unknown => false,
         };
@@ -171,9 +216,11 @@ impl Given<'_> {
         }
         match self.run(HOLDER_UNIT) {
             Run::Up { main_pid } => {
-                let Some(reason) = self.due(HOLDER_UNIT, main_pid, &changed.holder, plan) else {
-                    return Holder::Stays;
+                let due = match self.started(main_pid) {
+                    Some(started) => self.holder_due(&started, &changed.holder, plan),
+                    None => self.due(HOLDER_UNIT, main_pid, &changed.holder, plan),
                 };
+                let Some(reason) = due else { return Holder::Stays };
                 let impact = self.running_agents();
                 let allowed = self.options.holder == HolderRestart::Restart && self.jobs();
                 if allowed && !self.can_not_start(HOLDER_UNIT) {
@@ -239,8 +286,66 @@ impl Given<'_> {
 
     fn start(&self, unit: &str, reason: Reason, plan: &mut Plan) {
         if self.options.starting == Starting::Now && self.jobs() && !self.can_not_start(unit) {
+            if let Reason::NotRunning(state) = &reason
+                && state.starts_with("failed")
+            {
+                // A limit of starts would refuse this one, too.
+                let action = Action::ResetFailed { unit: unit.to_owned() };
+                plan.push(action, Reason::GivenUp(state.clone()), Vec::new());
+            }
             plan.push(Action::Start { unit: unit.to_owned() }, reason, Vec::new());
         }
+    }
+
+    /// What this run of the holder's server was started with, where that is known.
+    fn started(&self, main_pid: i32) -> Option<Started> {
+        let started = Started::parse(self.seen.holder.as_ref()?.known()?)?;
+        (main_pid > 0 && started.pid == main_pid && started.boot_id == self.seen.clock.boot_id)
+            .then_some(started)
+    }
+
+    /// Whether the holder runs as its unit should be.
+    fn runs_as_desired(&self, main_pid: i32) -> bool {
+        let unit = self.desired.files.iter().find(|f| f.role == Role::HolderUnit);
+        let runs = self.started(main_pid).map(|started| started.unit);
+        unit.is_some_and(|file| runs == Some(Sha::of(file.content.as_bytes()).to_string()))
+    }
+
+    /// Whether the holder has to be restarted, by what its server was started with and what it would
+    /// be started with now; remembers that it is due.
+    fn holder_due(&self, started: &Started, written: &[PathBuf], plan: &mut Plan) -> Option<Reason> {
+        let others: Vec<PathBuf> = self
+            .desired
+            .files
+            .iter()
+            .filter_map(|file| {
+                let runs_with = match file.role {
+                    Role::TmuxConf => &started.conf,
+                    Role::HolderUnit => &started.unit,
+                    _ => return None,
+                };
+                let writes = |step: &Step| match &step.action {
+                    Action::WriteFile { file: other, .. } => other.path == file.path,
+                    _ => false,
+                };
+                let next = match self.seen.files.get(&file.path) {
+                    _ if plan.steps.iter().any(writes) => Sha::of(file.content.as_bytes()),
+                    Some(Fact::Known(
+                        FileFacts::File { content, .. } | FileFacts::Declared { content, .. },
+                    )) => Sha::of(content),
+                    // What it would be started with is not known.
+                    _ => return None,
+                };
+                (next.to_string() != *runs_with).then(|| file.path.clone())
+            })
+            .collect();
+        if others.is_empty() {
+            return None;
+        }
+        let due = Due { boot_id: started.boot_id.clone(), main_pid: started.pid };
+        plan.books.due.insert(HOLDER_UNIT.to_owned(), due);
+        let written: Vec<PathBuf> = others.into_iter().filter(|path| written.contains(path)).collect();
+        Some(if written.is_empty() { Reason::RunsWithOldFiles } else { Reason::OwnFilesChange(written) })
     }
 
     /// Whether a running unit has to be restarted, and why; remembers that it is due.
@@ -265,9 +370,9 @@ impl Given<'_> {
         template || self.masked.contains(unit)
     }
 
-    /// Whether systemd would refuse to start it: an agent is not started without its holder either.
+    /// Whether it could not start: one that is masked, and an agent is not started without its holder.
     fn can_not_start(&self, unit: &str) -> bool {
-        self.is_masked(unit) || self.masked.contains(HOLDER_UNIT)
+        self.is_masked(unit) || self.masked.contains(HOLDER_UNIT) || self.foreign_server().is_some()
     }
 
     /// Whether the caller wants more than files.

@@ -35,6 +35,7 @@ pub fn check(merged: Merged, log: &mut Log) -> Option<Roster> {
         holder_session: merged.holder.0,
         runtimes: merged.runtimes.into_iter().map(|r| r.runtime).collect(),
         agents: merged.agents.into_iter().map(|a| a.agent).collect(),
+        agents_listed: merged.agents_listed,
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Merged {
     pub runtimes: Vec<MergedRuntime>,
     /// The agents.
     pub agents: Vec<MergedAgent>,
+    /// Whether there is a list of them.
+    pub agents_listed: bool,
 }
 
 /// A runtime with its defaults.
@@ -65,6 +67,7 @@ pub fn merge(roster: written::Roster, user: &str, log: &mut Log) -> Result<Merge
     let (socket, holder) = tmux.map_or((None, None), |t| (t.socket_name.value(), t.holder_session.given()));
     let base = Base::new(roster.defaults.value())?;
     let runtimes = runtimes(roster.runtimes.value().map_or_else(Vec::new, |map| map.0))?;
+    let agents_listed = matches!(roster.agents, Field::Given(_));
     let agents = roster.agents.value().map_or_else(Vec::new, |list| list.0);
     Ok(Merged {
         tenant: tenant(roster.tenant_id, user, log),
@@ -76,6 +79,7 @@ pub fn merge(roster: written::Roster, user: &str, log: &mut Log) -> Result<Merge
         },
         agents: agents.into_iter().map(|at| base.agent(at.value, &runtimes)).collect::<Result<_, _>>()?,
         runtimes,
+        agents_listed,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Roster {
     pub runtimes: Vec<Runtime>,
     /// The agents in the roster's order; names are unique.
     pub agents: Vec<Agent>,
+    /// Whether there is a list of them, which may be empty: a key with nothing behind it is none.
+    pub agents_listed: bool,
 }
 
 /// How agents are reached.

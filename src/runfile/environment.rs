@@ -83,7 +83,7 @@ pub fn stamps(line: &str) -> Option<&str> {
     line.splitn(4, ' ').nth(3)
 }
 
-fn hexadecimal(digest: Sha256) -> String {
+pub(super) fn hexadecimal(digest: Sha256) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = digest.finalize();
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);

@@ -11,6 +11,7 @@ pub mod launched;
 pub mod queued;
 pub mod receipt;
 pub mod record;
+pub mod started;
 
 /// The value of the first line `key=value`.
 pub fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {

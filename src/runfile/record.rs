@@ -44,6 +44,19 @@ pub enum End {
     Unknown,
 }
 
+/// Exit codes that a retry can't cure: the program is missing (127), the configuration is wrong
+/// (78, EX_CONFIG). The unit lists the same ones, so that systemd leaves it failed.
+pub const INCURABLE: [i32; 2] = [127, 78];
+
+/// What an exit code of a runtime means that a retry can't cure; `None` of any other.
+pub fn incurable(code: i32) -> Option<&'static str> {
+    match code {
+        127 => Some("its program is missing"),
+        78 => Some("its configuration is wrong"),
+        _ => None,
+    }
+}
+
 /// The record.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Record {

@@ -5,16 +5,13 @@
 
 use std::time::Duration;
 
+pub use crate::runfile::record::INCURABLE;
 use crate::runfile::record::{End, Record, State};
 
 /// A runtime that lived this long was a good start.
 pub const GOOD_RUN: f64 = 60.0;
 /// The longest a start is held back.
 pub const LONGEST: Duration = Duration::from_secs(60);
-
-/// Exit codes that a retry can't cure: the program is missing (127), the configuration is wrong
-/// (78, EX_CONFIG). The unit lists the same ones, so that systemd leaves it failed.
-pub const INCURABLE: [i32; 2] = [127, 78];
 
 /// How long the next start is held back after `quick_ends` ends in a row that came too soon. The
 /// first is tried again at once: most deaths are accidents.

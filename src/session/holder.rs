@@ -1,6 +1,7 @@
 //! What stands around the holder's tmux server: nobody else's server on the socket before it, and
 //! proof that it answers and is ours after it.
 
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -11,9 +12,10 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Pid, geteuid};
 
 use crate::host::tmux::{Founding, NewSession};
-use crate::host::{cgroup, users};
-use crate::layout::{TMUX_FOLDER, tmux_socket};
-use crate::names::{SessionName, SocketName};
+use crate::host::{cgroup, clock, files, process, runfiles, users};
+use crate::layout::{Layout, MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
+use crate::names::{HOLDER_UNIT, SessionName, SocketName};
+use crate::runfile::started::Started;
 
 /// How long the server may take until it listens.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
@@ -91,7 +93,7 @@ fn in_the_way(socket: &Path, tmux: Option<&str>) -> Result<Option<i32>, String> 
 
 /// Whether tmux would take the folder of its sockets, by tmux's own rules.
 fn usable(folder: &Path) -> Result<(), String> {
-    let facts = match std::fs::symlink_metadata(folder) {
+    let facts = match fs::symlink_metadata(folder) {
         Ok(facts) => facts,
         // tmux makes it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -149,7 +151,33 @@ pub fn up(name: &SocketName, session: &SessionName, main_pid: Pid) -> Result<(),
         };
         if there { Ok(()) } else { server.new_session(&new).map(drop) }
     });
-    made.map_err(|e| format!("make session {session} on socket {name}: {e}"))
+    made.map_err(|e| format!("make session {session} on socket {name}: {e}"))?;
+    if let Err(error) = note(pid) {
+        // Without it a later look takes a restart for due that is not.
+        super::say(&format!("what this server was started with is not noted: {error}"));
+    }
+    Ok(())
+}
+
+/// Notes what the server was started with, by the configuration that its command line names: the
+/// fleet's folder is the one that this stands in.
+fn note(pid: i32) -> io::Result<()> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "its command line names no configuration");
+    let argv = process::argv(pid);
+    let conf = argv.iter().skip_while(|arg| *arg != "-f").nth(1).map(PathBuf::from).ok_or_else(missing)?;
+    let fleet = conf.parent().ok_or_else(missing)?;
+    let home = users::caller().map_err(io::Error::other)?.home;
+    let layout = Layout::new(home, fleet.parent().map(Path::to_path_buf));
+    // A declarative host has the unit among the machine's.
+    let unit = match fs::read(layout.holder_unit()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::read(Path::new(MACHINE_UNITS).join(HOLDER_UNIT))?
+        }
+        read => read?,
+    };
+    let started = Started::of(clock::boot_id(), pid, &fs::read(&conf)?, &unit);
+    files::make_folder(&layout.run()).map_err(io::Error::other)?;
+    runfiles::replace(&layout.holder_started(), started.text().as_bytes())
 }
 
 fn foreign(socket: &Path, pid: i32, name: &SocketName) -> String {

@@ -16,6 +16,7 @@ use crate::host::systemd::JobRequest;
 use crate::host::tenant::sound;
 use crate::host::{clock, files};
 use crate::layout::TMUX_FOLDER;
+use crate::ledger::copy_name;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
 use crate::render::{File, Role};
@@ -83,7 +84,7 @@ fn roster_of(file: Option<&File>, context: &Context) -> Result<Roster> {
 
 /// Plans root's roster over whatever is there, keeping a copy of it.
 fn put(file: &File, plan: &mut Plan, seen: &Snapshot) -> Result<()> {
-    let backup = file.path.with_file_name(format!("roster.yaml{}", ground::copy_suffix()));
+    let backup = copy_name(&file.path, &clock::rfc3339(clock::unix()));
     match roster_file(file, seen.files.get(&file.path), Conflicts::Overwrite, backup, plan) {
         RosterFile::Refused => Err(Error::no(format!(
             "what stands at {} can't be replaced: nothing was changed",

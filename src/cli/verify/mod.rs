@@ -11,7 +11,7 @@ use super::tenant::all;
 use super::{Answer, Context, lint};
 use crate::error::{Error, Result};
 use crate::host::gather::Depth;
-use crate::host::{boot, clock, declared, journal, probe, runfiles, site, stand_ins};
+use crate::host::{boot, clock, declared, journal, look, probe, runfiles, site, stand_ins};
 use crate::observe::row::PaneState;
 use crate::observe::verify::{Evidence, Follower, Past, Probes, Verdict, Why, verify};
 use crate::plan::Options;
@@ -88,7 +88,7 @@ fn answer(verdict: &Verdict) -> Result<Answer> {
 /// Gathers the evidence and judges it.
 fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
     let roster = context.roster()?;
-    let ground = Ground::of(context, &roster)?;
+    let ground = Ground::of_file(context, &roster)?;
     let layout = &context.layout;
     let mut files: Vec<PathBuf> = ground.ledger.files.keys().cloned().collect();
     files.extend(ground.desired.files.iter().map(|f| f.path.clone()));
@@ -99,6 +99,8 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
     let mut observed = Observed::look(context, Depth::Everything, &files)?;
     let names = observed.roster.agents.iter().map(|a| a.name.clone()).collect();
     observed.seen.stand_ins = stand_ins::find(layout, context.caller.uid, &names);
+    observed.seen.folders = look::folders(&ground.folders(layout), context.caller.uid);
+    observed.seen.holder = look::holder_started(layout);
     let linted = lint::look(context, &ground, &observed.seen);
     let rows = observed.rows();
     let plan = ground.plan(&observed.seen, Options::default());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::layout::Layout;
-use crate::ledger::{Due, FileRecord, Ledger, Sha};
+use crate::ledger::{Due, FileRecord, Ledger, Sha, copied_from};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::Given;
 use crate::plan::agent_of;
@@ -18,7 +18,10 @@ use crate::snapshot::{EnvironmentFiles, Fact, FileFacts};
 pub fn judged<'l>(layout: &'l Layout, ledger: &'l Ledger) -> impl Iterator<Item = PathBuf> + 'l {
     let (framework, agents) = (layout.framework(), layout.agents());
     let files = ledger.files.keys();
-    files.filter(move |path| !path.starts_with(&framework) && path.parent() != Some(&agents)).cloned()
+    let judged = move |path: &&PathBuf| {
+        !path.starts_with(&framework) && path.parent() != Some(&agents) && copied_from(path).is_none()
+    };
+    files.filter(judged).cloned()
 }
 
 /// The judgement on a fleet's files.
@@ -46,7 +49,8 @@ impl<'a> Installed<'a> {
         let mut installed = Self { ledger: Some(ledger), ..Self::default() };
         let (framework, agents) = (given.layout.framework(), given.layout.agents());
         for (path, record) in &ledger.files {
-            if path.starts_with(&framework) {
+            // A copy of what was overwritten is nobody's to run with.
+            if path.starts_with(&framework) || copied_from(path).is_some() {
                 continue;
             }
             let agent = agent_of(path);

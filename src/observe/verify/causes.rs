@@ -83,7 +83,7 @@ fn explains(cause: &Check, effect: &Check) -> bool {
         // Without lingering there is no manager after a boot.
         "linger" => cause.reason == Some(Why::LingerOff) && effect.is("manager", Why::NoManager),
         "manager" => match effect.id {
-            "home" | "unit-file" | "reload" | "holder" => true,
+            "home" | "unit-file" | "reload" | "holder" | "agents" => true,
             "server" => !foreign,
             _ => of_agents_run || of_the_server && effect.reason == Some(Why::Unknown),
         },

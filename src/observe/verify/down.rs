@@ -4,12 +4,9 @@ use super::agent::One;
 use super::{Why, cure};
 use crate::names::HOLDER_UNIT;
 use crate::roster::Launch;
-use crate::runfile::record::State as Phase;
+use crate::runfile::record::{State as Phase, incurable};
 use crate::runtime::Kind;
 use crate::snapshot::UnitFacts;
-
-/// Exit codes that a retry can't cure: the program is missing, the configuration is wrong.
-const INCURABLE: [i32; 2] = [127, 78];
 
 /// Why an agent is down, what was seen, and the cure.
 pub struct Down {
@@ -68,8 +65,7 @@ fn failed(one: &One<'_>, facts: Option<&UnitFacts>, told: &dyn Fn(String) -> Str
     let result = detail.map_or("", |d| d.result.as_str());
     let start = cure::start([one.name]);
     let code = detail.filter(|d| d.exit_code == 1).map(|d| d.exit_status);
-    if let Some(code) = code.filter(|code| INCURABLE.contains(code)) {
-        let what = if code == 127 { "its program is missing" } else { "its configuration is wrong" };
+    if let Some((code, what)) = code.and_then(|code| Some((code, incurable(code)?))) {
         let cure = if code == 127 {
             install(one, &start)
         } else {

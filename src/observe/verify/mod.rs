@@ -10,6 +10,7 @@ mod cure;
 mod down;
 mod planned;
 mod recovery;
+mod strangers;
 mod tenant;
 mod unit_file;
 mod why;

@@ -21,6 +21,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     for step in &plan.steps {
         let why = step.reason.to_string();
         match &step.action {
+            Action::SetMode { path, .. } => files.push(not_as_rendered(evidence, path, &why)),
             Action::WriteFile { file, .. } => files.push(not_as_rendered(evidence, &file.path, &why)),
             Action::RemoveFile { path, .. } => files.push(not_as_rendered(evidence, path, &why)),
             Action::Enable { unit, links } => {
@@ -74,6 +75,8 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         let cure = conflict.cure(evidence.given.layout);
         let seen = format!("{path}: {}", conflict.kind);
         failing.push(match &conflict.kind {
+            // The server's own check says it.
+            ConflictKind::ForeignServer(_) => continue,
             ConflictKind::Mask(unit) => in_the_way(evidence, unit, Why::Masked, seen, &cure),
             ConflictKind::StandsIn(unit) => in_the_way(evidence, unit, Why::Shadowed, seen, &cure),
             ConflictKind::NotDeclared(unit) => {

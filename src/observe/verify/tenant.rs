@@ -2,7 +2,7 @@
 
 use super::check::About;
 use super::down::{dropped_since, last_word};
-use super::{Check, Evidence, Why, cure};
+use super::{Check, Evidence, Why, cure, strangers};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::row::PaneState;
 use crate::observe::{Flag, beside_the_holder};
@@ -23,6 +23,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         checks.push(sessions(evidence));
         checks.extend(exact(evidence));
     }
+    checks.extend(strangers::checks(evidence));
     checks
 }
 
@@ -58,8 +59,11 @@ fn manager(evidence: &Evidence<'_>) -> Check {
             Check::fails("manager", None, Why::NoManager, why, EXPECTED)
                 .cure(format!("sudo systemctl start {unit}"))
         }
-        Fact::Unknown(why) => Check::fails("manager", None, Why::Unknown, why, EXPECTED)
-            .cure(format!("sudo systemctl restart {unit}  # ends every agent; they start again")),
+        Fact::Unknown(why) => {
+            let last = format!("sudo systemctl restart {unit}, which ends every agent; they start again");
+            Check::fails("manager", None, Why::Unknown, why, EXPECTED)
+                .cure(cure::again(&format!("a busy machine answers late; still silent: {last}")))
+        }
     }
 }
 
@@ -133,12 +137,7 @@ fn server(evidence: &Evidence<'_>) -> Check {
     let main_pid = holder_facts(evidence).and_then(|u| u.detail.as_ref()).map_or(0, |d| d.main_pid);
     let pid = match &seen.tmux {
         Fact::Unknown(why) => {
-            // One that hangs can't let its agents go in order; systemd brings all back at once.
-            let end = match main_pid {
-                0 => "fleet restart --holder".to_owned(),
-                pid => format!("kill -KILL {pid}"),
-            };
-            return fails(Why::Unknown, why.clone()).cure(format!("{end}  # ends {}", panes(evidence)));
+            return fails(Why::Unknown, why.clone()).cure(silent(evidence, main_pid));
         }
         Fact::Known(Tmux::Absent) if main_pid > 0 => {
             let seen = format!("nothing listens on socket {socket}, though pid {main_pid} runs");
@@ -166,6 +165,21 @@ fn server(evidence: &Evidence<'_>) -> Check {
     }
     let started = process.map_or(0.0, |p| p.started) - seen.booted;
     Check::holds("server", None, format!("pid {pid}, started {started:.1} s after the boot"))
+}
+
+/// What to do about a server that did not answer. A busy machine answers late, and a server that was
+/// stopped goes on: it is ended last, since that ends every agent.
+fn silent(evidence: &Evidence<'_>, main_pid: i32) -> String {
+    let panes = panes(evidence);
+    let last = match main_pid {
+        0 => format!("fleet restart --holder, which ends {panes}"),
+        // One that hangs can't let its agents go in order; systemd brings all back at once.
+        pid => format!(
+            "ps -o stat,pcpu,etime,args -p {pid} says what it does (T is stopped: kill -CONT {pid}); \
+             last of all: kill -KILL {pid}, which ends {panes}"
+        ),
+    };
+    cure::again(&format!("a busy machine answers late; still silent: {last}"))
 }
 
 /// Whether the server is of the version that is installed: one that was upgraded meanwhile runs on
@@ -201,8 +215,12 @@ fn panes(evidence: &Evidence<'_>) -> String {
 
 fn sessions(evidence: &Evidence<'_>) -> Check {
     const EXPECTED: &str = "no session but the agents' and the holder's";
-    let strangers: Vec<&str> =
-        evidence.rows.iter().filter(|r| r.flags.contains(&Flag::Unknown)).map(|r| r.name.as_str()).collect();
+    let strangers: Vec<&str> = evidence
+        .rows
+        .iter()
+        .filter(|r| r.flags.contains(&Flag::Unknown) && !strangers::is_told(evidence, &r.name))
+        .map(|r| r.name.as_str())
+        .collect();
     let socket = &evidence.given.roster.socket;
     match (&evidence.given.seen.tmux, strangers.is_empty()) {
         (Fact::Unknown(why), _) => Check::fails("sessions", None, Why::Unknown, why, EXPECTED)

@@ -95,6 +95,8 @@ reasons!(
     TmuxVersion = "tmux-version",
     /// A session that the roster does not have.
     UnknownSession = "unknown-session",
+    /// An agent that neither the roster nor the ledger knows runs or is pulled in.
+    UnknownAgent = "unknown-agent",
     /// A name hit a session of which it is only the beginning.
     PrefixHit = "prefix-hit",
     /// A program is not found on the agent's PATH.

@@ -9,7 +9,7 @@ fn a_masked_unit_is_shown_with_its_cure_and_keeps_nobody_else_from_being_brought
     let mask = StandIn { unit: A.into(), path: path.clone(), kind: StandInKind::Mask };
     seen.stand_ins = Fact::Known(vec![mask]);
     let plan = plan(&fleet(&["a", "b"]), &seen, &ledger(), &Options::default());
-    let masked = Conflict { path, kind: ConflictKind::Mask(A.into()), resolution: Resolution::Kept };
+    let masked = Conflict::kept(path, ConflictKind::Mask(A.into()));
     assert_eq!(plan.conflicts, [masked]);
     assert_eq!(plan.conflicts[0].cure(&layout()), format!("systemctl --user unmask {A} && fleet apply"));
     let words = words(&plan);

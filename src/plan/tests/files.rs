@@ -43,8 +43,11 @@ fn a_file_that_is_not_as_we_left_it_is_a_conflict_and_kept() {
         seen.files.extend(there.map(|f| (env.clone(), f)));
         let kept = plan(&desired, &seen, &ledger, &Options::default());
         assert!(kept.is_empty(), "{kind:?}: {kept:?}");
-        let conflict = Conflict { path: env.clone(), kind, resolution: Resolution::Kept };
-        assert_eq!(kept.conflicts, [conflict]);
+        let [conflict] = kept.conflicts.as_slice() else { panic!("{:?}", kept.conflicts) };
+        assert_eq!((&conflict.path, &conflict.kind), (&env, &kind));
+        assert_eq!(conflict.resolution, Resolution::Kept);
+        let shown = conflict.change.as_ref().map(|change| change.file.path.clone());
+        assert_eq!(shown, can_be_forced.then(|| env.clone()), "what --force would change");
 
         let force = Options { conflicts: Conflicts::Overwrite, ..Options::default() };
         let forced = plan(&desired, &seen, &ledger, &force);
@@ -174,4 +177,21 @@ fn what_the_ledger_does_not_name_is_never_removed() {
     let plan = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
     assert!(plan.is_empty(), "{plan:?}");
     assert!(plan.notes[0].contains(A), "but it is said: {:?}", plan.notes);
+}
+
+#[test]
+fn a_folder_of_ours_that_others_may_look_into_gets_its_mode_and_others_are_left_alone() {
+    let desired = fleet(&["a"]);
+    let (mut machine, ledger) = installed(&desired);
+    let (open, closed) = (layout().fleet(), layout().agents());
+    machine.folders.extend([(open.clone(), 0o755), (closed, 0o700)]);
+    let tightening = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
+    assert_eq!(words(&tightening), ["mode fleet 700"]);
+    assert_eq!(tightening.steps[0].reason.to_string(), "mode is 0755");
+    let only = Options { reach: Reach::FilesOnly, ..Options::default() };
+    assert_eq!(words(&plan(&desired, &machine.snapshot(), &ledger, &only)), ["mode fleet 700"]);
+    let occasion = Occasion { identity: ledger.identity.clone(), now: None };
+    apply::apply(&tightening, ledger.clone(), &occasion, &mut machine, &mut |_| {}).expect("done");
+    assert_eq!(machine.folders[&open], 0o700);
+    assert!(plan(&desired, &machine.snapshot(), &ledger, &Options::default()).is_empty());
 }

@@ -1,8 +1,10 @@
 //! What each state of a machine means, one table a rule.
 
 mod conflicts;
+mod copies;
 mod declared;
 mod files;
+mod holder;
 
 use std::path::Path;
 
@@ -13,7 +15,7 @@ use crate::apply::{self, Occasion};
 use crate::ledger::{Applied, UnitRecord};
 use crate::names::{AGENT_TEMPLATE, HOLDER_UNIT};
 use crate::render::{File, Role};
-use crate::snapshot::{Fact, FileFacts, StandIn, StandInKind};
+use crate::snapshot::{Fact, FileFacts, StandIn, StandInKind, UnitDetail, UnitFacts};
 
 /// A machine on which this fleet is installed and runs.
 fn installed(desired: &Desired) -> (Fake, Ledger) {
@@ -39,6 +41,7 @@ fn word(action: &Action) -> String {
     let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     match action {
         Action::Stop { unit } => format!("stop {unit}"),
+        Action::SetMode { path, mode } => format!("mode {} {mode:o}", name(path)),
         Action::KeepCopy { to, .. } => format!("keep {}", name(to)),
         Action::WriteFile { file, .. } => format!("write {}", name(&file.path)),
         Action::RemoveFile { path, .. } => format!("remove {}", name(path)),
@@ -327,4 +330,24 @@ fn what_could_not_be_seen_is_started_but_never_restarted() {
         ["write a.env".to_owned(), format!("start {HOLDER_UNIT}"), format!("start {A}")]
     );
     assert_eq!(blind.books.due[A].main_pid, 0, "whether it runs with old files is remembered as open");
+}
+
+#[test]
+fn a_unit_that_systemd_has_given_up_is_forgotten_as_failed_before_its_start() {
+    let desired = fleet(&["a", "b"]);
+    let (mut machine, ledger) = installed(&desired);
+    machine.running.remove(A);
+    let mut seen = machine.snapshot();
+    let Fact::Known(units) = &mut seen.units else { panic!("known") };
+    let detail = UnitDetail { result: "start-limit-hit".into(), ..UnitDetail::default() };
+    let failed = UnitFacts {
+        load: "loaded".into(),
+        active: "failed".into(),
+        detail: Some(detail),
+        ..UnitFacts::default()
+    };
+    units.insert(A.into(), failed);
+    let start = plan(&desired, &seen, &ledger, &Options::default());
+    assert_eq!(words(&start), [format!("forget {A}"), format!("start {A}")]);
+    assert_eq!(start.steps[0].reason, Reason::GivenUp("failed (start-limit-hit)".into()));
 }

@@ -101,7 +101,10 @@ fn what_is_not_said_has_its_documented_default() {
 fn sections_of_which_every_line_is_commented_out_are_accepted() {
     let text = "version: 1\ntmux:\ndefaults:\nruntimes:\n  pi:\nagents:\n";
     assert_eq!(accepted(text), accepted("version: 1\n"));
-    assert_eq!(accepted("version: 1\nagents: []\n"), accepted("version: 1\n"));
+    // A list that says that there is none is another word than nothing at all.
+    let listed = accepted("version: 1\nagents: []\n");
+    assert!(listed.agents_listed && !accepted(text).agents_listed);
+    assert_eq!(Roster { agents_listed: false, ..listed }, accepted("version: 1\n"));
 }
 
 #[test]

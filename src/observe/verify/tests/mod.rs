@@ -9,7 +9,7 @@ use super::{Check, Evidence, Past, Probes, Verdict, Why, verify};
 use crate::lint::{Finding, Level, Rule};
 use crate::names::HOLDER_UNIT;
 use crate::observe::case::{BOOT, Case, NOW, SERVER, UNIX, name, pane};
-use crate::plan::{Action, Conflict, ConflictKind, Pending, Plan, Reason, Resolution, Step};
+use crate::plan::{Action, Conflict, ConflictKind, Pending, Plan, Reason, Step};
 use crate::render::Link;
 use crate::runfile::record::State;
 use crate::snapshot::boot::BootFacts;
@@ -114,6 +114,7 @@ fn a_sound_fleet_is_proven_by_checks_of_every_kind() {
             "tmux",
             "sessions",
             "exact-targets",
+            "agents",
             "unit-file",
             "files",
             "enabled",
@@ -145,7 +146,9 @@ fn lingering_and_the_manager_come_first() {
         p.case.seen.manager = Fact::Unknown("did not answer".into());
         p.case.seen.units = Fact::Unknown("did not answer".into());
     });
-    assert!(hung[0].cure.as_ref().is_some_and(|c| c.starts_with("sudo systemctl restart user@1000.service")));
+    let cure = hung[0].cure.as_deref().expect("a cure");
+    assert!(cure.starts_with("fleet verify  # again: "), "nothing is ended before a second look: {cure}");
+    assert!(cure.contains("sudo systemctl restart user@1000.service"), "{cure}");
 }
 
 #[test]
@@ -175,7 +178,16 @@ fn the_server_has_to_be_the_holders_own() {
     fails(&[("server", None, Why::ForeignServer)], |p| {
         p.case.seen.processes.get_mut(&SERVER).expect("it runs").unit = "session-1.scope".into();
     });
-    fails(&[("server", None, Why::Unknown)], |p| p.case.seen.tmux = Fact::Unknown("did not answer".into()));
+    let checks = fails(&[("server", None, Why::Unknown)], |p| {
+        p.case.seen.tmux = Fact::Unknown("did not answer".into());
+    });
+    let cure = checks[0].cure.as_deref().expect("a cure");
+    let (first, rest) = cure.split_once("  # ").expect("a command, and what to do else");
+    assert_eq!(first, "fleet verify", "nothing is ended before a second look");
+    let steps =
+        ["again: ", "ps -o ", &format!("kill -CONT {SERVER}"), &format!("kill -KILL {SERVER}"), "a, b"];
+    let places: Vec<Option<usize>> = steps.iter().map(|step| rest.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "in this order: {rest}");
     let checks = fails(&[("server", None, Why::NoServer)], |p| p.case.seen.tmux = Fact::Known(Tmux::Absent));
     assert_eq!(checks[0].cure, Some(format!("kill -USR1 {SERVER}")));
 }
@@ -283,4 +295,41 @@ fn who_is_down_again_has_not_recovered() {
 fn every_reason_has_a_word_of_its_own() {
     let words: std::collections::BTreeSet<_> = Why::ALL.iter().map(|w| w.word()).collect();
     assert_eq!(words.len(), Why::ALL.len());
+}
+
+#[test]
+fn an_agent_that_nobody_knows_is_named_once_with_what_ends_it_for_good() {
+    let unit = name("x").unit();
+    let run = |p: &mut Proof| {
+        let up = p.case.unit("a").clone();
+        p.case.units().insert(unit.clone(), up);
+        p.case.panes().push(pane("x", 900));
+    };
+    let want = |p: &mut Proof| {
+        p.case.wants().insert(("default.target".to_owned(), unit.clone()));
+        p.case.wants().insert((HOLDER_UNIT.to_owned(), unit.clone()));
+    };
+    let expected = [("agents", Some("x"), Why::UnknownAgent)];
+    let checks = fails(&expected, |p| {
+        run(p);
+        want(p);
+    });
+    let cure = format!("systemctl --user disable --now {unit}  # or have the roster name it");
+    assert_eq!(checks[0].cure.as_ref(), Some(&cure), "its session alone would come back");
+    assert!(
+        checks[0].seen.contains("runs and is pulled in by default.target and mosaic-tmux-holder.service")
+    );
+    fails(&expected, run);
+    let checks = fails(&expected, want);
+    assert_eq!(checks[0].cure.as_ref(), Some(&cure));
+    // A plain session beside it is another matter.
+    fails(&[("sessions", None, Why::UnknownSession), expected[0]], |p| {
+        run(p);
+        p.case.panes().push(pane("stray", 901));
+    });
+    // One that we installed is the plan's.
+    fails(&[], |p| {
+        want(p);
+        p.case.ledger().units.insert(unit.clone(), Default::default());
+    });
 }

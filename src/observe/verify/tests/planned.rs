@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn what_stands_in_a_units_way_is_named_once_with_what_ends_it() {
     let conflict = |p: &mut Proof, path: &str, kind: ConflictKind| {
-        p.plan.conflicts.push(Conflict { path: path.into(), kind, resolution: Resolution::Kept });
+        p.plan.conflicts.push(Conflict::kept(path.into(), kind));
     };
     let b = name("b").unit();
     let checks = fails(&[("unit-file", None, Why::Masked)], |p| {
@@ -79,7 +79,7 @@ fn what_an_apply_would_do_is_not_as_it_should_be() {
     assert_eq!(checks[0].seen, "~/.config/mosaic/fleet/agents/x.env: no longer in the roster");
     fails(&[("files", None, Why::Edited)], |p| {
         let path = layout.tmux_conf();
-        p.plan.conflicts.push(Conflict { path, kind: ConflictKind::Edited, resolution: Resolution::Kept });
+        p.plan.conflicts.push(Conflict::kept(path, ConflictKind::Edited));
     });
     let pending =
         |unit: &str| Pending { unit: unit.to_owned(), reason: Reason::RunsWithOldFiles, impact: Vec::new() };
@@ -100,7 +100,7 @@ fn a_reload_that_other_changes_bring_is_no_fault_of_its_own() {
 #[test]
 fn a_fleet_made_by_hand_and_one_that_moves_are_one_failure_with_the_cure_that_apply_names() {
     let conflict = |p: &mut Proof, path: std::path::PathBuf, kind: ConflictKind| {
-        p.plan.conflicts.push(Conflict { path, kind, resolution: Resolution::Kept });
+        p.plan.conflicts.push(Conflict::kept(path, kind));
     };
     let pending = Pending { unit: HOLDER_UNIT.to_owned(), reason: Reason::ServerMoves, impact: Vec::new() };
     let layout = Case::of(&["a"]).layout;
