@@ -136,6 +136,11 @@ impl Layout {
         self.run().join(format!("{agent}.receipt"))
     }
 
+    /// The lock under which that file is read and written by one program after another.
+    pub fn receipt_lock(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.receipt.lock"))
+    }
+
     /// Messages that wait for an agent, a file each.
     pub fn queue(&self, agent: &AgentName) -> PathBuf {
         self.run().join("queue").join(agent.as_str())
@@ -181,6 +186,11 @@ impl Layout {
         self.run().join(format!("{agent}.launch"))
     }
 
+    /// Where a pane's first step waits for its supervisor; a supervisor that was killed leaves it.
+    pub fn gate(&self, agent: &AgentName) -> PathBuf {
+        self.run().join(format!("{agent}.gate"))
+    }
+
     /// What `mosaic yolo` noted of the runtime that it became.
     pub fn launched(&self, agent: &AgentName) -> PathBuf {
         self.run().join(format!("{agent}.launched"))
@@ -188,7 +198,7 @@ impl Layout {
 
     /// Everything that running an agent leaves below [`Self::run`]: no name is made up from a pattern,
     /// so that nothing of an agent whose name begins alike is among it.
-    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 15] {
+    pub fn run_files(&self, agent: &AgentName) -> [PathBuf; 18] {
         [
             self.heartbeat(agent),
             self.heartbeat_lock(agent),
@@ -199,7 +209,10 @@ impl Layout {
             self.parked(agent),
             self.launch(agent),
             self.launched(agent),
+            self.attached(agent),
+            self.gate(agent),
             self.receipt_summary(agent),
+            self.receipt_lock(agent),
             self.send_lock(agent),
             self.bell(agent),
             self.deliver_lock(agent),

@@ -161,3 +161,16 @@ fn a_wrong_roster_leaves_nothing_behind() {
         .stderr(predicate::str::contains("bad.yaml:2:1"));
     assert!(!user.out().exists());
 }
+
+#[test]
+fn a_fleet_that_no_supervisor_could_run_is_refused_as_apply_refuses_it() {
+    let user = User::new();
+    let text = "version: 1\ntransport: none\nagents: [{name: a, runtime: dogfood}]\n";
+    user.0.child("none.yaml").write_str(text).expect("written");
+    let none = user.home().join("none.yaml");
+    user.render(&["--roster", none.to_str().expect("text")])
+        .assert()
+        .code(3)
+        .stderr(predicate::str::contains("transport: none"));
+    assert!(!user.out().exists());
+}

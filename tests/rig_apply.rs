@@ -159,7 +159,19 @@ fn an_agent_that_leaves_the_roster_leaves_the_machine() {
         // Everything that a life leaves behind, and what the ledger does not name.
         let run = format!("{MOSAIC}/fleet/run");
         for agent in ["gone", "gone0"] {
-            for file in ["hb", "hb.lock", "probe", "ack", "last", "launch", "receipt", "send.lock"] {
+            for file in [
+                "hb",
+                "hb.lock",
+                "probe",
+                "ack",
+                "last",
+                "launch",
+                "receipt",
+                "receipt.lock",
+                "send.lock",
+                "attached",
+                "gate",
+            ] {
                 fleet.rig.write(&format!("{run}/{agent}.{file}"), "x", TENANT);
             }
             fleet.rig.write(&format!("{run}/receipts/{agent}/1.json"), "x", TENANT);

@@ -234,13 +234,16 @@ fn each_boot_gap_is_flagged_and_verify_names_it_with_a_cure_that_works() {
         fleet.rig.root_ok(&["loginctl", "enable-linger", TENANT]);
         fleet.rig.wait_until("all are back", SOON, || fleet.rig.manager_runs(fleet.uid) && healthy(&fleet));
 
-        let mine = format!("/home/{TENANT}/.config/systemd/user/{coder}");
-        fleet.rig.write(&mine, "[Service]\nExecStart=/bin/sleep 90000\n", TENANT);
-        fleet.sh("systemctl --user daemon-reload").ok();
-        assert_eq!(flags(&ps(&fleet)), ["coder: BOOT-ENABLE SHADOWED"], "{suite:?}");
-        assert!(failures(&fleet).contains(&"unit-file coder shadowed".to_owned()), "{suite:?}");
-        fleet.sh(&format!("mv {mine} {mine}.aside && systemctl --user daemon-reload")).ok();
-        assert!(healthy(&fleet), "{suite:?}: {:#}", ps(&fleet));
+        // A file of the instance's own comes before the template from whichever folder it is in.
+        for folder in [".config/systemd/user", ".local/share/systemd/user"] {
+            let mine = format!("/home/{TENANT}/{folder}/{coder}");
+            fleet.rig.write(&mine, "[Service]\nExecStart=/bin/sleep 90000\n", TENANT);
+            fleet.sh("systemctl --user daemon-reload").ok();
+            assert_eq!(flags(&ps(&fleet)), ["coder: BOOT-ENABLE SHADOWED"], "{suite:?}: {folder}");
+            assert!(failures(&fleet).contains(&"unit-file coder shadowed".to_owned()), "{suite:?}: {folder}");
+            fleet.sh(&format!("mv {mine} {mine}.aside && systemctl --user daemon-reload")).ok();
+            assert!(healthy(&fleet), "{suite:?}: {:#}", ps(&fleet));
+        }
 
         fleet.sh(&format!("systemctl --user mask {coder}")).ok();
         assert!(flags(&ps(&fleet)).iter().any(|f| f.contains("coder: BOOT-ENABLE")), "{suite:?}");

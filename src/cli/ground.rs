@@ -45,12 +45,7 @@ pub struct Ground {
 impl Ground {
     /// Renders `roster` for this machine and reads the ledger. Changes nothing.
     pub fn of(context: &Context, roster: &Roster) -> Result<Self> {
-        if roster.transport == Transport::None {
-            return Err(Error::input(
-                "transport: none: the supervisor runs agents in tmux panes only, so nothing was done",
-            )
-            .hint("leave the key out, or write: transport: tmux"));
-        }
+        can_run(roster)?;
         let ledger = ledger(context)?;
         let mut site = context.site()?;
         // By whatever path it was called this time, units keep the one they have.
@@ -188,6 +183,17 @@ pub fn ledger(context: &Context) -> Result<Option<Ledger>> {
             .hint("nothing was changed: run the newer fleet that wrote it, or install that version here"),
         error => refuse(&error),
     })
+}
+
+/// Refuses a roster whose agents no supervisor of this version could run.
+pub fn can_run(roster: &Roster) -> Result<()> {
+    if roster.transport == Transport::None {
+        return Err(Error::input(
+            "transport: none: the supervisor runs agents in tmux panes only, so nothing was done",
+        )
+        .hint("leave the key out, or write: transport: tmux"));
+    }
+    Ok(())
 }
 
 /// The user's manager, or why it can't be had.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::own_path;
+use super::ground::can_run;
 use super::lint::Linted;
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};
@@ -36,6 +37,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let user = args.tenant.as_ref().map_or(context.caller.name.as_str(), TenantId::as_str);
     let (file, bytes) = source(args.profile.as_deref(), context)?;
     let roster = roster::read_bytes(&bytes, &file, user)?;
+    can_run(&roster)?;
     let site = Site { host: host(context)?, program: site::program()?, tmux: tmux(), layout };
     let mut desired = render(&roster, &site)?;
     Linted::of_tree(&desired, site.layout.home()).refuse()?;

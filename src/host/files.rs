@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use super::interrupt::point;
 use crate::error::Error;
 
+/// How the name of a file ends that is not complete yet.
+const UNFINISHED: &str = ".mosaic-new";
+
 /// Why a file could not be changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} {}: {source}", path.display())]
@@ -177,12 +180,17 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Whether a file of that name is one that an interrupted [`replace`] left.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(UNFINISHED)
+}
+
 /// Where a file's next content stands until it is complete: one name per file, so that a later run
 /// finds what a killed one left.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(".mosaic-new");
+    name.push(UNFINISHED);
     path.with_file_name(name)
 }
 

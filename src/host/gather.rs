@@ -84,9 +84,8 @@ pub fn ask_again(
 
 /// Asks the manager of `caller`, which reads units where `layout` has them.
 pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
-    let (uid, home) = (caller.uid, layout.home().to_path_buf());
-    let folders = wants::unit_folders(layout, uid);
-    let told = beside(move || bus::ask(uid, &home, &folders, depth));
+    let (uid, layout) = (caller.uid, layout.clone());
+    let told = beside(move || bus::ask(uid, &layout, depth));
     Asked { told, tmux: None, depth, deadline: Instant::now() + PATIENCE }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::stand_ins::OwnFiles;
 use super::systemd::{Detail, SystemdError, UserManager};
 use super::tmux::Server;
 use super::{clock, declared, logind, process, runfiles, stand_ins, users, wants};
@@ -92,7 +93,7 @@ fn units(manager: &UserManager, ask: &Ask<'_>) -> Result<BTreeMap<String, UnitFa
     let mut units = manager.units_with(&OURS, &DETAILS)?;
     let names: Vec<String> = units.keys().cloned().collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    let on_disk = stand_ins::own_files(ask.layout, ask.uid);
+    let on_disk = OwnFiles::of(ask.layout, ask.uid);
     let template = ask.layout.agent_template();
     let own = |unit: &str| {
         // What it was read from counts, too: files that are gone by now.
@@ -102,7 +103,7 @@ fn units(manager: &UserManager, ask: &Ask<'_>) -> Result<BTreeMap<String, UnitFa
             (!detail.fragment.is_empty() && Path::new(&detail.fragment) != template)
                 || detail.drop_ins.iter().any(of_its_own)
         });
-        read || on_disk.contains(unit)
+        read || on_disk.has(unit)
     };
     let behind: Vec<String> = manager.behind(&all, own)?.into_iter().map(str::to_owned).collect();
     for unit in behind {

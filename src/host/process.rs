@@ -1,7 +1,9 @@
 //! Processes, by `/proc`.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
 
 use super::{cgroup, kernel};
 use crate::snapshot::Process;
@@ -14,6 +16,9 @@ const EXITING: u64 = 0x4;
 const KILLED: u64 = 1 << 8;
 /// So many descendants of one process are looked at: a fork bomb must not hold a look up.
 const MOST_DESCENDANTS: usize = 256;
+
+/// A pid and a blank are no longer.
+const LONGEST_PID: usize = 8;
 
 /// One process and the cgroup it is in.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +51,7 @@ pub fn argv(pid: i32) -> Vec<String> {
 
 /// Adds all processes below `root`, so far as there are not too many of them.
 pub fn look_below(root: i32, into: &mut BTreeMap<i32, Seen>) {
-    let below = descendants(root).into_iter().take(MOST_DESCENDANTS);
+    let below = descendants(root, MOST_DESCENDANTS).into_iter();
     into.extend(below.filter_map(|pid| Some((pid, look(pid)?))));
 }
 
@@ -111,23 +116,40 @@ fn usage_in(stat: &str) -> Option<Usage> {
     Some(Usage { ticks: ticks.next()? + ticks.next()?, sleeping: state == "S" })
 }
 
-/// Every process below `pid`, nearest first.
-pub fn descendants(pid: i32) -> Vec<i32> {
+/// Processes below `pid`, nearest first, `most` of them: a tree that grows faster than it can be walked
+/// holds nobody up.
+pub fn descendants(pid: i32, most: usize) -> Vec<i32> {
     let mut found = vec![pid];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
         at += 1;
         let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { continue };
         for task in tasks.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_whitespace().filter_map(|c| c.parse::<i32>().ok()));
+            let left = (most + 1).saturating_sub(found.len());
+            if left == 0 {
+                return found.split_off(1);
+            }
+            let children = begin_of(&task.path().join("children"), left * LONGEST_PID).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|c| c.parse::<i32>().ok()).take(left));
         }
     }
     found.split_off(1)
 }
 
+/// The first words of a file, in as many bytes; one that does not end there is left out.
+fn begin_of(file: &Path, longest: usize) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(longest as u64).read_to_string(&mut text)?;
+    if text.len() == longest {
+        text.truncate(text.rfind(char::is_whitespace).unwrap_or(0));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[test]
@@ -195,7 +217,38 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
         let own = i32::try_from(std::process::id()).expect("a pid");
         let pid = i32::try_from(child.id()).expect("a pid");
-        assert!(descendants(own).contains(&pid));
+        assert!(descendants(own, 100).contains(&pid));
         child.kill().and_then(|()| child.wait().map(drop)).expect("it ends");
+    }
+
+    #[test]
+    fn no_more_of_a_large_tree_are_looked_at_than_asked_for() {
+        let line = "for n in 1 2 3 4 5 6 7 8; do sleep 60 & done; echo; wait";
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", line])
+            .stdout(std::process::Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("a shell runs");
+        let pid = i32::try_from(shell.id()).expect("a pid");
+        let mut said = [0];
+        shell.stdout.take().expect("a pipe").read_exact(&mut said).expect("all are started");
+        let all = descendants(pid, 100);
+        for most in [0, 1, 5, 8, 9] {
+            assert_eq!(descendants(pid, most), all[..most.min(8)], "{most} of {all:?}");
+        }
+        let group = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        shell.wait().expect("it ends");
+        assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn a_number_that_is_cut_off_is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("children");
+        fs::write(&file, "1234 5678 ").expect("written");
+        let begin = |longest| begin_of(&file, longest).expect("read");
+        assert_eq!([begin(2), begin(7), begin(9), begin(100)], ["", "1234", "1234", "1234 5678 "]);
     }
 }

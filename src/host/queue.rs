@@ -186,6 +186,10 @@ impl<'a> Queue<'a> {
     }
 
     fn tidy(&self) -> io::Result<()> {
+        // Messages are put in under the lock that is held now: who began this one is gone.
+        for name in self.names()?.iter().filter(|n| files::is_unfinished(n)) {
+            fs::remove_file(self.folder().join(name))?;
+        }
         for name in self.names()?.iter().filter(|n| n.starts_with(CLAIMED)) {
             match self.decide(name) {
                 // Who claimed it has finished meanwhile.

@@ -182,6 +182,17 @@ fn who_writes_to_a_slow_disk_is_waited_for() {
 }
 
 #[test]
+fn what_a_killed_sender_began_is_swept() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    let half = desk.layout.queue(&desk.agent).join(".1-000000000002-009999999999-b.json.mosaic-new");
+    fs::write(&half, "{").expect("planted");
+    desk.queue().sweep().expect("swept");
+    assert!(!half.exists());
+    assert_eq!(desk.drain(), ["text of a"]);
+}
+
+#[test]
 fn many_at_once_lose_and_double_nothing() {
     let desk = Desk::new();
     let drained = std::sync::Mutex::new(Vec::new());

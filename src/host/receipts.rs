@@ -131,8 +131,7 @@ impl<'a> Receipts<'a> {
     /// Changes the summary, one program after another.
     pub fn change(&self, tenant_id: &str, host: &str, change: impl FnOnce(&mut Summary)) -> io::Result<()> {
         let path = self.layout.receipt_summary(self.agent);
-        let lock = path.with_extension("receipt.lock");
-        let _lock = runfiles::lock_briefly(&lock)?;
+        let _lock = runfiles::lock_briefly(&self.layout.receipt_lock(self.agent))?;
         let mut summary =
             self.summary().unwrap_or_else(|| Summary::empty(tenant_id, host, self.agent.as_str()));
         let before = summary.clone();

@@ -3,6 +3,7 @@
 //! decided elsewhere.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::unit_files::{names, search_path};
@@ -15,14 +16,29 @@ pub fn find(layout: &Layout, uid: u32, agents: &BTreeSet<AgentName>) -> Fact<Vec
     in_folders(&search_path(layout, uid), layout, agents)
 }
 
-/// Units that have a file or drop-ins of their own, whatever they share with other instances.
-pub fn own_files(layout: &Layout, uid: u32) -> BTreeSet<String> {
-    let listed = search_path(layout, uid).into_iter().filter_map(|folder| names(&folder).ok()).flatten();
-    let unit = |name: String| {
-        let unit = name.strip_suffix(".d").unwrap_or(&name);
-        AgentName::from_unit(unit).map(|_| unit.to_owned())
-    };
-    listed.filter_map(unit).collect()
+/// Agents' units that have a file or drop-ins of their own, whatever they share with other instances.
+#[derive(Debug)]
+pub struct OwnFiles(Option<BTreeSet<String>>);
+
+impl OwnFiles {
+    /// Those in the search path of that user's manager.
+    pub fn of(layout: &Layout, uid: u32) -> Self {
+        Self::in_folders(&search_path(layout, uid))
+    }
+
+    fn in_folders(folders: &[PathBuf]) -> Self {
+        let listed: io::Result<Vec<Vec<String>>> = folders.iter().map(|folder| names(folder)).collect();
+        let unit = |name: String| {
+            let unit = name.strip_suffix(".d").unwrap_or(&name);
+            AgentName::from_unit(unit).map(|_| unit.to_owned())
+        };
+        Self(listed.ok().map(|listed| listed.into_iter().flatten().filter_map(unit).collect()))
+    }
+
+    /// Whether the unit has any. Where a folder can't be read each unit may, and is looked at by itself.
+    pub fn has(&self, unit: &str) -> bool {
+        self.0.as_ref().is_none_or(|own| own.contains(unit))
+    }
 }
 
 fn in_folders(folders: &[PathBuf], layout: &Layout, agents: &BTreeSet<AgentName>) -> Fact<Vec<StandIn>> {
@@ -146,5 +162,21 @@ mod tests {
         let agents = ["a", "b", "c", "d"].map(|n| AgentName::parse(n).expect("a name"));
         let seen = in_folders(&[before, ours, after], &layout, &BTreeSet::from(agents));
         assert_eq!(seen, Fact::Known(expected));
+    }
+
+    #[test]
+    fn files_of_one_agent_are_its_own_and_where_that_is_not_known_each_may_have_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let entries = ["@.service", "@a.service", "@b.service.d", "@.service.d"];
+        for name in entries {
+            fs::create_dir(folder.path().join(format!("mosaic-agent{name}"))).expect("an entry");
+        }
+        let own = |folders: &[PathBuf]| {
+            let own = OwnFiles::in_folders(folders);
+            ["a", "b", "c"].map(|agent| own.has(&format!("mosaic-agent@{agent}.service")))
+        };
+        assert_eq!(own(&[folder.path().to_owned(), "/no/such/folder".into()]), [true, true, false]);
+        // A name too long is an error, as a folder that can't be opened is.
+        assert_eq!(own(&[folder.path().join("x".repeat(300))]), [true, true, true]);
     }
 }

@@ -95,7 +95,11 @@ fn entries_of(
     let below = folder.join(wants);
     let listed = listed(&below)?;
     // Opened once: a path is walked from its beginning for each link.
-    let Ok(dir) = File::open(&below) else { return Ok(()) };
+    let dir = match File::open(&below) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", below.display()))),
+    };
     for (name, is_link) in listed {
         let leads = is_link && leads(&dir, &below, &name, targets);
         found.push(Entry { folder: wants.to_owned(), name, leads });

@@ -8,11 +8,12 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
+use crate::layout::Layout;
 use crate::names::AgentName;
 
 /// How long a pane waits for its supervisor.
@@ -33,11 +34,9 @@ pub struct Waiting {
 }
 
 impl Gate {
-    /// Opens the gate of `agent`. The working directory becomes `run`: a socket's address is short
-    /// (108 bytes), and a home may be deep.
-    pub fn open(run: &Path, agent: &AgentName) -> io::Result<Self> {
-        std::env::set_current_dir(run)?;
-        let name = file(agent);
+    /// Opens the gate of `agent`.
+    pub fn open(layout: &Layout, agent: &AgentName) -> io::Result<Self> {
+        let name = near(layout, agent)?;
         match std::fs::remove_file(&name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -124,17 +123,19 @@ pub fn complain(mut supervisor: UnixStream, code: u8, why: &str) {
 }
 
 /// The pane's side: waits to be let in. Keep what it returns open until exec.
-pub fn wait_at(run: &Path, agent: &AgentName) -> io::Result<UnixStream> {
-    std::env::set_current_dir(run)?;
-    let mut stream = UnixStream::connect(file(agent))?;
+pub fn wait_at(layout: &Layout, agent: &AgentName) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(near(layout, agent)?)?;
     stream.set_read_timeout(Some(PANE_PATIENCE))?;
     let mut go = [0];
     stream.read_exact(&mut go)?;
     Ok(stream)
 }
 
-fn file(agent: &AgentName) -> String {
-    format!("{agent}.gate")
+/// The gate's path from the working directory, which becomes its folder: a socket's address is short (108
+/// bytes), and a home may be deep.
+fn near(layout: &Layout, agent: &AgentName) -> io::Result<PathBuf> {
+    std::env::set_current_dir(layout.run())?;
+    Ok(layout.gate(agent).file_name().map_or_else(PathBuf::new, PathBuf::from))
 }
 
 #[cfg(test)]

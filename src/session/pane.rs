@@ -57,7 +57,7 @@ struct Refusal(u8, String);
 pub fn become_runtime(order: Order) -> u8 {
     let mut supervisor = None;
     if order.gated {
-        match gate::wait_at(&order.layout.run(), &order.agent) {
+        match gate::wait_at(&order.layout, &order.agent) {
             Ok(stream) => supervisor = Some(stream),
             Err(error) => {
                 say(&format!("{}: the supervisor did not let this pane in: {error}", order.agent));

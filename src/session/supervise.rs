@@ -31,6 +31,8 @@ use crate::snapshot::Pane;
 const PANE_WITHIN: Duration = Duration::from_secs(20);
 /// Lines that a first step which ended too early left, and that are told.
 const LAST_LINES: u32 = 3;
+/// More processes than that are not moved one by one; those that they start later are with them.
+const MOST_ADOPTED: usize = 10_000;
 /// The longest pane command that is passed on a command line: tmux takes 16 KiB in all.
 const LONGEST_COMMAND: usize = 8 * 1024;
 
@@ -133,7 +135,7 @@ fn start(
         Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display()))
     })?;
     journal.record.environment = settings.environment();
-    let gate = Gate::open(&layout.run(), agent)?;
+    let gate = Gate::open(layout, agent)?;
     let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref())?;
     let made = server.new_session(&NewSession {
         name: agent.as_str(),
@@ -261,7 +263,7 @@ fn enter(
 fn adopt(own: &str, pane_id: String, pid: i32, slot: Slot, journal: &mut Journal) -> Result<Runtime, Failed> {
     let runtime = Runtime::new(pid, pane_id, own, slot)?;
     cgroup::move_into(own, pid)?;
-    for child in process::descendants(pid) {
+    for child in process::descendants(pid, MOST_ADOPTED) {
         // One that has ended meanwhile needs no move.
         let _ = cgroup::move_into(own, child);
     }

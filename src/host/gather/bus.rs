@@ -1,10 +1,11 @@
 //! What the user manager is asked: one list of units, then single properties in one round trip.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
+use crate::host::stand_ins::OwnFiles;
 use crate::host::systemd::{Detail, SystemdError, UserManager};
-use crate::names::{AGENT_TEMPLATE, HOLDER_UNIT};
+use crate::layout::Layout;
+use crate::names::HOLDER_UNIT;
 use crate::snapshot::{Fact, Manager, UnitFacts};
 
 /// Our units.
@@ -44,12 +45,12 @@ pub struct Answer {
     pub units: Fact<BTreeMap<String, UnitFacts>>,
 }
 
-/// Asks the manager of `uid`, which reads its units below `home`, in `folders` and in places where
-/// none of ours are.
-pub fn ask(uid: u32, home: &Path, folders: &[PathBuf], depth: Depth) -> Answer {
-    match UserManager::connect_for(uid, home) {
+/// Asks the manager of `uid`, which reads its units where `layout` has them and in the other folders of
+/// its search path.
+pub fn ask(uid: u32, layout: &Layout, depth: Depth) -> Answer {
+    match UserManager::connect_for(uid, layout.home()) {
         Ok(manager) => Answer {
-            units: Fact::from(units(&manager, folders, depth)),
+            units: Fact::from(units(&manager, &OwnFiles::of(layout, uid), depth)),
             manager: Fact::from(manager.manager()),
         },
         // Without a manager none of its units runs.
@@ -65,7 +66,7 @@ pub fn ask(uid: u32, home: &Path, folders: &[PathBuf], depth: Depth) -> Answer {
 
 fn units(
     manager: &UserManager,
-    folders: &[PathBuf],
+    own: &OwnFiles,
     depth: Depth,
 ) -> Result<BTreeMap<String, UnitFacts>, SystemdError> {
     let mut units = manager.units(&PATTERNS)?;
@@ -74,10 +75,9 @@ fn units(
         depth == Depth::Rows && *name != HOLDER_UNIT && units.get(*name).is_some_and(|u| u.active == "active")
     };
     let (plain, others): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(plain);
-    let own = own_files(folders);
     // Instances without files of their own are all read from the one template: the first answers
     // for all.
-    let (own_file, shared): (Vec<&str>, Vec<&str>) = plain.iter().partition(|name| own.contains(**name));
+    let (own_file, shared): (Vec<&str>, Vec<&str>) = plain.iter().partition(|name| own.has(name));
     let asked: Vec<&str> = own_file.into_iter().chain(shared.first().copied()).collect();
     for (names, wanted) in [(asked, OF_A_ROW), (others, OF_ANY)] {
         if names.is_empty() {
@@ -96,43 +96,10 @@ fn units(
         }
     }
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    for name in manager.behind(&all, |unit| own.contains(unit))? {
+    for name in manager.behind(&all, |unit| own.has(unit))? {
         if let Some(detail) = units.get_mut(name).and_then(|u| u.detail.as_mut()) {
             detail.needs_reload = true;
         }
     }
     Ok(units)
-}
-
-/// Agents' units that have a file or drop-ins beside the template. A folder that can't be read has
-/// none: the template's answer then stands for them, too.
-fn own_files(folders: &[PathBuf]) -> BTreeSet<String> {
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let unit = |name: String| {
-        let unit = name.strip_suffix(".d").unwrap_or(&name);
-        (unit.starts_with("mosaic-agent@") && unit != AGENT_TEMPLATE).then(|| unit.to_owned())
-    };
-    names.filter_map(unit).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_files_of_one_agent_are_its_own() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for name in [
-            "mosaic-agent@.service",
-            "mosaic-agent@a.service",
-            "mosaic-agent@b.service.d",
-            "mosaic-agent@.service.d",
-            "default.target.wants",
-        ] {
-            std::fs::create_dir(folder.path().join(name)).expect("an entry");
-        }
-        let own = own_files(&[folder.path().to_owned(), "/no/such/folder".into()]);
-        assert_eq!(own.into_iter().collect::<Vec<_>>(), ["mosaic-agent@a.service", "mosaic-agent@b.service"]);
-    }
 }
