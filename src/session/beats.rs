@@ -87,8 +87,7 @@ impl<'a> Beats<'a> {
     }
 
     fn held(&mut self, now: Clocks, hold: Hold) -> Act {
-        self.watch.hold(now, hold.clone(), self.interval);
-        Act::Held(hold)
+        self.watch.hold(now, hold, self.interval)
     }
 
     /// The last beat, and what is said of it.
@@ -133,7 +132,11 @@ impl<'a> Beats<'a> {
             .map(|other| other.to_string())
             .collect();
         together.sort_unstable();
-        if together.is_empty() { Ok(()) } else { Err(Hold::Together(together)) }
+        if together.is_empty() {
+            return Ok(());
+        }
+        let first = together.iter().filter(|other| other.as_str() < self.agent.as_str());
+        Err(Hold::Together { before: u32::try_from(first.count()).unwrap_or(u32::MAX), others: together })
     }
 
     /// Whether another agent that should run stopped answering within an interval of that moment.

@@ -12,6 +12,10 @@ use crate::runfile::heartbeat::GRACE_INTERVALS;
 const STEP: f64 = 2.0;
 /// So many intervals of answers forgive one restart.
 const FORGIVEN_AFTER: f64 = 40.0;
+/// Others that fell silent along with it hold a restart off for so many intervals, and for so many seconds
+/// at least: an outage that they share may pass, and one that does not must not keep them down for ever.
+const TOGETHER_INTERVALS: f64 = 10.0;
+const TOGETHER_AT_LEAST: f64 = 600.0;
 /// The longest a restart is put off, in seconds.
 const LONGEST: f64 = 3600.0;
 /// A look falls a little behind the moment it is about, in seconds.
@@ -61,7 +65,12 @@ pub enum Hold {
     /// No beat can be written.
     Unwritable(String),
     /// So did others'.
-    Together(Vec<String>),
+    Together {
+        /// Theirs.
+        others: Vec<String>,
+        /// How many of them have their turn before it, once this has lasted too long.
+        before: u32,
+    },
 }
 
 impl fmt::Display for Hold {
@@ -71,7 +80,7 @@ impl fmt::Display for Hold {
             Self::Suspended => f.write_str("the machine slept a moment ago"),
             Self::StoodStill => f.write_str("the machine stood still a moment ago"),
             Self::Unwritable(why) => write!(f, "its folder cannot be written: {why}"),
-            Self::Together(others) => {
+            Self::Together { others, .. } => {
                 let (shown, more) = others.split_at(others.len().min(3));
                 write!(f, "those of {} stopped at the same moment", shown.join(", "))?;
                 if more.is_empty() { Ok(()) } else { write!(f, " ({} more)", more.len()) }
@@ -102,6 +111,8 @@ pub struct Watch {
     next: f64,
     held: Option<(f64, Hold)>,
     suspect: Option<f64>,
+    /// Since when others have been held responsible for it.
+    together: Option<f64>,
     /// Restarts in a row, and when the last was.
     restarts: u32,
     last_restart: f64,
@@ -111,7 +122,15 @@ impl Watch {
     /// Begins at that moment, after `restarts` in a row of which the last was at `last_restart`.
     pub fn new(now: Clocks, restarts: u32, last_restart: Option<f64>) -> Self {
         let last_restart = last_restart.unwrap_or(0.0);
-        Self { last: now, next: now.boottime, held: None, suspect: None, restarts, last_restart }
+        Self {
+            last: now,
+            next: now.boottime,
+            held: None,
+            suspect: None,
+            together: None,
+            restarts,
+            last_restart,
+        }
     }
 
     /// When to look again, CLOCK_BOOTTIME.
@@ -128,11 +147,11 @@ impl Watch {
         self.notice(now, interval);
         let (act, next) = match beat {
             Beat::None => {
-                self.suspect = None;
+                self.answers_or_is_excused();
                 (Act::Nothing, now.boottime + GRACE_INTERVALS * interval)
             }
             Beat::Fresh { at, .. } => {
-                self.suspect = None;
+                self.answers_or_is_excused();
                 self.forgive(at, interval);
                 (Act::Nothing, at + GRACE_INTERVALS * interval + SLACK)
             }
@@ -147,19 +166,35 @@ impl Watch {
         self.restarts
     }
 
-    /// Nothing is done for that reason, which a look around has told.
-    pub fn hold(&mut self, now: Clocks, hold: Hold, interval: f64) {
+    /// Nothing is done for that reason, which a look around has told; where others have been the reason for
+    /// too long, it is its turn after all.
+    pub fn hold(&mut self, now: Clocks, hold: Hold, interval: f64) -> Act {
         let until = match hold {
             // It is looked at again and again, and said once.
-            Hold::Together(_) => now.boottime + interval,
+            Hold::Together { before, .. } => {
+                let since = *self.together.get_or_insert(now.boottime);
+                let longest = (TOGETHER_INTERVALS * interval).max(TOGETHER_AT_LEAST);
+                let turn = since + longest + f64::from(before) * interval;
+                if now.boottime + SLACK >= turn {
+                    return Act::Restart;
+                }
+                turn.min(now.boottime + interval)
+            }
             // A folder that can be written again gets its first beat within an interval.
             _ => {
-                self.suspect = None;
+                self.answers_or_is_excused();
                 now.boottime + GRACE_INTERVALS * interval
             }
         };
-        self.held = Some((until, hold));
+        self.held = Some((until, hold.clone()));
         self.next = until;
+        Act::Held(hold)
+    }
+
+    /// What was counted towards a restart counts no more.
+    fn answers_or_is_excused(&mut self) {
+        self.suspect = None;
+        self.together = None;
     }
 
     fn notice(&mut self, now: Clocks, interval: f64) {
@@ -175,7 +210,7 @@ impl Watch {
         };
         self.last = now;
         if let Some(hold) = hold {
-            self.suspect = None;
+            self.answers_or_is_excused();
             self.held = Some((now.boottime + GRACE_INTERVALS * interval, hold));
         }
     }
@@ -311,13 +346,13 @@ mod tests {
     fn what_a_look_around_tells_holds_it_back_too() {
         for (hold, seconds, then) in [
             (Hold::Unwritable("Read-only file system".to_owned()), 45.0, Act::Probe),
-            (Hold::Together(vec!["b".to_owned()]), 15.0, Act::Restart),
+            (together(0), 15.0, Act::Restart),
         ] {
             let mut watch = Watch::new(at(0.0), 0, None);
             watch.look(at(0.0), fresh(0.0), 15.0);
             watch.look(at(45.2), stale(0.0), 15.0);
             assert_eq!(watch.look(at(60.2), stale(0.0), 15.0), Act::Restart);
-            watch.hold(at(60.2), hold.clone(), 15.0);
+            assert_eq!(watch.hold(at(60.2), hold.clone(), 15.0), Act::Held(hold.clone()));
             assert_eq!(watch.look(at(61.0), stale(0.0), 15.0), Act::Held(hold));
             assert_eq!(
                 watch.look(at(60.3 + seconds), stale(0.0), 15.0),
@@ -325,5 +360,42 @@ mod tests {
                 "and it is looked around again"
             );
         }
+    }
+
+    fn together(before: u32) -> Hold {
+        Hold::Together { others: vec!["b".to_owned()], before }
+    }
+
+    /// When it is restarted at last, in seconds from where it was held first.
+    fn restarted_after(watch: &mut Watch, hold: &Hold) -> f64 {
+        watch.look(at(0.0), fresh(0.0), 15.0);
+        watch.look(at(45.2), stale(0.0), 15.0);
+        let mut now = 60.2;
+        while now < 5000.0 {
+            let act = watch.look(at(now), stale(0.0), 15.0);
+            if act == Act::Restart && watch.hold(at(now), hold.clone(), 15.0) == Act::Restart {
+                return now - 60.2;
+            }
+            now = watch.next() - 500.0;
+        }
+        panic!("it is never restarted")
+    }
+
+    #[test]
+    fn others_hold_it_back_for_ten_minutes_and_then_one_has_its_turn_after_the_other() {
+        for (before, seconds) in [(0, 600.0), (1, 615.0), (4, 660.0)] {
+            let after = restarted_after(&mut Watch::new(at(0.0), 0, None), &together(before));
+            assert!((seconds..seconds + 1.0).contains(&after), "{before} before it: {after}");
+        }
+        // One that answers meanwhile begins anew.
+        let mut watch = Watch::new(at(0.0), 0, None);
+        watch.hold(at(0.0), together(0), 15.0);
+        watch.look(at(590.0), fresh(590.0), 15.0);
+        assert_eq!(watch.hold(at(700.0), together(0), 15.0), Act::Held(together(0)));
+        // The longer the intervals, the longer an outage is waited out.
+        let mut watch = Watch::new(at(0.0), 0, None);
+        watch.hold(at(0.0), together(0), 600.0);
+        assert_eq!(watch.hold(at(5990.0), together(0), 600.0), Act::Held(together(0)));
+        assert_eq!(watch.hold(at(6000.0), together(0), 600.0), Act::Restart);
     }
 }
