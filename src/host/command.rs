@@ -26,6 +26,8 @@ use pipes::{Pipes, Pumped};
 
 /// How long a program may take where the caller says nothing else.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
+/// How much a program may say where the caller says nothing else: more than any that is asked has to say.
+const MOST_OUTPUT: usize = 64 << 20;
 /// How much of a failed program's stderr its error shows.
 const SHOWN_LINES: usize = 5;
 
@@ -139,7 +141,7 @@ impl Command {
             input: Vec::new(),
             stdin: None,
             limit: DEFAULT_LIMIT,
-            most: usize::MAX,
+            most: MOST_OUTPUT,
             group: Group::Own,
         }
     }
@@ -320,8 +322,10 @@ fn watch(mut child: Child, input: &[u8], deadline: Instant, most: usize) -> io::
         Ok(Pumped::Ended) => {
             let status = child.wait()?;
             // A grandchild may hold the pipes open for ever: only what is there already counts.
-            pipes.drain();
-            Ok(Watched::Ended(Output { status, stdout: pipes.out, stderr: pipes.err }))
+            match pipes.drain() {
+                true => Ok(Watched::Ended(Output { status, stdout: pipes.out, stderr: pipes.err })),
+                false => Ok(Watched::TooMuch),
+            }
         }
         Ok(Pumped::Late) => {
             kill(&mut child);

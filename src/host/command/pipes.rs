@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::io::ioctl_fionread;
 
 /// A pipe that is ready takes at least this much without blocking.
 const PIPE_BUF: usize = 4096;
@@ -51,17 +52,13 @@ impl Pipes<'_> {
         }
     }
 
-    /// Takes what the pipes hold at this moment, without waiting.
-    pub(super) fn drain(&mut self) {
+    /// Takes what the pipes hold at this moment, without waiting; whether that is not too much. Who else
+    /// holds their other ends may write for ever.
+    pub(super) fn drain(&mut self) -> bool {
         self.stdin = None;
-        while (self.stdout.is_some() || self.stderr.is_some())
-            && self.out.len().max(self.err.len()) <= self.most
-        {
-            match self.wait(None, Some(Duration::ZERO)) {
-                Ok(ready) if ready.stdout || ready.stderr => self.move_bytes(&ready),
-                _ => return,
-            }
-        }
+        rest(self.stdout.take(), &mut self.out, self.most);
+        rest(self.stderr.take(), &mut self.err, self.most);
+        self.out.len().max(self.err.len()) <= self.most
     }
 
     fn wait(&self, ended: Option<&OwnedFd>, left: Option<Duration>) -> io::Result<Ready> {
@@ -136,4 +133,13 @@ fn take(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
         Err(_) => *pipe = None,
     }
+}
+
+/// Reads what is there, and a byte more than is allowed at most.
+fn rest(pipe: Option<impl Read + AsFd>, into: &mut Vec<u8>, most: usize) {
+    let Some(open) = pipe else { return };
+    let there = ioctl_fionread(&open).unwrap_or(0);
+    let room = most.saturating_sub(into.len()).saturating_add(1) as u64;
+    // What can be read of it has been read.
+    let _ = open.take(there.min(room)).read_to_end(into);
 }

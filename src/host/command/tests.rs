@@ -93,6 +93,18 @@ fn a_program_that_says_too_much_is_ended() {
 }
 
 #[test]
+fn a_grandchild_that_never_stops_writing_neither_holds_us_up_nor_fills_our_memory() {
+    // It ends by itself, once nobody reads it any more.
+    let begun = Instant::now();
+    let output = sh("yes & yes >&2 & sleep 0.1; exit 3").within(Duration::from_secs(30)).run();
+    let output = output.expect("the shell itself ends");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let run = sh("yes & sleep 0.1").at_most(10).within(Duration::from_secs(30)).run();
+    assert!(matches!(run, Err(CommandError::TooMuch { most: 10, .. })), "{run:?}");
+}
+
+#[test]
 fn a_program_reads_nothing_before_it_was_placed() {
     let output = sh("cat").input("x").run_placed(|pid| {
         let running = std::path::Path::new(&format!("/proc/{pid}")).exists();
