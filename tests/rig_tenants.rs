@@ -7,6 +7,9 @@ mod tenants;
 use tenants::rig::{Rig, Suite};
 use tenants::{SOON, all_green, boot, json, processes, tenant, uid};
 
+/// Tries everything that one tenant could want of another.
+const TRESPASS: &[u8] = include_bytes!("common/trespass.py");
+
 fn stat(rig: &Rig, format: &str, path: &str) -> String {
     rig.root_ok(&["stat", "-c", format, path]).trim().to_owned()
 }
@@ -64,6 +67,13 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
             assert_eq!(tenant(&again, name)["did"].as_array().map(Vec::len), Some(0), "{suite:?}: {again:#}");
         }
 
+        for (one, other) in [("alpha", "beta"), ("beta", "alpha")] {
+            let theirs = uid(&rig, other).to_string();
+            let run = rig.as_user_with(one, &["python3", "-", other, &theirs, "no-secret"], TRESPASS);
+            assert_eq!(run.ok(), "", "{suite:?}: {one} reaches into {other}");
+        }
+        assert!(all_green(&rig), "{suite:?}: nothing came of it");
+
         // Removed: nothing runs or lingers, and an apply does not bring it back.
         rig.root_ok(&["fleet", "tenant", "remove", "alpha"]);
         assert_eq!(processes(&rig, alpha), "");
@@ -109,4 +119,141 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
         assert_ne!(uid(&rig, "alpha"), alpha);
         assert!(all_green(&rig), "{}", rig.root(&["fleet", "verify", "--all-tenants"]).report());
     }
+}
+
+/// Declares a tenant with a roster of root's.
+fn declare(rig: &Rig, name: &str, text: &str) {
+    let script = "install -d -m 0755 /etc/mosaic; install -d -m 0700 /etc/mosaic/tenants.d; umask 077; cat >/etc/mosaic/tenants.d/$1.yaml";
+    rig.as_user_with("root", &["sh", "-c", script, "sh", name], text.as_bytes()).ok();
+}
+
+#[test]
+fn what_cannot_be_a_tenant_is_refused_before_the_first_step_and_no_secret_is_told() {
+    if Rig::skipped() {
+        return;
+    }
+    let rig = Rig::boot(Suite::Trixie);
+    let plain = rig.add_user("plain");
+    let before = rig.root_ok(&[
+        "sh",
+        "-c",
+        "md5sum /etc/passwd /etc/group /etc/subuid; ls -a /home /etc/mosaic 2>&1; true",
+    ]);
+    rig.root_ok(&[
+        "sh",
+        "-c",
+        "install -d -o plain /home/taken; mkdir -p /mnt/ro /mnt/noexec; \
+        mount -t tmpfs -o ro none /mnt/ro; mount -t tmpfs -o noexec none /mnt/noexec",
+    ]);
+    let plain = plain.to_string();
+    for (words, code, said) in [
+        (vec!["daemon2", "--uid", "998"], 3, "uid cannot be the number 998"),
+        (vec!["daemon"], 3, "is a system uid"),
+        (vec!["root"], 3, "root cannot be a tenant"),
+        (vec!["new", "--uid", &plain], 3, "is in use: it is plain's"),
+        (vec!["new", "--uid", "65534"], 3, "systemd gives away itself"),
+        (vec!["new", "--uid", "3000000"], 3, "is beyond"),
+        (vec!["plain", "--uid", "54321"], 3, "the user plain has uid"),
+        (vec!["a b"], 2, "is not allowed"),
+        (vec!["Usc"], 2, "fleet tenant add Usc --user USER"),
+        (vec!["../etc"], 2, "is not allowed"),
+        (vec!["taken"], 4, "/home/taken is there already and belongs to plain"),
+        (vec!["new", "--home", "/home/plain/new"], 4, "is below a folder of plain's"),
+        (vec!["new", "--home", "/mnt/ro/new"], 4, "is read-only"),
+        (vec!["new", "--home", "/mnt/noexec/new"], 4, "runs no programs (noexec)"),
+        (vec!["new", "--home", "/"], 3, "home cannot be"),
+    ] {
+        let argv: Vec<&str> = ["fleet", "tenant", "add"].into_iter().chain(words).collect();
+        let run = rig.root(&argv).exits(code);
+        assert!(run.stderr.contains(said), "{said:?} in {}", run.report());
+    }
+    rig.root_ok(&["rmdir", "/home/taken"]);
+    let after = rig.root_ok(&[
+        "sh",
+        "-c",
+        "md5sum /etc/passwd /etc/group /etc/subuid; ls -a /home /etc/mosaic 2>&1; true",
+    ]);
+    assert_eq!(after, before, "nothing was done");
+
+    // On NixOS users are not made, and those that exist are provisioned.
+    rig.root_ok(&["touch", "/etc/NIXOS"]);
+    let run = rig.root(&["fleet", "tenant", "add", "new"]).exits(4);
+    assert!(
+        run.stderr.contains("users.users.new = { isNormalUser = true; linger = true; };"),
+        "{}",
+        run.report()
+    );
+    rig.root_ok(&["fleet", "tenant", "add", "plain"]);
+    rig.root_ok(&["rm", "/etc/NIXOS"]);
+
+    // A user who was there is adopted as it is, its home's mode told and not changed; it is not removed.
+    rig.root_ok(&["chmod", "0755", "/home/plain"]);
+    let run = rig.root(&["fleet", "tenant", "apply", "plain"]).exits(0);
+    assert!(run.stderr.contains("chmod 0700 /home/plain"), "{}", run.report());
+    assert_eq!(stat(&rig, "%a", "/home/plain"), "755");
+    let run = rig.root(&["fleet", "tenant", "remove", "plain", "--purge"]).exits(1);
+    assert!(run.stderr.contains("was there before it became a tenant"), "{}", run.report());
+
+    // Declarations that others could have written are not read, and wrong ones hide no right one.
+    let secret = "hunter2-never-told";
+    declare(
+        &rig,
+        "good",
+        &format!(
+            "roster:\n  version: 1\n  agents:\n    - {{name: coder, command: sleep 100000, env: {{TOKEN: {secret}}}}}\n"
+        ),
+    );
+    declare(
+        &rig,
+        "wrong",
+        &format!(
+            "user: wrong\nroster: {{version: 1, agents: [{{name: a, env: {{T: [{secret}]}}}}]}}\nstat: x\n"
+        ),
+    );
+    declare(&rig, "open", "state: present\n");
+    declare(&rig, "twin", "user: good2\n");
+    declare(&rig, "other-twin", "user: good2\n");
+    rig.root_ok(&["chmod", "0644", "/etc/mosaic/tenants.d/open.yaml"]);
+    let run = rig.root(&["fleet", "tenant", "apply"]).exits(1);
+    for said in [
+        "/etc/mosaic/tenants.d/wrong.yaml:3:1: unknown key \"stat\"",
+        "did you mean \"state\"?",
+        "chmod 0600 /etc/mosaic/tenants.d/open.yaml",
+        "its user good2 is the tenant",
+    ] {
+        assert!(run.stderr.contains(said), "{said} in {}", run.report());
+    }
+    assert!(run.stdout.lines().any(|l| l.starts_with("good ") && l.contains(" ok ")), "{}", run.report());
+    let mut told = run.report();
+    rig.wait_until("good's agent runs", SOON, || {
+        json(&rig.root(&["fleet", "ps", "--all-tenants", "--json"]).stdout)["tenants"]
+            .to_string()
+            .contains("\"alive\"")
+    });
+    // Root decides a roster that stands in the declaration; a copy of the tenant's is kept.
+    rig.as_user("good", &["sh", "-c", "echo 'version: 1' >~/.config/mosaic/fleet/roster.yaml"]).ok();
+    told += &rig.root(&["fleet", "-v", "tenant", "apply", "good"]).exits(0).report();
+    let copies =
+        rig.as_user("good", &["sh", "-c", "ls ~/.config/mosaic/fleet/ | grep -c roster.yaml.bak"]).ok();
+    assert_eq!(copies.trim(), "1");
+    for argv in [
+        &["fleet", "tenant", "apply", "--json"][..],
+        &["fleet", "tenant", "list"],
+        &["fleet", "tenant", "list", "--json"],
+        &["fleet", "tenant", "show", "good"],
+        &["fleet", "tenant", "show", "good", "--json"],
+        &["fleet", "ps", "--all-tenants", "--json"],
+        &["fleet", "verify", "--all-tenants"],
+        &["fleet", "verify", "--all-tenants", "--json"],
+        &["fleet", "doctor", "--all-tenants", "--json"],
+        &["fleet", "tenant", "remove", "good"],
+        &[
+            "sh",
+            "-c",
+            "cat /var/lib/mosaic/tenants/* /var/lib/mosaic/*.json; journalctl --no-pager -o export",
+        ],
+    ] {
+        told += &rig.root(argv).report();
+    }
+    assert!(told.contains("good") && !told.contains(secret), "the secret is in what was told");
 }

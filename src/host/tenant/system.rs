@@ -43,13 +43,22 @@ impl System {
             ("RuntimeMaxUSec", Variant::from(micros)),
             ("TimeoutStopUSec", Variant::from(1_000_000_u64)),
         ];
-        bounded(&what, WRITE_LIMIT, async {
-            manager(&self.connection).await?.start_transient_unit(scope, "fail", &properties, &[]).await
-        })
-        .map_err(io::Error::other)?;
+        let start = || {
+            bounded(&what, WRITE_LIMIT, async {
+                manager(&self.connection).await?.start_transient_unit(scope, "fail", &properties, &[]).await
+            })
+        };
+        let deadline = Instant::now() + ARRIVES;
+        // Where the user's last session has just ended, its slice is about to go, and comes anew after that.
+        while let Err(error) = start() {
+            let goes = matches!(&error, SystemdError::Answered { name, .. } if name.ends_with(".TransactionIsDestructive"));
+            if !goes || Instant::now() > deadline {
+                return Err(io::Error::other(error));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         // The answer comes before the move.
         let raw = i32::try_from(pid).unwrap_or(0);
-        let deadline = Instant::now() + ARRIVES;
         while cgroup::unit_of(&cgroup::of(raw)?) != scope {
             if Instant::now() > deadline {
                 return Err(io::Error::other(format!(
