@@ -1,0 +1,306 @@
+//! A hostile tenant, in a booted system: whatever it does to its own home, manager and bus, root's apply
+//! says so within a bound, touches nothing outside of that home, and provisions the others.
+
+#[path = "common/tenants.rs"]
+mod tenants;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tenants::rig::{Rig, Suite};
+use tenants::{SOON, boot, json, tenant, uid};
+
+/// What an apply of a hostile tenant and a good one may take, on a machine that does much else.
+const BOUND: Duration = Duration::from_secs(60);
+
+const ROSTER: &str = "roster:\n  version: 1\n  agents: [{name: coder, command: sleep 100000}]\n";
+
+/// What only a tenant that harms others would change: files of everybody else, some of them open to all,
+/// and for the bait when it was last read.
+const OUTSIDE: &str = "find /srv/bait /home/good /root /usr/local /etc /var/spool /opt /mnt \
+    -not -path '/home/good/.config/mosaic/fleet/run*' -printf '%p %y %m %U:%G %s %T@ %l\\n' | sort; \
+    find /srv/bait -type f -printf '%p was read %A@\\n' | sort";
+
+/// The lines that only one of them has.
+fn difference(one: &str, other: &str) -> Vec<String> {
+    let only = |a: &str, b: &str| -> Vec<String> {
+        let there: std::collections::BTreeSet<&str> = b.lines().collect();
+        a.lines().filter(|line| !there.contains(line)).map(str::to_owned).collect()
+    };
+    [only(one, other), only(other, one)].concat()
+}
+
+struct Machine {
+    rig: Rig,
+}
+
+impl Machine {
+    fn new(suite: Suite) -> Self {
+        let rig = boot(suite);
+        for name in ["evil", "good"] {
+            rig.root_ok(&["fleet", "tenant", "add", name]);
+            let write = "cat >>/etc/mosaic/tenants.d/$1.yaml";
+            rig.as_user_with("root", &["sh", "-c", write, "sh", name], ROSTER.as_bytes()).ok();
+        }
+        rig.root_ok(&["fleet", "tenant", "apply"]);
+        let bait = "mkdir -p /srv/bait/open && chmod 0755 /srv/bait && chmod 0777 /srv/bait/open && \
+            echo bait >/srv/bait/file && echo bait >/srv/bait/open/file && chmod 0666 /srv/bait/open/file && \
+            ln /srv/bait/open/file /srv/bait/open/hard && \
+            find /srv/bait -exec touch -a -d 2001-01-01 {} +";
+        rig.root_ok(&["sh", "-c", bait]);
+        Self { rig }
+    }
+
+    fn outside(&self) -> String {
+        self.rig.root_ok(&["sh", "-c", OUTSIDE])
+    }
+
+    /// As the hostile tenant, in its home.
+    fn evil(&self, line: &str) {
+        self.rig.as_user("evil", &["bash", "-c", line]).ok();
+    }
+
+    /// An apply of everybody: it ends in time, the good one is well, nothing outside has changed. What
+    /// became of the hostile one.
+    fn apply(&self, case: &str) -> Value {
+        self.apply_as(case, &["fleet", "tenant", "apply", "--json"])
+    }
+
+    fn apply_as(&self, case: &str, argv: &[&str]) -> Value {
+        let before = self.outside();
+        let began = Instant::now();
+        let run = self.rig.root(argv);
+        let took = began.elapsed();
+        assert!(took < BOUND, "{case}: {took:?}\n{}", run.report());
+        let told = json(&run.stdout);
+        assert_eq!(tenant(&told, "good")["ok"], true, "{case}: {told:#}");
+        let touched = difference(&before, &self.outside());
+        assert!(touched.is_empty(), "{case}: something outside was touched: {touched:#?}");
+        tenant(&told, "evil").clone()
+    }
+
+    /// The same for a case that has to be refused with these words.
+    fn refused(&self, case: &str, setup: &str, said: &str) {
+        self.evil(&format!("rm -rf ~/.config; {setup}"));
+        let evil = self.apply(case);
+        assert_eq!(evil["ok"], false, "{case}: {evil:#}");
+        let told = evil.to_string();
+        assert!(told.contains(said), "{case}: {said:?} in {evil:#}");
+    }
+}
+
+#[test]
+fn whatever_stands_in_a_hostile_home_nothing_outside_of_it_is_touched() {
+    if Rig::skipped() {
+        return;
+    }
+    // A home is a home under any systemd.
+    for suite in [Suite::Trixie] {
+        let machine = Machine::new(suite);
+        let out = "leads out of the home";
+        machine.refused("linked .config", "ln -s /srv/bait ~/.config", out);
+        machine.refused("linked .config, open to all", "ln -s /srv/bait/open ~/.config", out);
+        machine.refused("linked mosaic", "mkdir ~/.config; ln -s /srv/bait/open ~/.config/mosaic", out);
+        machine.refused("linked systemd", "mkdir ~/.config; ln -s /srv/bait/open ~/.config/systemd", out);
+        machine.refused(
+            "linked run",
+            "mkdir -p ~/.config/mosaic/fleet; ln -s /srv/bait/open ~/.config/mosaic/fleet/run",
+            out,
+        );
+        machine.refused(
+            "linked into another's home",
+            "ln -s /home/good/.config ~/.config",
+            "a link that leads",
+        );
+        machine.refused("linked to itself", "ln -s .config ~/.config", "a link that leads nowhere");
+        machine.refused(
+            "open to all",
+            "mkdir -p ~/.config/mosaic; chmod 0777 ~/.config/mosaic",
+            "everybody may write to it",
+        );
+        machine.rig.root_ok(&[
+            "sh",
+            "-c",
+            "rm -rf /home/evil/.config; install -d -o evil /home/evil/.config; \
+            install -d -o good /home/evil/.config/mosaic",
+        ]);
+        let evil = machine.apply("of somebody else");
+        assert!(evil.to_string().contains("it belongs to good"), "{suite:?}: {evil:#}");
+        machine.rig.root_ok(&["rm", "-rf", "/home/evil/.config"]);
+        machine.refused(
+            "a FIFO for a roster",
+            "mkdir -p ~/.config/mosaic/fleet; mkfifo ~/.config/mosaic/fleet/roster.yaml",
+            "roster.yaml",
+        );
+        machine.refused(
+            "a FIFO for a ledger",
+            "mkdir -p ~/.config/mosaic/fleet; mkfifo ~/.config/mosaic/fleet/ledger.json",
+            "ledger.json",
+        );
+        machine.refused("a masked holder",
+            "mkdir -p ~/.config/systemd/user; ln -s /dev/null ~/.config/systemd/user/mosaic-tmux-holder.service", "holder");
+
+        // Every file of an installed fleet becomes a link, a hard link, a FIFO or a folder.
+        machine.evil("rm -rf ~/.config");
+        machine.apply("a fresh start");
+        machine.evil("cp -a ~/.config ~/whole");
+        let leaves = "find ~/.config/mosaic ~/.config/systemd -type f";
+        for (case, put) in [
+            ("links", "ln -s /srv/bait/file \"$f\""),
+            ("links to what is open to all", "ln -s /srv/bait/open/file \"$f\""),
+            ("links to nothing", "ln -s /srv/bait/open/none \"$f\""),
+            ("hard links", "ln /srv/bait/open/file \"$f\""),
+            ("FIFOs", "mkfifo \"$f\""),
+            ("folders", "mkdir \"$f\""),
+        ] {
+            machine.evil(&format!("rm -rf ~/.config; cp -a ~/whole ~/.config; {leaves} | while read f; do rm \"$f\"; {put} || exit; done"));
+            let nlink = machine.rig.root_ok(&["stat", "-c", "%h", "/srv/bait/open/file"]);
+            let evil = machine.apply(&format!("leaves are {case}"));
+            assert_eq!(evil["ok"], false, "{case} {nlink}: {evil:#}");
+        }
+
+        // Swapped all the time while root applies; what they lead to is nobody's that the tenant could write to.
+        machine.evil("rm -rf ~/.config; cp -a ~/whole ~/.config");
+        machine.evil("cat >~/swap.sh <<'END'\ncd ~\nend=$((SECONDS+300))\nwhile [ $SECONDS -lt $end ] && [ ! -e ~/stop ]; do\n\
+            mv .config/mosaic .config/aside; ln -s /srv/bait .config/mosaic; rm .config/mosaic; mv .config/aside .config/mosaic\n\
+            mv .config .aside; ln -s /home/good/.config .config; rm .config; mv .aside .config\ndone\nEND\n\
+            setsid bash ~/swap.sh >/dev/null 2>&1 </dev/null &");
+        for round in 0..4 {
+            machine.apply(&format!("swapped, {round}"));
+        }
+        machine.evil(
+            "touch ~/stop; while pgrep -u evil -f swap.s[h] >/dev/null; do sleep 0.1; done; rm -rf ~/.config",
+        );
+        let evil = machine.apply("after all of it");
+        assert_eq!(evil["ok"], true, "{suite:?}: {evil:#}");
+        let before = machine.outside();
+        machine.evil("cat /srv/bait/file");
+        assert_eq!(difference(&before, &machine.outside()).len(), 2, "a read would have been seen");
+    }
+}
+
+#[test]
+fn a_manager_a_bus_or_a_disk_that_fails_is_named_within_a_bound_and_the_child_is_nobody_but_the_tenant() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let machine = Machine::new(suite);
+        let rig = &machine.rig;
+        let evil = uid(rig, "evil");
+
+        // The manager is stopped in the middle. Meanwhile the child is looked at.
+        let manager = format!("$(systemctl show --value -p MainPID user@{evil}.service)");
+        machine.evil(
+            "touch ~/.config/mosaic/fleet/roster.yaml; echo '# another' >>~/.config/mosaic/fleet/roster.yaml",
+        );
+        rig.root_ok(&["sh", "-c", &format!("kill -STOP {manager}")]);
+        let look = r#"exec 9</etc/shadow; SECRET=planted-in-env fleet tenant apply --json >/tmp/told 2>/tmp/err &
+            for i in $(seq 2000); do
+                pid=$(pgrep -u evil -f 'tenant-child evil') && break; sleep 0.005
+            done
+            for pid in $pid; do
+                cat /proc/$pid/status /proc/$pid/cgroup; tr '\0' '\n' </proc/$pid/environ; ls -l /proc/$pid/fd /proc/$pid/cwd
+            done >/tmp/child; wait $!; cat /tmp/child"#;
+        let before = machine.outside();
+        let child = rig.root_ok(&["bash", "-c", look]);
+        assert_eq!(difference(&machine.outside(), &before), Vec::<String>::new());
+        let ids = format!("Uid:\t{evil}\t{evil}\t{evil}\t{evil}");
+        for said in [
+            ids.as_str(),
+            "NoNewPrivs:\t1",
+            &format!("user-{evil}.slice"),
+            "HOME=/home/evil",
+            "USER=evil",
+            &format!("XDG_RUNTIME_DIR=/run/user/{evil}"),
+        ] {
+            assert!(child.contains(said), "{said} in {child}");
+        }
+        assert!(
+            !child.contains("shadow") && !child.contains("planted") && !child.contains("MOSAIC"),
+            "{child}"
+        );
+        let groups = child.lines().find(|l| l.starts_with("Groups:")).expect("groups");
+        assert!(!groups.split_whitespace().any(|g| g == "0"), "{groups}");
+        let told = json(&rig.read("/tmp/told"));
+        assert_eq!(tenant(&told, "good")["ok"], true, "{told:#}");
+        let hung = tenant(&told, "evil");
+        assert!(
+            hung["error"]["message"].as_str().is_some_and(|m| m.contains("no answer within")),
+            "{hung:#}"
+        );
+        assert!(!rig.read("/tmp/told").contains("planted"));
+        rig.root_ok(&["sh", "-c", &format!("kill -CONT {manager}")]);
+
+        // The manager was killed: it is started again.
+        rig.root_ok(&["sh", "-c", &format!("kill -KILL {manager}")]);
+        rig.wait_until("it is gone", SOON, || {
+            rig.root(&["systemctl", "is-active", &format!("user@{evil}.service")]).stdout.trim() != "active"
+        });
+        let told = machine.apply("a killed manager");
+        assert_eq!(told["ok"], true, "{suite:?}: {told:#}");
+
+        // The child is killed as soon as it shows: the tenant may, and gains nothing.
+        machine.evil("echo '# more' >>~/.config/mosaic/fleet/roster.yaml");
+        machine.evil(
+            "setsid bash -c 'end=$((SECONDS+120)); while [ $SECONDS -lt $end ] && [ ! -e ~/stop ]; do \
+            pkill -KILL -f \"tenant-chil[d] evil\"; done' >/dev/null 2>&1 </dev/null &",
+        );
+        rig.root_ok(&["sh", "-c", &format!("kill -STOP {manager}")]);
+        let told = machine.apply("a killed child");
+        rig.root_ok(&["sh", "-c", &format!("kill -CONT {manager}")]);
+        assert!(told.to_string().contains("ended without an answer"), "{suite:?}: {told:#}");
+        machine.evil("touch ~/stop");
+
+        // Its bus is a program of the tenant's that accepts everybody and talks without an end.
+        let bus = "import os,socket,threading\np='/run/user/%d/bus'%os.getuid()\nos.path.exists(p) and os.remove(p)\n\
+            s=socket.socket(socket.AF_UNIX)\ns.bind(p)\ns.listen(64)\n\
+            def talk(c):\n  try:\n    while True: c.sendall(b'x'*65536)\n  except OSError: pass\n\
+            while True: threading.Thread(target=talk,args=(s.accept()[0],),daemon=True).start()\n";
+        rig.write("/home/evil/bus.py", bus, "evil");
+        machine.evil("echo '# again' >>~/.config/mosaic/fleet/roster.yaml; setsid python3 ~/bus.py >/dev/null 2>&1 </dev/null & sleep 1");
+        let told = machine.apply("a bus that lies");
+        assert_eq!(told["ok"], false, "{suite:?}: {told:#}");
+        machine.evil("pkill -f bus.py");
+
+        // A home without room.
+        rig.root_ok(&["sh", "-c", &format!("loginctl terminate-user evil; \
+            while pkill -KILL -u evil; do sleep 0.05; done; mount -t tmpfs -o size=64k,mode=0700,uid={evil},gid={evil} none /home/evil")]);
+        let told = machine.apply("a full home");
+        assert_eq!(told["ok"], false, "{suite:?}: {told:#}");
+        assert!(told["error"].to_string().contains("the disk is full"), "{suite:?}: {told:#}");
+        rig.root_ok(&[
+            "sh",
+            "-c",
+            "loginctl terminate-user evil; while pkill -KILL -u evil; do sleep 0.05; done; umount /home/evil",
+        ]);
+        let told = machine.apply("after all of it");
+        assert_eq!(told["ok"], true, "{suite:?}: {told:#}");
+
+        // Whatever is left of it runs, its end is the end.
+        machine.evil(
+            "setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null &",
+        );
+        machine.evil(
+            "mkdir -p ~/a/b; chmod 0555 ~/a; ln -s /srv/bait ~/a/../link; ln /srv/bait/open/file ~/hard",
+        );
+        let before = machine.outside();
+        rig.root_ok(&["fleet", "tenant", "remove", "evil", "--purge"]);
+        let own = [
+            "/etc/passwd",
+            "/etc/group",
+            "/etc/shadow",
+            "/etc/gshadow",
+            "/etc/sub",
+            "/etc/.pwd.lock",
+            "/etc/mosaic/",
+            "/etc/systemd/system",
+            "/etc ",
+        ];
+        let mut touched = difference(&machine.outside(), &before);
+        touched.retain(|line| !own.iter().any(|path| line.starts_with(path)));
+        assert!(touched.is_empty(), "{suite:?}: {touched:#?}");
+        assert_eq!(tenants::processes(rig, evil), "");
+        assert_eq!(rig.root(&["ls", "/home"]).stdout.trim(), "good");
+    }
+}
