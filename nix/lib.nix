@@ -6,9 +6,10 @@ let
   examples = ../framework/fleet/examples;
 
   # usc-software-factory.yaml is the profile usc.
-  profiles = lib.mapAttrs' (file: _: lib.nameValuePair
-    (lib.head (lib.splitString "-" (lib.removeSuffix ".yaml" file)))
-    file)
+  profiles = lib.mapAttrs'
+    (file: _: lib.nameValuePair
+      (lib.head (lib.splitString "-" (lib.removeSuffix ".yaml" file)))
+      file)
     (builtins.readDir examples);
 
   # Nix reads no YAML. Our own profiles keep each name on a line of its own; what is made of them when the

@@ -64,7 +64,7 @@ let
       };
 
       home = lib.mkOption {
-        type = lib.types.path;
+        type = lib.types.path // { description = "absolute path"; };
         default = "/home/${name}";
         defaultText = lib.literalExpression ''"/home/''${name}"'';
         example = "/srv/usc";
@@ -163,22 +163,23 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = lib.concatLists (lib.mapAttrsToList
-      (name: tenant: fleets.assertions (at name) tenant ++ [
-        {
-          assertion = builtins.match "[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}" name != null;
-          message = "${at name}: a tenant's name has 1 to 31 of A-Z a-z 0-9 _ . - and begins with neither . nor -.";
-        }
-        {
-          assertion = tenant.uid >= 1000;
-          message = "${at name}.uid: ${toString tenant.uid} is a system user's. Choose one of 1000 or more that no other user has.";
-        }
-        {
-          assertion = tenant.linger -> (options.users ? manageLingering -> config.users.manageLingering);
-          message = "${at name}.linger: users.manageLingering is false, so NixOS turns lingering on for nobody, and the fleet would not start at boot. Set users.manageLingering = true, or ${at name}.linger = false.";
-        }
-      ])
-      cfg.tenants) ++ [
+    assertions = lib.concatLists
+      (lib.mapAttrsToList
+        (name: tenant: fleets.assertions (at name) tenant ++ [
+          {
+            assertion = builtins.match "[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}" name != null;
+            message = "${at name}: a tenant's name has 1 to 31 of A-Z a-z 0-9 _ . - and begins with neither . nor -.";
+          }
+          {
+            assertion = tenant.uid >= 1000;
+            message = "${at name}.uid: ${toString tenant.uid} is a system user's. Choose one of 1000 or more that no other user has.";
+          }
+          {
+            assertion = tenant.linger -> (options.users ? manageLingering -> config.users.manageLingering);
+            message = "${at name}.linger: users.manageLingering is false, so NixOS turns lingering on for nobody, and the fleet would not start at boot. Set users.manageLingering = true, or ${at name}.linger = false.";
+          }
+        ])
+        cfg.tenants) ++ [
       {
         assertion = torn == [ ];
         message = "services.mosaic-fleet: one tenant starts ${lib.concatStringsSep ", " torn} at boot, and another has an agent of that name that is stopped or ephemeral. All users read the same links: give the agents different names.";

@@ -1,4 +1,4 @@
-# The two programs with completions and man pages, tmux on their PATH.
+# The two programs with completions, man pages, and what agents and operators receive; tmux on their PATH.
 { lib, rustPlatform, installShellFiles, makeWrapper, tmux }:
 
 let
@@ -8,12 +8,16 @@ rustPlatform.buildRustPackage {
   pname = manifest.name;
   inherit (manifest) version;
 
-  src = lib.cleanSource ../.;
+  # What the programs are made of: a change of a document or a test builds nothing again.
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [ ../Cargo.toml ../Cargo.lock ../src ../benches ../templates ../framework ];
+  };
   cargoLock.lockFile = ../Cargo.lock;
 
   nativeBuildInputs = [ installShellFiles makeWrapper ];
 
-  # The tests want tmux, systemd and a rig; they run in the project's own checks.
+  # The tests want tmux, systemd and booted machines; the project's own checks and nix/tests run them.
   doCheck = false;
 
   postInstall = ''
@@ -25,6 +29,8 @@ rustPlatform.buildRustPackage {
     installShellCompletion {fleet,mosaic}.{bash,fish,zsh}
     HOME=$TMPDIR $out/bin/fleet man --out man
     installManPage man/*
+    mkdir -p $out/share/mosaic-fleet
+    cp -r framework templates $out/share/mosaic-fleet/
     for program in fleet mosaic; do
       wrapProgram $out/bin/$program --prefix PATH : ${lib.makeBinPath [ tmux ]}
     done
@@ -32,6 +38,7 @@ rustPlatform.buildRustPackage {
 
   meta = {
     inherit (manifest) description;
+    homepage = manifest.repository or null;
     license = lib.licenses.mit;
     platforms = lib.platforms.linux;
     mainProgram = "fleet";

@@ -1,10 +1,9 @@
 # A NixOS machine that is only evaluated: `of MODULES` is its configuration with our module. `nixpkgs` is a tree of
 # it, with real packages or without.
-{ nixpkgs, system ? "x86_64-linux" }:
+{ nixpkgs, system ? "x86_64-linux", pkgs ? import nixpkgs { inherit system; } }:
 
 let
   lib = import (nixpkgs + "/lib");
-  pkgs = import nixpkgs { inherit system; };
 in
 {
   inherit lib pkgs;
