@@ -27,8 +27,8 @@ impl Layout {
     /// The places of a user whose home is `home`; `mosaic` is `$MOSAIC_HOME` where it is not the
     /// default.
     pub fn new(home: impl Into<PathBuf>, mosaic: Option<PathBuf>) -> Self {
-        let home = home.into();
-        let mosaic = mosaic.unwrap_or_else(|| home.join(DEFAULT_MOSAIC));
+        let home = plain(&home.into());
+        let mosaic = mosaic.map_or_else(|| home.join(DEFAULT_MOSAIC), |mosaic| plain(&mosaic));
         Self { home, mosaic, declared: None }
     }
 
@@ -87,12 +87,12 @@ impl Layout {
 
     /// The rendered EnvironmentFile of one agent.
     pub fn agent_env(&self, agent: &AgentName) -> PathBuf {
-        self.agents().join(format!("{agent}.env"))
+        self.agents().join(within::agent_env(agent))
     }
 
     /// The operator's own overrides for one agent; never written by us.
     pub fn agent_local_env(&self, agent: &AgentName) -> PathBuf {
-        self.agents().join(format!("{agent}.local.env"))
+        self.agents().join(within::agent_local_env(agent))
     }
 
     /// Names further environment files, which all agents get: a path a line. A declarative host
@@ -108,7 +108,7 @@ impl Layout {
 
     /// One agent's heartbeat.
     pub fn heartbeat(&self, agent: &AgentName) -> PathBuf {
-        self.run().join(format!("{agent}.hb"))
+        self.run().join(within::heartbeat(agent))
     }
 
     /// The lock under which a heartbeat is read and written by one program after another.
@@ -133,7 +133,7 @@ impl Layout {
 
     /// The same of all of them in one small file.
     pub fn receipt_summary(&self, agent: &AgentName) -> PathBuf {
-        self.run().join(format!("{agent}.receipt"))
+        self.run().join(within::receipt_summary(agent))
     }
 
     /// The lock under which that file is read and written by one program after another.
@@ -163,7 +163,7 @@ impl Layout {
 
     /// The supervisor's record of one agent: starts, the last end, the first beat.
     pub fn record(&self, agent: &AgentName) -> PathBuf {
-        self.run().join(format!("{agent}.record"))
+        self.run().join(within::record(agent))
     }
 
     /// The last lines of an agent's pane, kept when its process ended.
@@ -178,7 +178,7 @@ impl Layout {
 
     /// Says that a person stopped the agent, and in which boot.
     pub fn parked(&self, agent: &AgentName) -> PathBuf {
-        self.run().join(format!("{agent}.parked"))
+        self.run().join(within::parked(agent))
     }
 
     /// What a start by hand leaves for the pane's first step; removed once read.
@@ -193,7 +193,7 @@ impl Layout {
 
     /// What `mosaic yolo` noted of the runtime that it became.
     pub fn launched(&self, agent: &AgentName) -> PathBuf {
-        self.run().join(format!("{agent}.launched"))
+        self.run().join(within::launched(agent))
     }
 
     /// Everything that running an agent leaves below [`Self::run`]: no name is made up from a pattern,
@@ -322,6 +322,61 @@ impl Layout {
     }
 }
 
+/// A path in the one spelling that all of its kind have: no slash twice or at the end.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// What of a path is below a folder; both from one [`Layout`], so that their bytes tell it.
+pub fn below<'p>(path: &'p Path, folder: &Path) -> Option<&'p str> {
+    let rest = path.as_os_str().as_encoded_bytes().strip_prefix(folder.as_os_str().as_encoded_bytes())?;
+    std::str::from_utf8(rest.strip_prefix(b"/")?).ok()
+}
+
+/// Names of an agent's files within their folder: who holds that open walks no path.
+pub mod within {
+    use crate::names::AgentName;
+
+    /// Of [`super::Layout::agent_env`].
+    pub fn agent_env(agent: &AgentName) -> String {
+        named(agent, ".env")
+    }
+
+    /// Of [`super::Layout::agent_local_env`].
+    pub fn agent_local_env(agent: &AgentName) -> String {
+        named(agent, ".local.env")
+    }
+
+    /// Of [`super::Layout::heartbeat`].
+    pub fn heartbeat(agent: &AgentName) -> String {
+        named(agent, ".hb")
+    }
+
+    /// Of [`super::Layout::receipt_summary`].
+    pub fn receipt_summary(agent: &AgentName) -> String {
+        named(agent, ".receipt")
+    }
+
+    /// Of [`super::Layout::record`].
+    pub fn record(agent: &AgentName) -> String {
+        named(agent, ".record")
+    }
+
+    /// Of [`super::Layout::parked`].
+    pub fn parked(agent: &AgentName) -> String {
+        named(agent, ".parked")
+    }
+
+    /// Of [`super::Layout::launched`].
+    pub fn launched(agent: &AgentName) -> String {
+        named(agent, ".launched")
+    }
+
+    fn named(agent: &AgentName, ending: &str) -> String {
+        [agent.as_str(), ending].concat()
+    }
+}
+
 /// The folder below which tmux keeps a user's sockets when nothing else is said: a plain login
 /// shell finds the fleet's socket there with `tmux -L NAME`.
 pub const TMUX_FOLDER: &str = "/tmp";
@@ -334,6 +389,16 @@ pub fn tmux_socket(folder: &Path, uid: u32, name: &SocketName) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_below_a_folder_by_whole_names_however_the_home_was_spelt() {
+        let layout = Layout::new("/home//u/./", Some("/srv//m/".into()));
+        let agent = AgentName::parse("a").expect("a name");
+        assert_eq!(below(&layout.agent_env(&agent), &layout.agents()), Some("a.env"));
+        assert_eq!(below(&layout.agents(), &layout.agents()), None);
+        assert_eq!(below(Path::new("/srv/m/fleet/agents2/a.env"), &layout.agents()), None);
+        assert_eq!(below(&layout.holder_unit(), &Layout::new("/home/u", None).units()), Some(HOLDER_UNIT));
+    }
 
     #[test]
     fn units_name_the_home_by_specifier_only_where_it_is_below_it() {

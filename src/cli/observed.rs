@@ -32,33 +32,36 @@ pub struct Observed {
 impl Observed {
     /// Reads the roster and looks at the machine.
     pub fn look(context: &Context, depth: Depth, files: &[PathBuf]) -> Result<Self> {
-        // Asked first: the answer comes while the roster is read.
+        // Asked first: the answer comes while the roster is read, and the ledger beside it.
         let asked = gather::ask(&context.layout, &context.caller, depth);
-        let roster = context.roster()?;
-        let asked = match server(&roster) {
-            Some(server) => asked.and(server),
-            None => asked,
-        };
-        Self::taken(context, roster, &asked, files)
+        let (roster, asked, installed) = std::thread::scope(|scope| {
+            let ledger = scope.spawn(|| installed(context, files));
+            let roster = context.roster()?;
+            let asked = match server(&roster) {
+                Some(server) => asked.and(server),
+                None => asked,
+            };
+            let installed = ledger.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, Error>((roster, asked, installed))
+        })?;
+        Self::taken(context, roster, &asked, installed)
     }
 
     /// Looks again, without waiting once more for whoever did not answer a moment ago.
     pub fn look_again(self, context: &Context, depth: Depth) -> Result<Self> {
         let server = server(&self.roster);
         let asked = gather::ask_again(&context.layout, &context.caller, depth, server, &self.seen);
-        Self::taken(context, self.roster, &asked, &[])
+        Self::taken(context, self.roster, &asked, installed(context, &[]))
     }
 
-    fn taken(context: &Context, roster: Roster, asked: &gather::Asked, files: &[PathBuf]) -> Result<Self> {
+    fn taken(
+        context: &Context,
+        roster: Roster,
+        asked: &gather::Asked,
+        (installed, files): (Fact<Option<Ledger>>, Vec<PathBuf>),
+    ) -> Result<Self> {
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
-        let installed = Fact::from(ground::ledger(context));
-        let mut files = files.to_vec();
-        files.extend(
-            installed.known().into_iter().flatten().flat_map(|ledger| judged(&context.layout, ledger)),
-        );
-        files.sort_unstable();
-        files.dedup();
         let look = Look {
             layout: &context.layout,
             caller: &context.caller,
@@ -100,6 +103,17 @@ impl Observed {
             _ => Ok(()),
         }
     }
+}
+
+/// What we installed, and which files are looked at: those that rows are judged by and `also`.
+fn installed(context: &Context, also: &[PathBuf]) -> (Fact<Option<Ledger>>, Vec<PathBuf>) {
+    let installed = Fact::from(ground::ledger(context));
+    let ledger = installed.known().into_iter().flatten();
+    let mut files: Vec<PathBuf> = ledger.flat_map(|ledger| judged(&context.layout, ledger)).collect();
+    files.extend_from_slice(also);
+    files.sort_unstable();
+    files.dedup();
+    (installed, files)
 }
 
 /// The fleet's tmux server, where it has one. Its socket is at tmux's default place, whatever

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::kernel;
+use super::kernel::{self, Folder};
 
 /// Where cgroup file systems are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -111,6 +111,63 @@ impl AsFd for OomKills {
     }
 }
 
+/// The cgroups of one manager's units, which are beside each other.
+///
+/// To ask of each process where it is (`/proc/PID/cgroup`) takes a lock of the kernel's that all
+/// cgroups share: two threads that do so wait for each other. Where one of them is tells where the
+/// others should be, and each of those can be asked whether it has the process.
+#[derive(Debug, Default)]
+pub struct Siblings {
+    parent: Option<(String, Folder)>,
+    accounts: Option<bool>,
+}
+
+impl Siblings {
+    /// The cgroup that a process is in; `unit` is the one that it should be in. Empty where that can't
+    /// be read.
+    pub fn of(&mut self, unit: &str, pid: i32) -> String {
+        if let Some((parent, folder)) = &self.parent
+            && folder.read(&format!("{unit}/cgroup.procs")).is_ok_and(|procs| lists(&procs, pid))
+        {
+            return format!("{parent}/{unit}");
+        }
+        let path = of(pid).unwrap_or_default();
+        if self.parent.is_none()
+            && let Some(parent) = path.strip_suffix(unit).and_then(|p| p.strip_suffix('/'))
+        {
+            self.parent = folders(Path::new(ROOT), parent)
+                .first()
+                .and_then(|at| Folder::open(at).ok())
+                .map(|folder| (parent.to_owned(), folder));
+        }
+        path
+    }
+
+    /// What the kernel accounts for of a unit's cgroup; `None` where it is not known to be here.
+    pub fn account(&mut self, unit: &str) -> Option<Account> {
+        let (_, folder) = self.parent.as_ref()?;
+        // Where no controller accounts for memory, one look tells it for all.
+        let accounts = *self.accounts.get_or_insert_with(|| accounts_for_memory(folder));
+        if !accounts {
+            return Some(Account::default());
+        }
+        Some(Account::read(|file| folder.text(&format!("{unit}/{file}"))))
+    }
+}
+
+/// Whether the memory of the cgroups in a folder is accounted for.
+fn accounts_for_memory(folder: &Folder) -> bool {
+    let enabled = folder.text("cgroup.subtree_control").unwrap_or_default();
+    enabled.split_whitespace().any(|controller| controller == "memory")
+}
+
+/// Whether a process is on the list of a cgroup. One of the many of a fork bomb may be on a part of
+/// it that was not read.
+fn lists(procs: &[u8], pid: i32) -> bool {
+    let pid = pid.to_string();
+    procs.split(|byte| *byte == b'\n').any(|line| line == pid.as_bytes())
+}
+
 /// What the kernel accounts for of many cgroups.
 #[derive(Debug)]
 pub struct Accounts {
@@ -141,10 +198,16 @@ impl Accounts {
     pub fn of(&self, path: &str) -> Account {
         let Some(root) = &self.root else { return Account::default() };
         let folder = root.join(path.trim_start_matches('/'));
-        let Ok(memory) = kernel::text(folder.join("memory.current")) else { return Account::default() };
-        Account {
+        Account::read(|file| kernel::text(folder.join(file)))
+    }
+}
+
+impl Account {
+    fn read(text: impl Fn(&str) -> io::Result<String>) -> Self {
+        let Ok(memory) = text("memory.current") else { return Self::default() };
+        Self {
             memory: memory.trim().parse().ok(),
-            oom_kills: kernel::text(folder.join("memory.events")).ok().and_then(|text| oom_kills_in(&text)),
+            oom_kills: text("memory.events").ok().and_then(|text| oom_kills_in(&text)),
         }
     }
 }
@@ -193,6 +256,32 @@ mod tests {
         let legacy = "3:memory:/x\n1:name=systemd:/a/b.scope\n0::/\n";
         assert_eq!(path_in(legacy).map(unit_of), Some("b.scope"));
         assert_eq!(path_in("3:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn a_process_is_where_its_units_list_has_it_and_else_where_the_kernel_says() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let own_pid = i32::try_from(std::process::id()).expect("a pid");
+        for (unit, procs) in
+            [("u.service", format!("1\n{own_pid}\n77\n")), ("v.service", format!("{own_pid}7\n"))]
+        {
+            std::fs::create_dir(parent.path().join(unit)).expect("made");
+            std::fs::write(parent.path().join(unit).join("cgroup.procs"), procs).expect("written");
+        }
+        let folder = Folder::open(parent.path()).expect("a folder");
+        let mut siblings = Siblings { parent: Some(("/p".to_owned(), folder)), accounts: None };
+        assert_eq!(siblings.of("u.service", own_pid), "/p/u.service");
+        for elsewhere in ["v.service", "w.service"] {
+            assert_eq!(siblings.of(elsewhere, own_pid), own().unwrap_or_default());
+        }
+        assert_eq!(siblings.account("u.service"), Some(Account::default()), "no controller accounts for it");
+        siblings.accounts = None;
+        std::fs::write(parent.path().join("cgroup.subtree_control"), "cpu memory\n").expect("written");
+        std::fs::write(parent.path().join("u.service/memory.current"), "4096\n").expect("written");
+        std::fs::write(parent.path().join("u.service/memory.events"), "oom_kill 2\n").expect("written");
+        let account = Account { memory: Some(4096), oom_kills: Some(2) };
+        assert_eq!(siblings.account("u.service"), Some(account));
+        assert_eq!(Siblings::default().account("u.service"), None, "nothing is known of where it is");
     }
 
     #[test]

@@ -8,9 +8,7 @@ mod agents;
 mod bus;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs::ReadDir;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -19,7 +17,7 @@ use super::look::{LONGEST_FILE, at, parked};
 use super::tmux::Server;
 use super::users::Caller;
 use super::{clock, logind, wants};
-use crate::layout::Layout;
+use crate::layout::{Layout, within};
 use crate::names::AgentName;
 use crate::snapshot::{Fact, Process, Snapshot, Tmux};
 
@@ -93,7 +91,7 @@ pub fn ask(layout: &Layout, caller: &Caller, depth: Depth) -> Asked {
 pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let deadline = asked.deadline;
     // While both think about it, everything that is read from files.
-    let rare = Rare::list(&look.layout.run());
+    let rare = Rare::list(look.layout);
     let mut agents = agents::look_at(look, &rare, &clock::boot_id());
     let clock = clock::now();
     let folders = wants::unit_folders(look.layout, look.caller.uid);
@@ -104,8 +102,8 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
-    let parked = parked(look.layout, &rare.with(look, Layout::parked));
-    let launched = agents::launched(look, &rare.with(look, Layout::launched));
+    let parked = parked(look.layout, &rare.with(look, within::parked));
+    let launched = agents::launched(look, &rare.with(look, within::launched));
     let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
         Some(tmux) => answer(tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
@@ -171,34 +169,45 @@ fn late(who: &str) -> String {
     format!("{who} did not answer within {} s", PATIENCE.as_secs_f64())
 }
 
-/// Which files there are of those that most agents have none of: one look at the folder costs less
-/// than one for each of them. Nothing is known of them where the folder can't be read.
+/// Which files there are of those that most agents have none of: one look at a folder costs less than
+/// one for each of them. Nothing is known of those of a folder that can't be read.
 #[derive(Debug)]
-struct Rare(Option<BTreeSet<OsString>>);
+struct Rare {
+    of_run: Option<BTreeSet<String>>,
+    of_agents: Option<BTreeSet<String>>,
+}
+
+/// Their names' endings, and the one of those beside the rendered environment files.
+const RARE: [&str; 3] = [".parked", ".launched", ".receipt"];
+const RARE_ENV: &str = ".local.env";
 
 impl Rare {
-    fn list(folder: &Path) -> Self {
-        let rare = |name: &OsString| {
-            let name = name.as_encoded_bytes();
-            [&b".parked"[..], b".launched", b".receipt"].iter().any(|end| name.ends_with(end))
+    fn list(layout: &Layout) -> Self {
+        let names = |folder: PathBuf, rare: fn(&str) -> bool| {
+            let entries = std::fs::read_dir(folder).ok()?;
+            // No agent's file has a name that is not text.
+            let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string()));
+            let names: std::io::Result<Vec<_>> = names.collect();
+            Some(names.ok()?.into_iter().filter_map(Result::ok).filter(|name| rare(name)).collect())
         };
-        let names =
-            |entries: ReadDir| entries.flatten().map(|entry| entry.file_name()).filter(rare).collect();
-        Self(std::fs::read_dir(folder).ok().map(names))
+        Self {
+            of_run: names(layout.run(), |name| RARE.iter().any(|ending| name.ends_with(ending))),
+            of_agents: names(layout.agents(), |name| name.ends_with(RARE_ENV)),
+        }
     }
 
-    /// Whether it may be there.
-    fn has(&self, path: &Path) -> bool {
-        let listed = |names: &BTreeSet<OsString>| path.file_name().is_some_and(|name| names.contains(name));
-        self.0.as_ref().is_none_or(listed)
+    /// Whether the file of that name may be there.
+    fn has(&self, name: &str) -> bool {
+        let listed = if name.ends_with(RARE_ENV) { &self.of_agents } else { &self.of_run };
+        listed.as_ref().is_none_or(|names| names.contains(name))
     }
 
     /// Agents that may have this file.
-    fn with(&self, look: &Look<'_>, file: fn(&Layout, &AgentName) -> PathBuf) -> Vec<AgentName> {
-        if self.0.as_ref().is_some_and(BTreeSet::is_empty) {
+    fn with(&self, look: &Look<'_>, file: fn(&AgentName) -> String) -> Vec<AgentName> {
+        if self.of_run.as_ref().is_some_and(BTreeSet::is_empty) {
             return Vec::new();
         }
-        look.agents.iter().filter(|agent| self.has(&file(look.layout, agent))).cloned().collect()
+        look.agents.iter().filter(|agent| self.has(&file(agent))).cloned().collect()
     }
 }
 

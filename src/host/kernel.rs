@@ -6,14 +6,28 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 /// More than most such files have.
 const MOST: usize = 4096;
 
+/// How many threads can run at once.
+pub fn cores() -> usize {
+    let ours = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0));
+    let is_ours = |set: &nix::sched::CpuSet, core: &usize| set.is_set(*core).unwrap_or(false);
+    ours.map_or(1, |set| (0..nix::sched::CpuSet::count()).filter(|core| is_ours(&set, core)).count().max(1))
+}
+
 /// The bytes of such a file.
 pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    whole(File::open(path)?)
+}
+
+fn whole(mut file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut buffer = [0; MOST];
     loop {
@@ -31,9 +45,35 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A folder of such files held open: a path is not walked from its beginning for each.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// The folder at that path.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Self(nix::fcntl::open(path, flags, Mode::empty())?))
+    }
+
+    /// As [`read`], of the file at that path below it.
+    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        whole(File::from(openat(&self.0, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?))
+    }
+
+    /// As [`text`].
+    pub fn text(&self, path: &str) -> io::Result<String> {
+        into_text(self.read(path)?)
+    }
+}
+
 /// The same as text.
 pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    into_text(read(path)?)
+}
+
+fn into_text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 #[cfg(test)]

@@ -38,8 +38,13 @@ pub fn look(pid: i32) -> Option<Seen> {
 
 /// The same without its arguments.
 pub fn glance(pid: i32) -> Option<Seen> {
+    glance_in(pid, |pid| cgroup::of(pid).unwrap_or_default())
+}
+
+/// The same with another way to find its cgroup.
+pub fn glance_in(pid: i32, cgroup: impl FnOnce(i32) -> String) -> Option<Seen> {
     let process = process_in(&kernel::text(format!("/proc/{pid}/stat")).ok()?)?;
-    let cgroup = cgroup::of(pid).unwrap_or_default();
+    let cgroup = cgroup(pid);
     let unit = cgroup::unit_of(&cgroup).to_owned();
     Some(Seen { process: Process { unit, ..process }, cgroup })
 }

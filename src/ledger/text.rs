@@ -238,7 +238,7 @@ fn place(key: &str, layout: &Layout) -> Result<PathBuf, LedgerError> {
     if path.file_name().is_none() {
         return Err(refuse("it names no file"));
     }
-    let whole = layout.home().join(path);
+    let whole: PathBuf = layout.home().join(path).components().collect();
     if !whole.starts_with(layout.home()) && !whole.starts_with(layout.mosaic()) {
         return Err(refuse("it is neither below the home nor below MOSAIC_HOME"));
     }

@@ -30,11 +30,14 @@ pub fn says_enough(roster: &Roster, agent: &AgentName, pid: i32, process: &Proce
         || drift::judge(&expected, pid, &alone, process.started) == drift::Drift::Match
 }
 
+/// So many agents are judged by two threads: one costs as much as judging a dozen.
+const MANY: usize = 48;
+
 /// The rows, agents first in the roster's order.
 pub fn rows(given: &Given<'_>) -> Vec<Row> {
     let installed = Installed::of(given);
     let panes = pane::by_session(given);
-    let agents = given.roster.agents.iter().map(|a| agent::row(given, &panes, &installed, a));
+    let agents = in_two(&given.roster.agents, |a| agent::row(given, &panes, &installed, a));
     let beside = beside_the_holder(given);
     let beside = (!beside.is_empty()).then(|| {
         let told = pane::beside(&beside).unwrap_or_default();
@@ -46,7 +49,21 @@ pub fn rows(given: &Given<'_>) -> Vec<Row> {
         let more = more.map_or_else(String::new, |more| format!("; it has {more}"));
         stranger(given, &panes, format!("the roster has no agent {session}{more}"))
     });
-    agents.chain(beside).chain(strangers).collect()
+    agents.into_iter().chain(beside).chain(strangers).collect()
+}
+
+/// Each of a large fleet's rows is judged for itself: half of them beside the others.
+fn in_two<T: Sync, R: Send>(all: &[T], judge: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if all.len() < MANY {
+        return all.iter().map(judge).collect();
+    }
+    let (here, beside) = all.split_at(all.len() / 2);
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| beside.iter().map(&judge).collect::<Vec<R>>());
+        let mut judged: Vec<R> = here.iter().map(&judge).collect();
+        judged.extend(beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        judged
+    })
 }
 
 /// The panes of each session that neither the roster nor the holder has, by session.

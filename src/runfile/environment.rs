@@ -83,6 +83,11 @@ pub fn stamps(line: &str) -> Option<&str> {
     line.splitn(4, ' ').nth(3)
 }
 
+/// The digest of our file in a record's line of its environment.
+pub fn rendered(line: &str) -> Option<&str> {
+    line.split(' ').next()
+}
+
 pub(super) fn hexadecimal(digest: Sha256) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = digest.finalize();

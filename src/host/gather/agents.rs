@@ -2,15 +2,15 @@
 //! threads, since each costs some hundred microseconds of the kernel's time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use super::{ByAgent, Look, Rare};
-use crate::host::cgroup::{Account, Accounts};
+use crate::host::cgroup::{Account, Accounts, Siblings};
+use crate::host::kernel;
 use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
 use crate::host::receipts::Receipts;
-use crate::host::runfiles::{Folder, stamps};
-use crate::layout::Layout;
+use crate::host::runfiles::{Folder, Stamp, stamps};
+use crate::layout::{Layout, within};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::receipt::Summary;
 use crate::runfile::{self, environment, heartbeat, launched, receipt, record};
@@ -36,11 +36,16 @@ pub struct Agents {
     pub seen: BTreeMap<i32, Seen>,
     /// Those of them that panes run.
     run: BTreeSet<i32>,
+    /// What the kernel accounts for of units that run one of them.
+    accounts: BTreeMap<String, Account>,
+    /// Where units' cgroups are.
+    siblings: Siblings,
 }
 
 /// Reads everything that files tell of the agents.
 pub fn look_at(look: &Look<'_>, rare: &Rare, boot_id: &str) -> Agents {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Not by the library's count, which reads through all mounts for it.
+    let cores = kernel::cores();
     let threads = look.agents.len().div_ceil(WORTH_A_THREAD).clamp(1, cores);
     let mut parts = look.agents.chunks(look.agents.len().div_ceil(threads).max(1));
     let first = parts.next().unwrap_or_default();
@@ -72,40 +77,45 @@ impl Agents {
     fn of(look: &Look<'_>, rare: &Rare, agents: &[AgentName], boot_id: &str) -> Self {
         let mut part = Self::default();
         let (run, environments) = (Folder::open(look.layout.run()), Folder::open(look.layout.agents()));
-        let name =
-            |path: PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let read = |folder: &Folder, path: PathBuf, longest| match folder.read(&name(path), longest) {
+        let read = |folder: &Folder, name: &str, longest| match folder.read(name, longest) {
             Ok(facts) => facts.map(Fact::Known),
             Err(error) => Some(Fact::Unknown(error.to_string())),
         };
         for agent in agents {
-            let record = read(&run, look.layout.record(agent), record::LONGEST);
+            let record = read(&run, &within::record(agent), record::LONGEST);
             let record = record.map(|record| text(record, record::LONGEST));
-            let beat = read(&run, look.layout.heartbeat(agent), heartbeat::LONGEST);
-            let summary = look.layout.receipt_summary(agent);
-            let receipts = if rare.has(&summary) { read(&run, summary, receipt::LONGEST) } else { None };
+            let beat = read(&run, &within::heartbeat(agent), heartbeat::LONGEST);
+            let summary = within::receipt_summary(agent);
+            let receipts = if rare.has(&summary) { read(&run, &summary, receipt::LONGEST) } else { None };
             let receipts = receipts.map(|receipts| text(receipts, receipt::LONGEST));
             let receipts = receipts.map(|receipts| by_now(look.layout, agent, receipts));
             part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
             // What its supervisor says that runs: mostly the same as what its pane shows, and all
             // there is to see where tmux says nothing.
-            if let Some(pid) = record.as_ref().and_then(Fact::known).and_then(|r| recorded_pid(r, boot_id)) {
+            let told = record.as_ref().and_then(Fact::known).map(|record| Told::of(record, boot_id));
+            let told = told.unwrap_or_default();
+            if let Some(pid) = told.pid {
                 part.runs(look, agent, pid);
             }
             if let Some(pid) = beat.as_ref().and_then(Fact::known).and_then(writer) {
                 part.wrote(pid);
             }
-            let (rendered, local) = (look.layout.agent_env(agent), look.layout.agent_local_env(agent));
-            let stamp = |path: &PathBuf| environments.stamp(&name(path.clone()));
-            let told = record.as_ref().and_then(Fact::known).and_then(|record| stamps_in(record, boot_id));
-            let environment = match told {
-                Some(told) if told == stamps(stamp(&rendered), stamp(&local)) => EnvironmentFiles::AsStarted,
+            let (rendered, local) = (within::agent_env(agent), within::agent_local_env(agent));
+            let has_local = rare.has(&local);
+            let now = || {
+                let local = if has_local { environments.stamp(&local) } else { Stamp::default() };
+                stamps(environments.stamp(&rendered), local)
+            };
+            let environment = match told.stamps {
+                Some(told) if told == now() => EnvironmentFiles::AsStarted,
                 _ => EnvironmentFiles::Seen {
-                    rendered: match read(&environments, rendered.clone(), LONGEST_FILE) {
-                        Some(Fact::Known(FileFacts::Link(_))) => at(&rendered, LONGEST_FILE),
+                    rendered: match read(&environments, &rendered, LONGEST_FILE) {
+                        Some(Fact::Known(FileFacts::Link(_))) => {
+                            at(&look.layout.agent_env(agent), LONGEST_FILE)
+                        }
                         other => other,
                     },
-                    local: read(&environments, local, LONGEST_FILE),
+                    local: read(&environments, &local, LONGEST_FILE),
                 },
             };
             part.environments.insert(agent.clone(), environment);
@@ -122,6 +132,7 @@ impl Agents {
         self.receipts.extend(other.receipts);
         self.seen.extend(other.seen);
         self.run.extend(other.run);
+        self.accounts.extend(other.accounts);
     }
 
     fn one(&mut self, pid: i32) {
@@ -135,7 +146,14 @@ impl Agents {
         if !self.run.insert(pid) {
             return;
         }
-        let Some(mut seen) = self.seen.remove(&pid).or_else(|| process::glance(pid)) else { return };
+        let unit = agent.unit();
+        let glance = || process::glance_in(pid, |pid| self.siblings.of(&unit, pid));
+        let Some(mut seen) = self.seen.remove(&pid).or_else(glance) else { return };
+        if seen.process.unit == unit
+            && let Some(account) = self.siblings.account(&unit)
+        {
+            self.accounts.insert(unit, account);
+        }
         let enough = |seen: &Seen| (look.says_enough)(agent, pid, &seen.process);
         let mut told = enough(&seen);
         if !told && seen.process.argv.is_empty() {
@@ -178,10 +196,13 @@ impl Agents {
 
     /// What runs in the foreground of a pane's terminal, by its name.
     fn in_foreground(&self, pid: i32) -> Option<String> {
-        let shell = |pid| self.seen.get(&pid).map_or_else(|| process::glance(pid), |seen| Some(seen.clone()));
-        let own = shell(pid)?.process;
-        let leads = Some(own.foreground).filter(|group| *group > 0 && *group != pid);
-        Some(leads.and_then(shell).map_or(own.comm, |leader| leader.process.comm))
+        let of = |pid| match self.seen.get(&pid) {
+            Some(seen) => Some((seen.process.comm.clone(), seen.process.foreground)),
+            None => process::glance(pid).map(|seen| (seen.process.comm, seen.process.foreground)),
+        };
+        let (own, group) = of(pid)?;
+        let leads = Some(group).filter(|group| *group > 0 && *group != pid);
+        Some(leads.and_then(of).map_or(own, |(leader, _)| leader))
     }
 
     /// The holder's main process, as systemd has it.
@@ -192,23 +213,29 @@ impl Agents {
         }
     }
 
-    /// What the kernel accounts for of each agent's unit: where systemd has its cgroup, else where a
-    /// process of it is.
+    /// What the kernel accounts for of each agent's unit: where a process of it is, else where systemd
+    /// has its cgroup.
     pub fn accounts(
-        &self,
+        &mut self,
         look: &Look<'_>,
         units: &Fact<BTreeMap<String, UnitFacts>>,
     ) -> BTreeMap<String, Account> {
+        let mut accounts = std::mem::take(&mut self.accounts);
         let of_processes: BTreeMap<&str, &str> =
             self.seen.values().map(|s| (s.process.unit.as_str(), s.cgroup.as_str())).collect();
-        let accounts = Accounts::open();
-        let account = |unit: &String| {
-            let told = units.known().and_then(|u| u.get(unit)?.detail.as_ref()).map(|d| d.cgroup.as_str());
-            let path = told.filter(|p| !p.is_empty()).or_else(|| of_processes.get(unit.as_str()).copied())?;
-            Some(accounts.of(path))
-        };
-        let names = look.agents.iter().map(AgentName::unit);
-        names.filter_map(|unit| Some((unit.clone(), account(&unit)?))).collect()
+        let mut opened = None;
+        for unit in look.agents.iter().map(AgentName::unit) {
+            if accounts.contains_key(&unit) {
+                continue;
+            }
+            let told = units.known().and_then(|u| u.get(&unit)?.detail.as_ref()).map(|d| d.cgroup.as_str());
+            let path = told.filter(|p| !p.is_empty()).or_else(|| of_processes.get(unit.as_str()).copied());
+            if let Some(path) = path {
+                let account = opened.get_or_insert_with(Accounts::open).of(path);
+                accounts.insert(unit, account);
+            }
+        }
+        accounts
     }
 }
 
@@ -221,19 +248,36 @@ pub fn launched(look: &Look<'_>, agents: &[AgentName]) -> ByAgent<String> {
     agents.iter().filter_map(note).collect()
 }
 
-/// What a record of this boot says that runs.
-fn recorded_pid(record: &str, boot_id: &str) -> Option<i32> {
-    of_this_boot(record, boot_id, "runtime_pid")?.trim().parse().ok()
+/// What of a record of this boot decides where to look.
+#[derive(Debug, Default, PartialEq)]
+struct Told<'r> {
+    /// What runs.
+    pid: Option<i32>,
+    /// The stamps of the environment files.
+    stamps: Option<&'r str>,
 }
 
-/// What a record of this boot says of the environment files.
-fn stamps_in<'r>(record: &'r str, boot_id: &str) -> Option<&'r str> {
-    environment::stamps(of_this_boot(record, boot_id, "environment")?)
-}
-
-fn of_this_boot<'r>(record: &'r str, boot_id: &str, key: &str) -> Option<&'r str> {
-    runfile::value(record, "boot_id").filter(|boot| boot.trim() == boot_id)?;
-    runfile::value(record, key)
+impl<'r> Told<'r> {
+    fn of(record: &'r str, boot_id: &str) -> Self {
+        let (mut boot, mut pid, mut environment) = (None, None, None);
+        // Once through the text, and the first line of a key counts, as everywhere.
+        for (key, value) in record.lines().filter_map(|line| line.split_once('=')) {
+            let place = match key {
+                "boot_id" => &mut boot,
+                "runtime_pid" => &mut pid,
+                "environment" => &mut environment,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        if boot.is_none_or(|boot| boot.trim() != boot_id) {
+            return Self::default();
+        }
+        Self {
+            pid: pid.and_then(|p| p.trim().parse().ok()),
+            stamps: environment.and_then(environment::stamps),
+        }
+    }
 }
 
 /// Whose a beat says it is.
@@ -288,12 +332,13 @@ mod tests {
                 files: &[],
                 says_enough: &|_, _, _| true,
             };
-            let read = look_at(&look, &Rare::list(&layout.run()), "b");
+            let read = look_at(&look, &Rare::list(&layout), "b");
             assert_eq!((read.records.len(), read.beats.len()), (some.len(), some.len()));
             assert_eq!(read.seen.len(), usize::from(!some.is_empty()));
             let receipts: Vec<&AgentName> = read.receipts.keys().collect();
             assert_eq!(receipts, some.iter().take(1).collect::<Vec<_>>(), "the one that has any");
         }
-        assert_eq!(recorded_pid("boot_id=c\nruntime_pid=7\n", "b"), None, "of an earlier boot");
+        assert_eq!(Told::of("boot_id=b\nruntime_pid=7\nruntime_pid=8\n", "b").pid, Some(7));
+        assert_eq!(Told::of("boot_id=c\nruntime_pid=7\n", "b"), Told::default(), "of an earlier boot");
     }
 }

@@ -4,24 +4,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::layout::Layout;
+use crate::layout::{Layout, below};
 use crate::ledger::{Due, FileRecord, Ledger, Sha, copied_from};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::Given;
 use crate::plan::agent_of;
 use crate::runfile;
-use crate::runfile::environment::Environment;
+use crate::runfile::environment;
 use crate::runfile::record::Record;
 use crate::snapshot::{EnvironmentFiles, Fact, FileFacts};
 
 /// The files of ours, but for the agents' environment files, that rows are judged by.
 pub fn judged<'l>(layout: &'l Layout, ledger: &'l Ledger) -> impl Iterator<Item = PathBuf> + 'l {
     let (framework, agents) = (layout.framework(), layout.agents());
-    let files = ledger.files.keys();
     let judged = move |path: &&PathBuf| {
-        !path.starts_with(&framework) && path.parent() != Some(&agents) && copied_from(path).is_none()
+        below(path, &framework).is_none()
+            && below(path, &agents).is_none_or(|name| name.contains('/'))
+            && copied_from(path).is_none()
     };
-    files.filter(judged).cloned()
+    ledger.files.keys().filter(judged).cloned()
 }
 
 /// The judgement on a fleet's files.
@@ -49,13 +50,14 @@ impl<'a> Installed<'a> {
         let mut installed = Self { ledger: Some(ledger), ..Self::default() };
         let (framework, agents) = (given.layout.framework(), given.layout.agents());
         for (path, record) in &ledger.files {
-            // A copy of what was overwritten is nobody's to run with.
-            if path.starts_with(&framework) || copied_from(path).is_some() {
+            if below(path, &framework).is_some() {
                 continue;
             }
-            let agent = agent_of(path);
-            let environment = agent.as_ref().filter(|_| path.parent() == Some(&agents));
-            let what = match environment {
+            let environment = below(path, &agents).and_then(|name| name.strip_suffix(".env"));
+            let environment = environment.and_then(|name| AgentName::parse(name).ok());
+            let what = match &environment {
+                // A copy of what was overwritten is nobody's to run with.
+                None if copied_from(path).is_some() => continue,
                 None => by_hand(record, given.seen.files.get(path)),
                 Some(agent) => installed.environment(given, agent, record),
             };
@@ -63,7 +65,7 @@ impl<'a> Installed<'a> {
             let shown = path.strip_prefix(given.layout.home());
             let shown = shown.map_or_else(|_| path.clone(), |below| Path::new("~").join(below));
             let told = format!("{} {what}", shown.display());
-            match agent {
+            match environment.or_else(|| agent_of(path)) {
                 Some(agent) => installed.own.entry(agent).or_default().push(told),
                 None => installed.shared.push(told),
             }
@@ -82,8 +84,8 @@ impl<'a> Installed<'a> {
             EnvironmentFiles::Seen { rendered, .. } => by_hand(record, rendered.as_ref()),
             EnvironmentFiles::AsStarted => {
                 let told = given.seen.records.get(agent)?.known()?;
-                let started = Environment::parse(runfile::value(told, "environment")?)?;
-                changed(record, Sha::parse(&started.rendered)?)
+                let started = environment::rendered(runfile::value(told, "environment")?)?;
+                changed(record, Sha::parse(started)?)
             }
         }
     }
