@@ -30,7 +30,12 @@ const START_TAKES: Duration = Duration::from_secs(10);
 const LAST_LINES: u32 = 40;
 /// How long news of the cgroup's memory may wait after the last ones.
 const MEMORY_RESTS: Duration = Duration::from_secs(5);
+/// While a start is under way it is looked at so often; at first more often, since a slot that is held
+/// for nothing makes all others wait.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// A tmux that manages cgroups itself has moved its pane by then.
+const MOVED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The runtime in its pane.
 pub struct Runtime {
@@ -204,9 +209,10 @@ struct Chores<'a> {
     agent: &'a AgentName,
     begun: Instant,
     next: Option<Instant>,
+    pause: Duration,
     cgroup_checked: bool,
     beaten: bool,
-    cpu: Option<process::Usage>,
+    cpu: Option<(Instant, process::Usage)>,
 }
 
 impl<'a> Chores<'a> {
@@ -216,7 +222,8 @@ impl<'a> Chores<'a> {
             layout,
             agent,
             begun,
-            next: Some(begun + LOOK_EVERY),
+            next: Some(begun + FIRST_LOOK),
+            pause: FIRST_LOOK,
             cgroup_checked: false,
             beaten: false,
             cpu: None,
@@ -239,7 +246,7 @@ impl<'a> Chores<'a> {
             runtime.slot = None;
         }
         // A tmux that manages cgroups itself may move its pane after we did: look once more.
-        if !self.cgroup_checked && age > Duration::from_secs(1) {
+        if !self.cgroup_checked && age >= MOVED_WITHIN {
             self.cgroup_checked = true;
             if cgroup::of(runtime.pid).is_ok_and(|now| now != runtime.cgroup) {
                 let _ = cgroup::move_into(&runtime.cgroup, runtime.pid);
@@ -247,7 +254,12 @@ impl<'a> Chores<'a> {
         }
         let soon = runtime.slot.is_some() || !self.cgroup_checked;
         self.next = match (soon, self.beaten) {
-            (true, _) => Some(LOOK_EVERY),
+            // It has answered: only its cgroup is left to look at.
+            (true, true) if runtime.slot.is_none() => Some(MOVED_WITHIN.saturating_sub(age)),
+            (true, _) => {
+                self.pause = (self.pause * 2).min(LOOK_EVERY);
+                Some(self.pause)
+            }
             (false, true) => None,
             // Waiting for a first beat: often while people look, then once in a beat's interval.
             (false, false) if age < Duration::from_secs(60) => Some(Duration::from_millis(500)),
@@ -263,10 +275,16 @@ impl<'a> Chores<'a> {
         runtime.slot = None;
     }
 
-    /// Whether the runtime sleeps and has computed nothing since the last look: its start is over.
+    /// Whether the runtime sleeps and has computed nothing for as long as between two looks: its start is
+    /// over.
     fn rests(&mut self, pid: i32) -> bool {
-        let now = process::usage(pid);
-        let before = std::mem::replace(&mut self.cpu, now);
-        matches!((before, now), (Some(before), Some(now)) if now.sleeping && now.ticks == before.ticks)
+        let (now, usage) = (Instant::now(), process::usage(pid));
+        let Some(usage) = usage else { return false };
+        let (since, before) = *self.cpu.get_or_insert((now, usage));
+        if usage.ticks != before.ticks || !usage.sleeping {
+            self.cpu = Some((now, usage));
+            return false;
+        }
+        now - since >= LOOK_EVERY
     }
 }
