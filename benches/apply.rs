@@ -3,13 +3,11 @@
 //! is over its bound. It needs what the rig needs: root and systemd-nspawn.
 #![allow(missing_docs, clippy::print_stdout, reason = "a program that tells")]
 
+mod common;
 #[path = "../tests/common/fleet.rs"]
 mod fleet;
 
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::time::Instant;
-
+use common::{Bound, Figures, INSIDE, inside, measures, median, took};
 use fleet::SOON;
 use fleet::rig::{Rig, Suite};
 
@@ -17,50 +15,38 @@ const ROUNDS: usize = 31;
 const AGENTS: usize = 100;
 /// What an apply with nothing to do may take, in milliseconds.
 const BOUND: f64 = 50.0;
-/// The word by which this program knows that it is inside the rig.
-const INSIDE: &str = "inside";
 const PROGRAM: &str = "/root/apply-bench";
 const USER: &str = "t100";
 /// A uid that no test's rig has: all rigs share the kernel, and what it gives each uid to watch files with.
 const UID: u32 = 5300;
 
 fn main() {
-    if std::env::args().any(|a| a == INSIDE) {
-        inside();
-    } else {
-        outside();
+    match inside() {
+        Some(args) => in_the_rig(args[0].parse().expect("how many rounds")),
+        None => outside(),
     }
 }
 
 fn outside() {
+    let mut figures = Figures::new("apply");
     if let Err(why) = Rig::available() {
         println!("left out, as it needs to boot Debian as root: {why}");
         return;
     }
-    // `cargo test --benches` only looks whether it runs.
-    let rounds = if std::env::args().any(|a| a == "--bench") { ROUNDS } else { 1 };
-    let mut kept = true;
+    let rounds = if measures() { ROUNDS } else { 1 };
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
-        let own = std::env::current_exe().and_then(std::fs::read).expect("this program");
-        rig.write(PROGRAM, own, "root");
-        rig.root_ok(&["chmod", "755", PROGRAM]);
+        rig.take_program(PROGRAM);
         tenant(&rig);
         let told = rig.root_ok(&[PROGRAM, INSIDE, &rounds.to_string()]);
         let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let [apply, bare, ratio] = numbers[..] else { panic!("{told}") };
-        let holds = apply < BOUND;
-        println!(
-            "{suite:?}: fleet apply with nothing to do, {AGENTS} agents, median of {rounds}: {apply:.1} ms; \
-             bare start of the same program (fleet --version): {bare:.1} ms"
-        );
-        println!(
-            "{} less than {BOUND} ms: {apply:.1}; times the bare start: {ratio:.1}",
-            if holds { "kept  " } else { "MISSED" }
-        );
-        kept &= holds || rounds == 1;
+        let [apply, bare] = numbers[..] else { panic!("{told}") };
+        let tree = format!("{suite:?}");
+        figures.tell(&tree, "the bare start of the same program (fleet --version)", bare, "ms");
+        let what = "fleet apply with nothing to do, 100 agents";
+        figures.must(&tree, what, apply, "ms", Bound::Below(BOUND));
     }
-    std::process::exit(i32::from(!kept));
+    figures.finish();
 }
 
 /// A tenant with a hundred agents, all up.
@@ -79,35 +65,14 @@ fn tenant(rig: &Rig) {
 }
 
 /// In the rig: what each costs, in turn.
-fn inside() {
-    let rounds: usize = std::env::args().next_back().and_then(|n| n.parse().ok()).expect("how many rounds");
-    let mut all: [Vec<f64>; 3] = Default::default();
+fn in_the_rig(rounds: usize) {
+    let mut all: [Vec<f64>; 2] = Default::default();
     for round in 0..=rounds {
-        let (apply, bare) = (took(&["fleet", "apply"]), took(&["fleet", "--version"]));
+        let looks = [took(UID, &["fleet", "apply"]), took(UID, &["fleet", "--version"])];
         // The first round is for the caches.
         if round > 0 {
-            for (values, value) in all.iter_mut().zip([apply, bare, apply / bare]) {
-                values.push(value);
-            }
+            all.iter_mut().zip(looks).for_each(|(values, value)| values.push(value));
         }
     }
     println!("{}", all.map(|values| median(values).to_string()).join(" "));
-}
-
-/// How long a program of that user's takes, in milliseconds.
-fn took(argv: &[&str]) -> f64 {
-    let mut command = Command::new(argv[0]);
-    command.args(&argv[1..]).uid(UID).gid(UID).env_clear();
-    command.env("PATH", "/usr/bin:/bin").env("XDG_RUNTIME_DIR", format!("/run/user/{UID}"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let begun = Instant::now();
-    let status = command.status().expect("it runs");
-    let took = begun.elapsed().as_secs_f64() * 1000.0;
-    assert!(status.success(), "{argv:?}: {status}");
-    took
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -3,13 +3,11 @@
 //! where one is over its bound. It needs what the rig needs: root and systemd-nspawn.
 #![allow(missing_docs, clippy::print_stdout, reason = "a program that tells")]
 
+mod common;
 #[path = "../tests/common/fleet.rs"]
 mod fleet;
 
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::time::Instant;
-
+use common::{Bound, Figures, INSIDE, inside, median, took};
 use fleet::SOON;
 use fleet::rig::{Rig, Suite};
 
@@ -18,48 +16,43 @@ use fleet::rig::{Rig, Suite};
 const ROUNDS: usize = 31;
 /// In every so manyth of them the agents are asked one by one, which takes seconds.
 const EACH: usize = 10;
-/// The word by which this program knows that it is inside the rig.
-const INSIDE: &str = "inside";
 const PROGRAM: &str = "/root/ps-bench";
 /// How many agents each tenant has.
 const FLEETS: [usize; 3] = [10, 100, 200];
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    match args.iter().position(|a| a == INSIDE) {
-        Some(at) => inside(&args[at + 1..]),
+    match inside() {
+        Some(uids) => in_the_rig(&uids),
         None => outside(),
     }
 }
 
 fn outside() {
+    let mut figures = Figures::new("ps");
     if let Err(why) = Rig::available() {
         println!("left out, as it needs to boot Debian as root: {why}");
         return;
     }
-    let mut kept = true;
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
-        let own = std::env::current_exe().and_then(std::fs::read).expect("this program");
-        rig.write(PROGRAM, own, "root");
-        rig.root_ok(&["chmod", "755", PROGRAM]);
+        rig.take_program(PROGRAM);
         let uids = FLEETS.map(|agents| tenant(&rig, agents).to_string());
         let command = [&[PROGRAM, INSIDE][..], &uids.each_ref().map(String::as_str)].concat();
         let told = rig.root_ok(&command);
         let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
         let [ten, hundred, two_hundred, bare, faster, dearer, growth] = numbers[..] else { panic!("{told}") };
-        println!(
-            "{suite:?}: fleet ps, medians of {ROUNDS} rounds in ms: {ten:.1} with 10 agents, {hundred:.1} with 100, {two_hundred:.1} with 200; the barest two questions {bare:.1}"
-        );
-        let mut is = |what: &str, seen: f64, holds: bool| {
-            println!("{} {what}: {seen:.2}", if holds { "kept  " } else { "MISSED" });
-            kept &= holds;
-        };
-        is("100 agents, times faster than asking per agent (at least 60)", faster, faster >= 60.0);
-        is("100 agents, times the barest two questions (at most 2)", dearer, dearer <= 2.0);
-        is("from 10 to 200 agents, times (less than 2)", growth, growth < 2.0);
+        let tree = format!("{suite:?}");
+        for (agents, took) in FLEETS.iter().zip([ten, hundred, two_hundred]) {
+            figures.tell(&tree, &format!("fleet ps, {agents} agents"), took, "ms");
+        }
+        figures.tell(&tree, "a bare tmux list-panes -a and one busctl property", bare, "ms");
+        let faster_by = "fleet ps, 100 agents, times faster than asking for each";
+        figures.must(&tree, faster_by, faster, "", Bound::AtLeast(60.0));
+        let dearer_by = "fleet ps, 100 agents, times the barest two questions";
+        figures.must(&tree, dearer_by, dearer, "", Bound::AtMost(2.0));
+        figures.must(&tree, "fleet ps, from 10 to 200 agents, times", growth, "", Bound::Below(2.0));
     }
-    std::process::exit(i32::from(!kept));
+    figures.finish();
 }
 
 fn name(agent: usize) -> String {
@@ -88,7 +81,7 @@ fn tenant(rig: &Rig, agents: usize) -> u32 {
 }
 
 /// In the rig: what each costs, in turn.
-fn inside(uids: &[String]) {
+fn in_the_rig(uids: &[String]) {
     let uids: Vec<u32> = uids.iter().map(|uid| uid.parse().expect("a uid")).collect();
     let [ten, hundred, two_hundred] = uids[..] else { panic!("three tenants") };
     let tmux = ["tmux", "-L", "mosaic-factory", "list-panes"];
@@ -132,22 +125,4 @@ fn inside(uids: &[String]) {
         }
     }
     println!("{}", all.map(|values| median(values).to_string()).join(" "));
-}
-
-/// How long a program of that user's takes, in milliseconds.
-fn took(uid: u32, argv: &[&str]) -> f64 {
-    let mut command = Command::new(argv[0]);
-    command.args(&argv[1..]).uid(uid).gid(uid).env_clear();
-    command.env("PATH", "/usr/bin:/bin").env("XDG_RUNTIME_DIR", format!("/run/user/{uid}"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let begun = Instant::now();
-    let status = command.status().expect("it runs");
-    let took = begun.elapsed().as_secs_f64() * 1000.0;
-    assert!(status.success(), "{argv:?}: {status}");
-    took
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -3,16 +3,21 @@
 #![allow(missing_docs, reason = "a program that measures")]
 #![allow(clippy::print_stdout, reason = "what it measured")]
 
+mod common;
+
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::{Bound, Figures, measures, median};
+
 const MEASURED: usize = 100;
-const BOUND: Duration = Duration::from_millis(150);
+/// In milliseconds.
+const BOUND: f64 = 150.0;
 
 fn main() {
     // `cargo test --benches` only looks whether it runs.
-    let measured = if std::env::args().any(|a| a == "--bench") { MEASURED } else { 3 };
+    let measured = if measures() { MEASURED } else { 3 };
     let home = tempfile::tempdir().expect("a home");
     let socket = format!("mosaic-bench-{}", std::process::id());
     let mosaic = env!("CARGO_BIN_EXE_mosaic");
@@ -43,7 +48,7 @@ fn main() {
         assert!(Instant::now() < until, "dogfood never beat");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let mut times: Vec<Duration> = (0..=measured)
+    let times: Vec<Duration> = (0..=measured)
         .map(|number| {
             let begun = Instant::now();
             let message = format!("message {number}");
@@ -57,12 +62,11 @@ fn main() {
         .collect();
     tmux(&["kill-server"]);
     let _ = fs::remove_file(format!("/tmp/tmux-{}/{socket}", nix::unistd::geteuid()));
-    times.sort();
-    let median = times[times.len() / 2];
-    println!(
-        "send --verify to dogfood, {measured} messages: median {median:.1?}, fastest {:.1?}, slowest {:.1?}",
-        times[0],
-        times[times.len() - 1]
-    );
-    assert!(measured < MEASURED || median < BOUND, "the median is not below {BOUND:?}");
+    let times: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1000.0).collect();
+    let slowest = times.iter().copied().fold(0.0, f64::max);
+    let mut figures = Figures::new("send");
+    let what = format!("agent send --verify to dogfood, median of {measured}");
+    figures.must("this machine", &what, median(times), "ms", Bound::Below(BOUND));
+    figures.tell("this machine", "the slowest of them", slowest, "ms");
+    figures.finish();
 }
