@@ -24,6 +24,10 @@ long:
 rig *arguments:
     @tests/rig/rig "$@"
 
+# a Debian package and a tarball
+package *flags:
+    .package/build {{ flags }}
+
 # measure everything and write docs/performance.md again; a bound that is missed ends nothing
 bench:
     for bench in ps start apply send upkeep render; do cargo bench --bench $bench || echo "$bench: see above"; done

@@ -76,6 +76,8 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
             fleet.run(&[&to, keys].concat()).ok();
         };
         keys(&["-l", "mine"]);
+        let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=reader:"];
+        fleet.rig.wait_until("a draft shows", SOON, || fleet.run(&shown).stdout.contains("> mine"));
         let wakes = ["reader", "--message", "wake up", "--queue", "--wake", "--id", "w", "--json"];
         let held = send(&fleet, &wakes).exits(0);
         assert_eq!(state(&held), "held", "{suite:?}: {}", held.report());

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::{Recipient, TransportError};
 use crate::host::tmux::typing::{Glimpse, Pasted, Typist};
 use crate::runtime::Kind;
-use crate::runtime::screen::{self, Screen};
+use crate::runtime::screen::{self, Composer, Screen};
 
+/// What stands before a draft in most programs.
+const USUAL_MARK: &str = "> ";
 /// A person's last key counts as typing for this long.
 const TYPING: i64 = 5;
 
@@ -29,7 +31,16 @@ pub fn judged(to: &Recipient<'_>, seen: &Glimpse) -> Screen {
         Kind::Custom | Kind::Dogfood => &seen.joined,
         Kind::Claude | Kind::Codex | Kind::OpenCode | Kind::Pi => &seen.screen,
     };
-    screen::judge(to.kind, to.mark, text)
+    let screen = screen::judge(to.kind, to.mark, text);
+    // Where a line of the roster starts another program than the one that it names, its composer is not
+    // seen: a draft behind the usual mark is one all the same.
+    if screen.composer == Composer::Absent && screen.dialog.is_none() {
+        let usual = screen::judge(Kind::Custom, USUAL_MARK, &seen.joined).composer;
+        if matches!(usual, Composer::Draft(_)) {
+            return Screen { composer: usual, ..screen };
+        }
+    }
+    screen
 }
 
 /// Whether a person types there: attached, and has sent a key since, a few seconds ago at most.
@@ -60,6 +71,8 @@ impl Iterator for Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Layout;
+    use crate::names::AgentName;
 
     #[test]
     fn a_person_types_while_the_last_key_is_fresh() {
@@ -69,6 +82,31 @@ mod tests {
         assert!(!person_types(&typist(100, 100), 104), "attached, and no key since");
         assert!(person_types(&typist(100, 100), 101), "just attached");
         assert!(!person_types(&[], 100));
+    }
+
+    #[test]
+    fn a_draft_is_seen_also_where_another_program_runs_than_the_roster_names() {
+        let agent = AgentName::parse("a").expect("a name");
+        let layout = Layout::new("/home/u", None);
+        for (kind, mark) in [(Kind::Pi, ""), (Kind::Claude, "❯ "), (Kind::Custom, "# ")] {
+            let to = Recipient { agent: &agent, kind, mark, layout: &layout };
+            for (text, draft) in
+                [("you said: x\n> mine\n", true), ("you said: x\n>\n", false), ("> a\nb\n", false)]
+            {
+                let seen = Glimpse {
+                    pane: "%1".to_owned(),
+                    pid: 1,
+                    dead: false,
+                    column: 0,
+                    in_mode: false,
+                    typists: Vec::new(),
+                    screen: text.to_owned(),
+                    joined: text.to_owned(),
+                };
+                let composer = judged(&to, &seen).composer;
+                assert_eq!(matches!(composer, Composer::Draft(_)), draft, "{kind:?}: {text:?}");
+            }
+        }
     }
 
     #[test]
