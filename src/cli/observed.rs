@@ -10,6 +10,7 @@ use crate::host::tmux::Server;
 use crate::layout::Layout;
 use crate::ledger::Ledger;
 use crate::names::{AgentName, HostName};
+use crate::observe::status::is_unseen;
 use crate::observe::{Given, Row, judged, rows, says_enough};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, Snapshot};
@@ -139,18 +140,10 @@ pub fn explanations(rows: &[Row], verbose: u8) -> Vec<String> {
         let flagged = row.flags.iter().any(|f| f.word() == word);
         verbose > 0
             || flagged
+            || is_unseen(reason)
             || matches!(
                 word,
-                "systemd"
-                    | "enabled"
-                    | "pane"
-                    | "panes"
-                    | "starting"
-                    | "record"
-                    | "state"
-                    | "ledger"
-                    | "probe"
-                    | "on_stale"
+                "systemd" | "enabled" | "pane" | "panes" | "starting" | "state" | "probe" | "on_stale"
             )
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();

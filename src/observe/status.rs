@@ -6,7 +6,7 @@ use super::row::{PaneState, Row};
 use super::{Flag, Given};
 use crate::names::{HOLDER_UNIT, HostName, TenantId};
 use crate::roster::Transport;
-use crate::runfile::heartbeat::Health;
+use crate::runfile::heartbeat::{Health, UNREADABLE};
 use crate::snapshot::{Fact, Tmux};
 
 /// The version of the JSON that a status stands in.
@@ -89,6 +89,7 @@ pub fn status(given: &Given<'_>, rows: &[Row], time: String) -> Status {
             problems.push(Problem { agent: Some(row.name.clone()), reason });
         }
     }
+    problems.extend(unseen(rows));
     let agents = || rows.iter().filter(|row| !stranger(row));
     let answers = |row: &&Row| row.heartbeat.health == Health::Healthy && row.pane.state != PaneState::Dead;
     Status {
@@ -106,6 +107,35 @@ pub fn status(given: &Given<'_>, rows: &[Row], time: String) -> Status {
         linger: given.seen.linger.known().copied(),
         problems,
     }
+}
+
+/// What of agents could not be read: once each, with whom it is about.
+fn unseen(rows: &[Row]) -> Vec<Problem> {
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        for reason in row.reasons.iter().filter(|reason| is_unseen(reason)) {
+            match told.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, names)) => names.push(&row.name),
+                None => told.push((reason, vec![&row.name])),
+            }
+        }
+    }
+    let problem = |(reason, names): (&str, Vec<&str>)| match names.as_slice() {
+        [one] => Problem { agent: Some((*one).to_owned()), reason: format!("not known: {reason}") },
+        [first, rest @ ..] => {
+            let reason = format!("not known of {first} and {} more: {reason}", rest.len());
+            Problem { agent: None, reason }
+        }
+        [] => Problem { agent: None, reason: reason.to_owned() },
+    };
+    told.into_iter().map(problem).collect()
+}
+
+/// Whether a row's reason says that something which should be read could not be.
+pub fn is_unseen(reason: &str) -> bool {
+    let word = reason.split(':').next().unwrap_or_default();
+    matches!(word, "record" | "ledger" | "receipt" | "environment")
+        || reason.strip_prefix("heartbeat: ").is_some_and(|why| why.starts_with(UNREADABLE))
 }
 
 /// The holder, or what is wrong with it.
@@ -173,6 +203,31 @@ mod tests {
         assert_eq!((status.ok, status.linger), (false, None));
         assert_eq!(status.holder.and_then(|h| h.active), None);
         assert_eq!(status.agents.healthy, 1);
+    }
+
+    #[test]
+    fn what_of_agents_can_not_be_read_is_a_problem_told_once() {
+        let mut case = Case::of(&["a", "b", "c"]);
+        let denied = "permission denied".to_owned();
+        for agent in ["a", "b", "c"] {
+            case.seen.beats.insert(name(agent), Fact::Unknown(denied.clone()));
+        }
+        case.seen.records.insert(name("b"), Fact::Unknown(denied));
+        let status = of(&case);
+        let lines: Vec<_> = status.problems.iter().map(|p| (p.agent.as_deref(), p.reason.as_str())).collect();
+        assert_eq!(
+            lines,
+            [
+                (None, "not known of a and 2 more: heartbeat: cannot be looked at: permission denied"),
+                (Some("b"), "not known: record: permission denied"),
+            ]
+        );
+        assert_eq!((status.ok, status.agents.healthy), (false, 0));
+        // A first beat that is not due yet is none.
+        let mut case = Case::of(&["a"]);
+        case.seen.beats.clear();
+        case.seen.processes.get_mut(&100).expect("it runs").started = super::super::case::NOW - 5.0;
+        assert!(of(&case).ok, "{:?}", of(&case).problems);
     }
 
     #[test]

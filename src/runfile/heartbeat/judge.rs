@@ -13,6 +13,9 @@ const AHEAD: f64 = 5.0;
 /// How much a wall clock time that was cut to whole seconds may lie before a start, in seconds.
 const CUT: f64 = 1.0;
 
+/// How the reason begins where what stands there could not be looked at.
+pub const UNREADABLE: &str = "cannot be looked at";
+
 /// Whether an agent answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -97,7 +100,7 @@ pub fn judge(
     };
     let content = match file {
         None => return none("no heartbeat file"),
-        Some(Fact::Unknown(why)) => return plain(Health::Unknown, format!("cannot be looked at: {why}")),
+        Some(Fact::Unknown(why)) => return plain(Health::Unknown, format!("{UNREADABLE}: {why}")),
         Some(Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. })) => {
             return plain(Health::Invalid, "a symbolic link in place of a file".to_owned());
         }
