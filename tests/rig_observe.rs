@@ -116,13 +116,6 @@ fn a_killed_agent_is_never_shown_undisturbed_and_is_proven_back() {
             assert_eq!((&row["flags"], &row["restarts"]), (&json!([]), &json!(1)), "{suite:?}: {row:#}");
             assert!(row["reasons"].to_string().contains("last end: not known how"), "{suite:?}: {row:#}");
         }
-
-        // A session that somebody ends: its runtime's end is untold, and no server is called gone.
-        let before = fleet.pane("rev").expect("a pane");
-        fleet.run(&["tmux", "-L", "mosaic-factory", "kill-session", "-t", "=rev"]).ok();
-        fleet.comes_back("rev", before);
-        let journal = fleet.sh("journalctl --user -q --no-pager -o cat -u mosaic-agent@rev").stdout;
-        assert!(!journal.contains("server is gone"), "{suite:?}: {journal}");
     }
 }
 
@@ -269,7 +262,10 @@ fn sessions_processes_and_programs_that_do_not_belong_are_named() {
     if Rig::skipped() {
         return;
     }
-    let roster = format!("{DOGFOOD}  - {{name: drifts, runtime: claude, command: sleep 90000}}\n");
+    let roster = format!(
+        "{DOGFOOD}  - {{name: drifts, runtime: claude, command: sleep 90000}}\n  \
+         - {{name: task, runtime: dogfood, lifecycle: ephemeral}}\n"
+    );
     let fleet = Fleet::with(Suite::Bookworm, &roster);
     fleet.run(&["tmux", "-L", "mosaic-factory", "new-session", "-d", "-s", "code", "sleep 90000"]).ok();
     let pid = fleet.pane("coder0").expect("a pane");
@@ -291,6 +287,22 @@ fn sessions_processes_and_programs_that_do_not_belong_are_named() {
     // Its own session answers to the exact name alone.
     fleet.run(&["tmux", "-L", "mosaic-factory", "kill-session", "-t", "=code"]).ok();
     assert!(fleet.sessions().contains(&"coder".to_owned()));
+
+    // A session that somebody ends: how its runtime ended is untold, and no server is called gone.
+    fleet.run(&["fleet", "start", "task"]).ok();
+    fleet.run(&["tmux", "-L", "mosaic-factory", "kill-session", "-t", "=task"]).ok();
+    fleet.rig.wait_until("its end is noted", SOON, || fleet.record("task", "state") == "ended");
+    let told = fleet.record("task", "status");
+    assert_eq!(told, "the runtime ended, not known how: its session was removed");
+    // And so it is where the server is: whoever takes its place is another.
+    fleet.run(&["fleet", "start", "task"]).ok();
+    fleet.kill("-KILL", fleet.holder());
+    fleet.rig.wait_until("its end is noted", SOON, || fleet.record("task", "state") == "ended");
+    let told = fleet.record("task", "status");
+    assert!(
+        told == "the runtime ended, not known how: the tmux server is gone" || told == "stopped",
+        "{told}"
+    );
 }
 
 #[test]

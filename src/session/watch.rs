@@ -15,7 +15,7 @@ use super::waiting;
 use crate::host::bell::Bell;
 use crate::host::cgroup::{self, OomKills};
 use crate::host::process;
-use crate::host::tmux::{Server, Target, TmuxError};
+use crate::host::tmux::{Server, Target};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::record::{End, State};
@@ -44,6 +44,8 @@ pub struct Runtime {
     pane_id: String,
     cgroup: String,
     slot: Option<Slot>,
+    /// The tmux server, which is the pane's parent; none where it was gone already.
+    server: Option<i32>,
 }
 
 impl Runtime {
@@ -51,7 +53,8 @@ impl Runtime {
     pub fn new(pid: i32, pane_id: String, cgroup: &str, slot: Slot) -> io::Result<Self> {
         let raw = Pid::from_raw(pid).ok_or_else(|| io::Error::other(format!("{pid} is no pid")))?;
         let pidfd = pidfd_open(raw, PidfdFlags::empty())?;
-        Ok(Self { pid, pidfd, pane_id, cgroup: cgroup.to_owned(), slot: Some(slot) })
+        let server = process::glance(pid).map(|seen| seen.process.parent);
+        Ok(Self { pid, pidfd, pane_id, cgroup: cgroup.to_owned(), slot: Some(slot), server })
     }
 
     fn signal(&self, signal: Signal) {
@@ -152,12 +155,11 @@ fn end_of(server: &Server, runtime: &Runtime) -> (End, Option<String>) {
             (None, Some(code)) => (End::Exit(code), None),
             (None, None) => unknown("tmux does not tell"),
         },
-        // Nor has a server that is gone any pane.
-        Ok(None) => match server.pid() {
-            Ok(_) => unknown("its session was removed"),
-            Err(TmuxError::NoServer { .. }) => unknown("the tmux server is gone"),
-            Err(error) => unknown(&error.to_string()),
-        },
+        // Nor has a server that is gone any pane, or another that took its place.
+        Ok(None) if runtime.server.is_some_and(|pid| process::glance(pid).is_some()) => {
+            unknown("its session was removed")
+        }
+        Ok(None) => unknown("the tmux server is gone"),
         Err(error) => unknown(&error.to_string()),
     }
 }
