@@ -9,6 +9,26 @@ use fleet::rig::{Rig, Suite};
 use fleet::{SOON, roster};
 use serde_json::Value;
 
+/// `fleet top --all-tenants` on a terminal of its own, left with q once it has shown both.
+const TOP: &[u8] = br#"
+import fcntl, os, pty, select, struct, sys, termios, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("fleet", ["fleet", "top", "--all-tenants"])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+shown, end = b"", time.time() + 60
+while time.time() < end and not (b"alpha" in shown and b"b0" in shown):
+    if select.select([terminal], [], [], 1)[0]:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:
+            break
+os.write(terminal, b"q")
+_, status = os.waitpid(pid, 0)
+print(shown.decode(errors="replace"))
+print("left with", os.waitstatus_to_exitcode(status))
+"#;
+
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}"))
 }
@@ -54,6 +74,12 @@ fn root_sees_every_tenant_and_one_that_hangs_or_lies_hides_no_other() {
         json(&rig.root(&["fleet", "doctor", "--all-tenants", "--json"]).stdout);
         let run = rig.as_user("beta", &["fleet", "ps", "--all-tenants"]).exits(4);
         assert!(run.stderr.contains("sudo fleet ps --all-tenants"), "{}", run.report());
+
+        let seen = rig.as_user_with("root", &["python3", "-"], TOP).ok();
+        assert!(
+            seen.contains("alpha") && seen.contains("b0") && seen.trim_end().ends_with("left with 0"),
+            "{seen}"
+        );
 
         // The roster of one says that it is another, and its agent's name is no row's.
         let liar = "version: 1\ntenant_id: beta\nagents: [{name: a0, command: sleep 100000}]\n";

@@ -105,3 +105,16 @@ fn the_roster_becomes_a_file_of_its_own() {
     assert_eq!(read.agents.len(), 1);
     assert!(roster.contains("027"), "{roster}");
 }
+
+#[test]
+fn the_guide_names_every_key_and_its_example_is_accepted() {
+    let guide = include_str!("../../docs/usage/admin.md");
+    let schema = schema::generate();
+    let of = |object: &serde_json::Value| object["properties"].as_object().expect("keys").clone();
+    for key in of(&schema).keys().chain(of(&schema["definitions"]["TenantLimits"]).keys()) {
+        assert!(guide.contains(&format!("\n| `{key}` | ")), "the guide has no row for {key}");
+    }
+    let example =
+        guide.split("```yaml\n").nth(1).and_then(|part| part.split("```").next()).expect("an example");
+    usc(example).expect("accepted");
+}

@@ -33,7 +33,7 @@ record! {
         /// The fleet's roster. Root decides it: one that the tenant changes is put back, keeping a copy.
         roster: Inline,
         /// Limits of all that the tenant runs.
-        limits: Limits,
+        limits: TenantLimits,
         /// `absent`: the fleet is stopped and the tenant's processes end; user and home stay.
         #[schemars(extend("default" = "present"))]
         state: State,
@@ -42,7 +42,7 @@ record! {
 
 record! {
     /// Limits of all that a tenant runs, agents and logins together.
-    Limits is "limits", keys stand "below \"limits\"", others are for elsewhere;
+    TenantLimits is "limits", keys stand "below \"limits\"", others are for elsewhere;
     required {}
     optional {
         /// Memory at which a process of the tenant is killed: 8G, bytes, 50%, infinity.
@@ -58,7 +58,7 @@ record! {
 /// What is said of a key that is known, but not there.
 fn elsewhere(key: &Key, here: &str) -> Option<Problem> {
     let places: [(&[&str], &str); 2] =
-        [(Declaration::KEYS, "at the top of the declaration"), (Limits::KEYS, "below \"limits\"")];
+        [(Declaration::KEYS, "at the top of the declaration"), (TenantLimits::KEYS, "below \"limits\"")];
     let (_, place) = places.iter().find(|(keys, _)| keys.contains(&key.text.as_str()))?;
     Some(
         Problem::new(key.place, format_args!("{:?} does not belong {here}", key.text))

@@ -1,7 +1,7 @@
 //! `fleet ps`: one row an agent, joined from systemd, tmux, processes and heartbeats.
 
 mod view;
-mod watch;
+pub mod watch;
 
 use std::time::Duration;
 

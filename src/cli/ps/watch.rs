@@ -122,29 +122,41 @@ fn in_a_pipe(context: &Context, json: bool, interval: Duration, changes: &Change
     }
 }
 
-/// The lines of a picture of that size: a title, the rows from one on, and as many notes as fit.
+/// The lines of a picture of that size.
 fn picture(context: &Context, look: &Look, from: usize, columns: usize, rows: usize) -> Vec<String> {
     let width = u16::try_from(columns).unwrap_or(u16::MAX);
-    let mut all = table(&look.rows).lines(Some(width), context.out.colour()).into_iter();
+    let faulty = look.rows.iter().filter(|r| r.is_faulty()).count();
+    let state = if faulty == 0 { String::new() } else { format!(", {faulty} flagged") };
+    let table = table(&look.rows).lines(Some(width), context.out.colour());
+    page(&format!("{}{state}", look.title), table, &look.notes, from, (columns, rows))
+}
+
+/// A title, a table's rows from one on, and as many notes as fit into that many columns and rows.
+pub fn page(
+    title: &str,
+    table: Vec<String>,
+    notes: &[String],
+    from: usize,
+    (columns, rows): (usize, usize),
+) -> Vec<String> {
+    let mut all = table.into_iter();
     let header = all.next().unwrap_or_default();
     let all: Vec<String> = all.collect();
     // The title, the table's header, and a line that says what is not shown.
     let room = rows.saturating_sub(3).max(1);
-    let notes = look.notes.len().min(room / 3).max(room.saturating_sub(all.len() + 1).min(look.notes.len()));
-    let room = room.saturating_sub(if notes > 0 { notes + 1 } else { 0 }).max(1);
+    let told = notes.len().min(room / 3).max(room.saturating_sub(all.len() + 1).min(notes.len()));
+    let room = room.saturating_sub(if told > 0 { told + 1 } else { 0 }).max(1);
     let from = from.min(all.len().saturating_sub(room));
     let shown = all.iter().skip(from).take(room);
     let hidden = all.len() - shown.len();
-    let faulty = look.rows.iter().filter(|r| r.is_faulty()).count();
-    let state = if faulty == 0 { String::new() } else { format!(", {faulty} flagged") };
-    let mut lines = vec![cut(&format!("{}{state}   q leaves", look.title), columns), header];
+    let mut lines = vec![cut(&format!("{title}   q leaves"), columns), header];
     lines.extend(shown.cloned());
     if hidden > 0 {
         lines.push(cut(&format!("… {hidden} more rows: up and down, space and b"), columns));
     }
-    if notes > 0 {
+    if told > 0 {
         lines.push(String::new());
-        lines.extend(look.notes.iter().take(notes).map(|note| cut(note, columns)));
+        lines.extend(notes.iter().take(told).map(|note| cut(note, columns)));
     }
     lines.truncate(rows.max(1));
     lines

@@ -40,6 +40,13 @@ pub fn ps(context: &Context, probe: bool, as_json: bool) -> Result<Answer> {
     conclude(&all, |_| false)
 }
 
+/// One look for a live view: the table, what it can't show, and how many tenants there are.
+pub fn rows(context: &Context) -> Result<(Table, Vec<String>, usize)> {
+    let all = look(context, &Request::Ps { probe: false }, PS)?;
+    let (table, without) = rows_of(&all);
+    Ok((table, without, all.len()))
+}
+
 /// `fleet verify --all-tenants`.
 pub fn verify(context: &Context, as_json: bool) -> Result<Answer> {
     let all = look(context, &Request::Verify, VERIFY)?;
@@ -129,6 +136,15 @@ fn cell(text: Option<&str>) -> Cell {
 }
 
 fn print_rows(context: &Context, all: &[Seen]) {
+    let (table, without) = rows_of(all);
+    print_table(context, &table, all);
+    for line in without {
+        context.out.note(line);
+    }
+}
+
+/// All rows as a table, and what it can't show.
+fn rows_of(all: &[Seen]) -> (Table, Vec<String>) {
     let column = |title, rank| Column { title, rank };
     let mut table = Table::new([
         column("TENANT", 0),
@@ -176,10 +192,7 @@ fn print_rows(context: &Context, all: &[Seen]) {
             ]);
         }
     }
-    print_table(context, &table, all);
-    for line in without {
-        context.out.note(line);
-    }
+    (table, without)
 }
 
 fn print_table(context: &Context, table: &Table, all: &[Seen]) {

@@ -7,6 +7,7 @@ mod decide;
 mod end;
 pub mod inside;
 mod list;
+pub mod live;
 mod outcome;
 mod parallel;
 mod prepare;

@@ -29,13 +29,20 @@ const TASK: Duration = Duration::from_secs(120);
 
 /// Arguments of `fleet top`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The agents of all tenants of this machine, to look at alone; only root may
+    #[arg(long)]
+    all_tenants: bool,
+}
 
 /// Shows the fleet until the person leaves.
-pub fn run(_: Args, context: &Context) -> Result<Answer> {
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Error::new(Kind::Usage, "fleet top needs a terminal, for keys and picture")
             .hint("for programs and pipes: fleet ps, fleet ps --json"));
+    }
+    if args.all_tenants {
+        return super::tenant::live::run(context);
     }
     // What is wrong with the roster is told in full, and before the screen is taken.
     context.roster()?;
