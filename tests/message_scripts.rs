@@ -241,6 +241,22 @@ fn many_senders_at_once_are_not_merged_and_one_that_is_gone_holds_nobody_up() {
 }
 
 #[test]
+fn a_message_that_could_not_be_pasted_does_not_stay_in_the_server() {
+    let place = Place::new();
+    place.agent("coder", "");
+    fs::create_dir(place.path("bin")).expect("a folder");
+    let refuses =
+        "#!/bin/sh\ncase \" $* \" in *' paste-buffer '*) exit 1 ;; esac\nexec /usr/bin/tmux \"$@\"\n";
+    fs::write(place.path("bin/tmux"), refuses).expect("written");
+    fs::set_permissions(place.path("bin/tmux"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let args = ["-L", SOCKET, "-t", "coder", "-m", "for one reader"];
+    let mut send = place.call(&place.script("send-message.sh"), &args);
+    let path = format!("{}:/usr/bin:/bin", place.path("bin").display());
+    is(&send.env("PATH", path).output().expect("it runs"), 1, "tmux did not take the message");
+    assert_eq!(place.tmux(&["list-buffers"]), "");
+}
+
+#[test]
 fn an_enter_that_was_lost_is_pressed_again() {
     let place = Place::new();
     place.agent("coder0", "--fault draft:2");

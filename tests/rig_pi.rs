@@ -132,11 +132,16 @@ fn works_under_the_fleet(suite: Suite) {
     let Some(installed) = installed("pi") else { return };
     let pi = Pi::boot(suite, &installed);
     let before = pi.own_files();
+    // A queue in which nothing waits any more: its folder keeps its lock.
+    pi.fleet.rig.write(&format!("{MOSAIC}/fleet/run/queue/coder0/.lock"), "", TENANT);
+    pi.fleet.program(".local/bin/mosaic", "#!/bin/sh\necho \"$*\" >>~/calls\nexec /usr/bin/mosaic \"$@\"\n");
     let often = format!("{MOSAIC}/fleet/agents/coder0.local.env");
     pi.fleet.rig.write(&often, "MOSAIC_HEARTBEAT_INTERVAL=1\n", TENANT);
     pi.fleet.apply(ROSTER);
     is_clean_from_the_first_moment(&pi);
     beats_idle_and_busy_and_acknowledges(&pi);
+    let calls = pi.fleet.rig.read(&format!("/home/{TENANT}/calls"));
+    assert!(calls.contains("yolo pi") && !calls.contains("mail"), "no program for each beat: {calls}");
     says_what_the_provider_refuses(&pi);
     is_stale_while_it_is_frozen(&pi);
     is_acknowledged_when_reset(&pi);

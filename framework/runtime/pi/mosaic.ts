@@ -233,9 +233,10 @@ function quietly(what: () => void) {
     }
 }
 
+/** Messages that wait, that a program which ended has left, or that expired; the folder holds other files, too. */
 function hasMail(folder: string): boolean {
     try {
-        return fs.readdirSync(folder).length > 0;
+        return fs.readdirSync(folder).some(name => /^([01]-|\.claimed-|\.expired-)/.test(name));
     } catch {
         return false;
     }
