@@ -35,6 +35,7 @@ pub struct Books {
 }
 
 impl Books {
+    /// The books of a ledger that is on disk as it is.
     pub fn open(ledger: Ledger) -> Self {
         Self { kept: Some(ledger.clone()), ledger, next_socket: None }
     }
@@ -117,6 +118,7 @@ impl Books {
         }
     }
 
+    /// A file is there as it was intended.
     pub fn wrote(&mut self, file: &File) {
         let record = FileRecord::settled(Sha::of(file.content.as_bytes()), file.mode);
         self.ledger.files.insert(file.path.clone(), record);
@@ -129,15 +131,18 @@ impl Books {
         }
     }
 
+    /// A file or link is there no more.
     pub fn removed(&mut self, path: &Path) {
         self.ledger.files.remove(path);
         self.ledger.links.remove(path);
     }
 
+    /// Lingering was turned on, by us.
     pub fn lingers(&mut self) {
         self.ledger.linger_by_us = true;
     }
 
+    /// These units are pulled in, by these links.
     pub fn enabled(&mut self, units: &[String], links: &[Link]) {
         for unit in units {
             self.ledger.units.entry(unit.clone()).or_default().enabled = true;
@@ -147,6 +152,7 @@ impl Books {
         }
     }
 
+    /// These units are pulled in no more; these links are gone.
     pub fn disabled(&mut self, units: &[String], links: &[PathBuf]) {
         for unit in units {
             if let Some(record) = self.ledger.units.get_mut(unit) {
@@ -158,10 +164,12 @@ impl Books {
         }
     }
 
+    /// The manager has read the files as they are.
     pub fn reloaded(&mut self) {
         self.ledger.reload_due = false;
     }
 
+    /// Whether the manager may still have older files.
     pub fn reload_is_due(&self) -> bool {
         self.ledger.reload_due
     }
@@ -178,12 +186,14 @@ impl Books {
         }
     }
 
+    /// These units are not there any more.
     pub fn forget_units(&mut self, units: &[String]) {
         for unit in units {
             self.ledger.units.remove(unit);
         }
     }
 
+    /// All of a plan was carried out, in that boot.
     pub fn applied(&mut self, now: &Applied) {
         self.ledger.applied = Some(now.clone());
     }

@@ -16,10 +16,12 @@ pub struct Walk<'a> {
     books: Books,
     machine: &'a mut dyn Machine,
     tell: &'a mut dyn FnMut(Event<'_>),
+    /// What has come of it so far.
     pub report: Report,
 }
 
 impl<'a> Walk<'a> {
+    /// At the beginning of a plan, with the ledger as it is on disk.
     pub fn new(
         plan: &'a Plan,
         ledger: Ledger,
@@ -37,6 +39,7 @@ impl<'a> Walk<'a> {
         steps
     }
 
+    /// Tells that a phase is over, where it had steps.
     pub fn end(&mut self, phase: Phase) {
         if self.plan.steps.iter().any(|s| s.action.phase() == phase) {
             (self.tell)(Event::End(phase));
@@ -56,6 +59,8 @@ impl<'a> Walk<'a> {
         self.batch(&steps);
     }
 
+    /// Writes and removes files, what is intended in the ledger before the first and what was done after
+    /// the last, whatever stopped it.
     pub fn files(&mut self, occasion: &Occasion) -> Result<()> {
         let steps = self.begin(Phase::Files);
         // What a run that was killed may have left beside files that it wrote or removed.
@@ -98,6 +103,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Turns lingering on. A refusal is an admin's matter and stops nothing else.
     pub fn linger(&mut self) -> Result<()> {
         let steps = self.begin(Phase::Linger);
         if steps.is_empty() {
@@ -118,6 +124,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Makes and removes the links that pull units in, all of a kind at once.
     pub fn links(&mut self) -> Result<()> {
         let steps = self.begin(Phase::BeforeReload);
         if steps.is_empty() {
@@ -168,6 +175,7 @@ impl<'a> Walk<'a> {
         self.books.keep(self.machine)
     }
 
+    /// Has the manager read the files anew.
     pub fn reload(&mut self) {
         let steps = self.begin(Phase::Reload);
         if steps.is_empty() {
@@ -182,6 +190,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Starts, restarts and stops in one batch, unless the manager still has older files.
     pub fn jobs(&mut self) -> Result<()> {
         let steps = self.begin(Phase::AfterReload);
         // A reload that failed leaves the manager with older files: what it would start is not
@@ -227,6 +236,7 @@ impl<'a> Walk<'a> {
         wanted_down && !is_down
     }
 
+    /// Closes the books: units that are gone are forgotten, and the boot of a walk that carried out all is kept.
     pub fn finish(&mut self, occasion: &Occasion) -> Result<()> {
         let down = |unit: &&String| self.report.failed().all(|e| e.outcome.unit != **unit);
         let gone: Vec<_> = self.plan.books.gone.iter().filter(down).cloned().collect();

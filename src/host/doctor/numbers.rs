@@ -8,6 +8,7 @@ use crate::doctor::Numbers;
 use crate::host::kernel;
 use crate::snapshot::Fact;
 
+/// Looks at the limits and the memory.
 pub fn look(ask: &Ask) -> Numbers {
     let uid = ask.caller.uid;
     Numbers {

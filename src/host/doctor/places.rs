@@ -10,6 +10,7 @@ use crate::doctor::Places;
 use crate::host::mounts;
 use crate::snapshot::Fact;
 
+/// Looks at the mounts and the room.
 pub fn look(ask: &Ask) -> Places {
     let home = ask.layout.home().to_path_buf();
     let all = mounts::all();

@@ -18,6 +18,7 @@ use crate::snapshot::{Fact, Tmux};
 /// The PATH that systemd gives a user's services.
 const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Looks at the programs that agents need.
 pub fn look(ask: &Ask) -> Programs {
     let folders = folders(ask);
     std::thread::scope(|scope| {

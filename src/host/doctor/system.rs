@@ -26,6 +26,7 @@ const POLKIT: [&str; 3] = [
     "/etc/dbus-1/system-services/org.freedesktop.PolicyKit1.service",
 ];
 
+/// Looks at systemd, lingering and the system's settings.
 pub fn look(ask: &Ask) -> System {
     let uid = ask.caller.uid;
     let (manager, version) = manager(ask);
