@@ -9,9 +9,12 @@ rustPlatform.buildRustPackage {
   inherit (manifest) version;
 
   # What the programs are made of: a change of a document or a test builds nothing again.
-  src = lib.fileset.toSource {
-    root = ../.;
-    fileset = lib.fileset.unions [ ../Cargo.toml ../Cargo.lock ../src ../benches ../templates ../framework ];
+  src = lib.cleanSourceWith {
+    name = manifest.name;
+    src = ../.;
+    filter = path: _:
+      let top = lib.head (lib.splitString "/" (lib.removePrefix (toString ../. + "/") (toString path))); in
+      lib.elem top [ "Cargo.toml" "Cargo.lock" "src" "benches" "templates" "framework" ];
   };
   cargoLock.lockFile = ../Cargo.lock;
 

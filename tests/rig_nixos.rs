@@ -8,7 +8,7 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use nixos::{SWITCH, Tree};
+use nixos::{HOME_SWITCH, SWITCH, Tree};
 use rig::{Rig, Run, Suite};
 
 /// Bound for what takes a moment.
@@ -49,7 +49,7 @@ impl Host {
 
     /// What all links of the machine lead to, and what the homes have of units.
     fn picture(&self) -> String {
-        let look = "find /etc/systemd/user/ /etc/mosaic /nix /etc/static/ /home/*/.config/systemd -printf '%p %l %s %T@\\n' 2>/dev/null | sort";
+        let look = "find /etc/systemd/user/ /etc/mosaic /nix /etc/static/ /home/*/.config/systemd /home/*/.config/mosaic ! -path '*/run*' ! -name fleet ! -name ledger.json -printf '%p %l %s %T@\\n' 2>/dev/null | sort";
         self.rig.root(&["sh", "-c", look]).stdout
     }
 
@@ -102,6 +102,32 @@ fn declared_fleets_come_back_with_the_machine_and_nobody_else_starts_anything() 
 
         nothing_declared_is_written(&host);
         what_is_gone_from_the_configuration_is_gone(&host);
+    }
+}
+
+#[test]
+fn a_home_whose_units_are_links_into_a_store_comes_back_and_is_not_written() {
+    if Rig::skipped() {
+        return;
+    }
+    for suite in Suite::both() {
+        let host = Host::new(suite);
+        let name = host.rig.root_ok(&["hostname"]);
+        host.rig
+            .as_user_with("root", &["sh", "-c", HOME_SWITCH, "sh", "usc"], &Tree::home(name.trim()).archive())
+            .ok();
+        host.rig.reboot();
+        host.verified("usc");
+
+        let before = host.picture();
+        for verb in ["plan", "apply"] {
+            let run = host.rig.as_user("usc", &["fleet", verb]).exits(0);
+            assert!(run.stdout.contains("Nothing to do"), "{}", run.report());
+            assert!(run.report().contains("services.mosaic-fleet"), "{}", run.report());
+        }
+        host.rig.as_user("usc", &["fleet", "init", "--profile", "minimal", "--write", "--force"]).exits(1);
+        host.rig.as_user("usc", &["fleet", "apply", "--force"]).ok();
+        assert_eq!(host.picture(), before);
     }
 }
 

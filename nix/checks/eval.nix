@@ -103,6 +103,10 @@ let
       && lib.isString test.testScript)
     (builtins.readDir ../tests);
 
+  # And the templates, for each machine with what is its own left out.
+  templates = lib.mapAttrs (_: module: lib.isString (machine.of [ module { services.mosaic-fleet = { inherit package; }; networking.hostName = lib.mkDefault "box"; } ]).config.system.build.toplevel.drvPath)
+    ({ host = ../templates/host/configuration.nix; } // import ../templates/hosts/hosts.nix);
+
   failed = what: attrs: lib.concatLists (lib.mapAttrsToList (name: holds: lib.optional (!holds) "${what}: ${name}") attrs);
 in
 {
@@ -111,7 +115,7 @@ in
     (lib.mapAttrs (_: case: says (lib.elemAt case 1) (failedOf (of (lib.head case)).config)) refused)
     ++ failed "not warned with its words"
     (lib.mapAttrs (_: case: says (lib.elemAt case 1) (of (lib.head case)).config.warnings) warned)
-    ++ failed "does not evaluate" tests;
-  passed = lib.length (lib.attrNames (facts // refused // warned // tests));
+    ++ failed "does not evaluate" (tests // templates);
+  passed = lib.length (lib.attrNames (facts // refused // warned // tests // templates));
   inherit options;
 }

@@ -16,7 +16,7 @@ use crate::layout::{Layout, MACHINE_UNITS, TMUX_FOLDER, tmux_socket};
 use crate::ledger::{Identity, Ledger, LedgerError};
 use crate::names::AgentName;
 use crate::plan::{ConflictKind, Options, Plan, Server as Moves, Units, plan};
-use crate::render::{Desired, baked, render};
+use crate::render::{Desired, File, baked, render};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, FileFacts, Snapshot};
 
@@ -128,6 +128,18 @@ impl Ground {
         let server = if moves { Moves::Moves } else { Moves::Stays };
         let units = if self.declared.is_some() { Units::Declared } else { Units::Ours };
         let mut plan = plan(&self.desired, seen, &self.ledger, &Options { server, units, ..options });
+        let linked = |file: &&File| {
+            matches!(seen.files.get(&file.path), Some(Fact::Known(FileFacts::Declared { .. })))
+        };
+        if let Some(unit) = self.desired.files.iter().filter(|f| f.role.is_unit()).find(linked)
+            && self.declared.is_none()
+        {
+            plan.notes.push(format!(
+                "{} is a link into a store: units and files are declared by a configuration, \
+                 services.mosaic-fleet where it is home-manager's, and are changed there",
+                unit.path.display()
+            ));
+        }
         if let Some(folder) = &self.declared {
             plan.notes.push(format!(
                 "units, roster and files are declared by this machine's configuration, \

@@ -163,3 +163,46 @@ fn file(path: &Path) -> Result<(Vec<u8>, Stamp), Unusable> {
     file.read_to_end(&mut bytes).map_err(failed)?;
     Ok((bytes, stamp))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A home in which agent `a` has a rendered and a local file, and the tenant a list of shared ones.
+    fn home(list: &str) -> (tempfile::TempDir, Layout) {
+        let home = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(home.path(), None);
+        std::fs::create_dir_all(layout.agents()).expect("made");
+        let agent = agent();
+        let write = |path: PathBuf, text: &str| std::fs::write(path, text).expect("written");
+        write(layout.agent_env(&agent), "MOSAIC_TENANT_ID=usc\nA=rendered\nB=rendered\nC=rendered\n");
+        write(home.path().join("secrets"), "MOSAIC_TENANT_ID=other\nB=shared\nC=shared\nTOKEN=t\n");
+        write(layout.agent_local_env(&agent), "C=local\n");
+        let list = list.replace("HOME", &home.path().display().to_string());
+        write(layout.environment_files(), &list);
+        (home, layout)
+    }
+
+    fn agent() -> AgentName {
+        AgentName::parse("a").expect("a name")
+    }
+
+    #[test]
+    fn shared_files_are_read_after_the_rendered_one_and_before_the_agents_own() {
+        let (_home, layout) = home("HOME/secrets\n-HOME/not-there\n");
+        let settings = Settings::read(&layout, &agent()).expect("read");
+        for (name, value) in
+            [("A", "rendered"), ("B", "shared"), ("C", "local"), ("TOKEN", "t"), ("MOSAIC_TENANT_ID", "usc")]
+        {
+            assert_eq!(settings.value(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_shared_file_that_is_missing_is_an_error_that_names_it() {
+        let (home, layout) = home("HOME/secrets\nHOME/not-there\n");
+        let error = Settings::read(&layout, &agent()).map(drop).expect_err("it is missing");
+        let missing = home.path().join("not-there");
+        assert!(error.to_string().contains(&missing.display().to_string()), "{error}");
+    }
+}

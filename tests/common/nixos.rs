@@ -51,6 +51,20 @@ for tenant in mosaic/fleet/*; do
 done
 "#;
 
+/// Puts a home's tree into the store and links to its files into the home of that user, as home-manager does.
+pub const HOME_SWITCH: &str = r#"
+set -e
+files=/nix/store/home-files home=$(getent passwd "$1" | cut -d: -f6)
+mkdir -p $files
+tar -x -C $files
+chown -R -h root:root /nix/store
+chmod -R a-w,a+rX /nix/store
+cd $files
+find . -type d -exec mkdir -p -m 0700 $home/{} \;
+find . ! -type d -exec ln -s $files/{} $home/{} \;
+chown -R -h "$1:" $home/.config
+"#;
+
 /// A tree to change before it is put somewhere.
 pub struct Tree(tempfile::TempDir);
 
@@ -60,15 +74,7 @@ impl Tree {
         let tree = Self(tempfile::tempdir().expect("a folder"));
         copy(Path::new(EXPECTED), tree.path());
         for tenant in ["usc", "lab"] {
-            for env in
-                fs::read_dir(tree.path().join(format!("mosaic/fleet/{tenant}/agents"))).expect("agents")
-            {
-                let env = env.expect("an entry").path();
-                let text = fs::read_to_string(&env).expect("text");
-                let named = text.replace("MOSAIC_HOST=box\n", &format!("MOSAIC_HOST={host}\n"));
-                assert_ne!(named, text, "{} names its machine", env.display());
-                fs::write(env, named).expect("written");
-            }
+            name_machine(&tree.path().join(format!("mosaic/fleet/{tenant}/agents")), host);
         }
         let work = tempfile::tempdir().expect("a folder");
         for tenant in ["usc", "lab"] {
@@ -78,6 +84,15 @@ impl Tree {
                 copy(&rendered.join(left_out), &to);
             }
         }
+        tree
+    }
+
+    /// The tree of a home with the profile of `usc`, for the machine of that name.
+    pub fn home(host: &str) -> Self {
+        let (tree, work) =
+            (Self(tempfile::tempdir().expect("a folder")), tempfile::tempdir().expect("a folder"));
+        copy(&rendered("usc", work.path()), tree.path());
+        name_machine(&tree.path().join(".config/mosaic/fleet/agents"), host);
         tree
     }
 
@@ -111,6 +126,17 @@ impl Tree {
     pub fn archive(&self) -> Vec<u8> {
         let tar = Command::new("tar").arg("-C").arg(self.path()).args(["-cf", "-", "."]).output();
         tar.expect("tar runs").stdout
+    }
+}
+
+/// Names another machine in agents' environment files.
+fn name_machine(agents: &Path, host: &str) {
+    for env in fs::read_dir(agents).expect("agents") {
+        let env = env.expect("an entry").path();
+        let text = fs::read_to_string(&env).expect("text");
+        let named = text.replace("MOSAIC_HOST=box\n", &format!("MOSAIC_HOST={host}\n"));
+        assert_ne!(named, text, "{} names its machine", env.display());
+        fs::write(env, named).expect("written");
     }
 }
 

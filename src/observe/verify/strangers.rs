@@ -45,6 +45,11 @@ pub fn is_told(evidence: &Evidence<'_>, session: &str) -> bool {
 
 fn all<'a>(evidence: &'a Evidence<'_>) -> BTreeMap<AgentName, Stranger<'a>> {
     let given = &evidence.given;
+    if given.layout.declared_at().is_some() {
+        // There the links are for every user of the machine, and what runs and is declared no more is the
+        // plan's to stop.
+        return BTreeMap::new();
+    }
     let ledger = given.installed.known().and_then(Option::as_ref);
     let unknown = |unit: &str| {
         let agent = AgentName::from_unit(unit)?;
