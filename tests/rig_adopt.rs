@@ -68,6 +68,18 @@ fn a_fleet_made_by_hand_is_taken_over_wherever_that_is_cut_off_and_nothing_of_it
             told.contains("hand-made fleet found") && told.contains("fleet apply --adopt"),
             "{told}\n{plan}"
         );
+        assert!(plan.contains("REFUSED   ") && !plan.contains("start     "), "as apply does: {plan}");
+        let ahead = fleet.run(&["fleet", "plan", "--adopt"]).ok();
+        for line in [
+            "takes over TOKEN",
+            "MOSAIC_TMUX_SOCKET: ",
+            "end       session notes: its scrollback is saved; it ends for good",
+            "end       session coder: its scrollback is saved; it ends, and starts again under its unit",
+            "mosaic-tmux-holder.service: not as we left it, taken over by --adopt",
+        ] {
+            assert!(ahead.contains(line), "{suite:?}: no {line:?} in {ahead}");
+        }
+        assert!(!ahead.contains("'by hand'") && !ahead.contains("=by hand"), "{suite:?}: a value: {ahead}");
         for verb in [vec!["fleet", "apply"], vec!["fleet", "apply", "--force"]] {
             let kept = fleet.run(&verb).exits(1);
             assert!(kept.stderr.contains("fleet apply --adopt"), "{}", kept.report());
@@ -96,6 +108,7 @@ fn a_fleet_made_by_hand_is_taken_over_wherever_that_is_cut_off_and_nothing_of_it
         }
         assert!(environment(&fleet, "coder0").iter().any(|v| v == "MOSAIC_AGENT_CLASS=tester"), "{suite:?}");
 
+        assert_eq!(fleet.sh("find ~ -name '*.bak-*'").ok(), "", "{suite:?}: saved once, in one place");
         let adopted = format!("{MOSAIC}/fleet/adopted");
         for session in ["coder", "coder0", "notes"] {
             let text = fleet.rig.read(&format!("{adopted}/scrollback/{session}.txt"));

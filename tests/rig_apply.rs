@@ -387,6 +387,7 @@ fn a_start_that_is_over_at_once_is_told_with_what_this_run_of_it_said() {
         let said = "gone: ended at once with exit code 127: its program is missing";
         assert!(run.stderr.contains(said), "{suite:?}: {}", run.report());
         assert!(!run.stderr.contains("rev: ended"), "{suite:?}: {}", run.report());
+        assert!(run.stderr.contains("not found"), "{suite:?}: its pane says which: {}", run.report());
         assert!(!run.stderr.contains("the first run"), "{suite:?}: {}", run.report());
         for verb in [vec!["fleet", "start", "gone"], vec!["fleet", "restart", "gone", "--json"]] {
             let run = fleet.run(&verb).exits(1);

@@ -71,8 +71,13 @@ pub fn batch(
     let bound = limit.unwrap_or_else(usual);
     let since = clock::now();
     let end = |outcome: &JobOutcome, after: Option<After>| {
-        let quiet = outcome.result.is_good() && after.is_none();
-        let lines = if quiet { Vec::new() } else { last_lines(layout, &outcome.unit, since.unix) };
+        let lines = match &after {
+            // Its pane says more than systemd does of how it went.
+            Some(_) => said_by_pane(layout, &outcome.unit, since.unix)
+                .unwrap_or_else(|| last_lines(layout, &outcome.unit, since.unix)),
+            None if outcome.result.is_good() => Vec::new(),
+            None => last_lines(layout, &outcome.unit, since.unix),
+        };
         JobEnd { outcome: outcome.clone(), after, lines }
     };
     let mut ends = Vec::new();
@@ -99,13 +104,16 @@ fn last_lines(layout: &Layout, unit: &str, since: f64) -> Vec<String> {
     if let Fact::Known(lines) = journal::last_lines(unit, LAST_LINES, since) {
         return lines;
     }
-    let kept = AgentName::from_unit(unit)
-        .map(|agent| layout.last_lines(&agent))
-        .filter(|path| runfiles::changed_since(path, since))
-        .and_then(|path| runfiles::read_text(&path, LONGEST_LAST))
-        .unwrap_or_default();
+    said_by_pane(layout, unit, since).unwrap_or_default()
+}
+
+/// What an agent's pane showed last when its runtime ended, where that was at or after `since`.
+fn said_by_pane(layout: &Layout, unit: &str, since: f64) -> Option<Vec<String>> {
+    let path = layout.last_lines(&AgentName::from_unit(unit)?);
+    let kept = runfiles::read_text(&path, LONGEST_LAST).filter(|_| runfiles::changed_since(&path, since))?;
     let lines: Vec<String> = kept.lines().map(str::to_owned).collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+    let lines = lines[lines.len().saturating_sub(LAST_LINES)..].to_vec();
+    (!lines.is_empty()).then_some(lines)
 }
 
 /// Forgets in the record of an agent that does not run that it ended too soon, so that its next start

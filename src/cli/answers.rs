@@ -46,14 +46,17 @@ pub fn wait(
         roster.agents.iter().filter(|a| a.enabled()).map(|a| a.name.clone()).collect();
     let parked = look::parked(&context.layout, &enabled);
     let wanted: Vec<&AgentName> = enabled.iter().filter(|a| !parked.contains_key(a)).collect();
-    let failed = |agent: &AgentName| report.failed().any(|end| end.outcome.unit == agent.unit());
+    let failed = |agent: &AgentName| {
+        let end = report.failed().find(|end| end.outcome.unit == agent.unit())?;
+        Some(end.after.as_ref().map_or_else(|| "its start failed".to_owned(), |after| after.words.clone()))
+    };
     let mut silent: BTreeMap<&AgentName, String> = BTreeMap::new();
     let mut open = wanted.clone();
     open.retain(|agent| {
-        if failed(agent) {
-            silent.insert(agent, "its start failed".to_owned());
-        }
-        !failed(agent)
+        let failed = failed(agent);
+        let goes_on = failed.is_none();
+        silent.extend(failed.map(|why| (*agent, why)));
+        goes_on
     });
     let left = LIMIT.as_secs_f64() - (clock::boottime() - begun);
     if !wanted.is_empty() {

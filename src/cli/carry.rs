@@ -66,7 +66,8 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     let _lock = lock::take(&context.layout.apply_lock(), "apply of this tenant", LOCK, |holder| {
         let who =
             holder.map_or_else(|| "another apply".to_owned(), |pid| format!("another apply (pid {pid})"));
-        context.out.note(format_args!("waiting for {who} of this tenant to end"));
+        let most = LOCK.as_secs();
+        context.out.note(format_args!("waiting for {who} of this tenant to end, {most} s at most"));
     })?;
     let (ground, plan, linted) = look(context, manner)?;
     if plan.refused.is_some() {

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -119,10 +120,12 @@ pub fn remove_empty_folder(path: &Path) {
 
 /// Gives a folder its mode; a link in its place is not followed.
 pub fn set_folder_mode(path: &Path, mode: u32) -> Result<(), FileError> {
-    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    let set = OpenOptions::new().read(true).custom_flags(flags).open(path).and_then(|folder| {
-        folder.set_permissions(Permissions::from_mode(mode))?;
-        folder.sync_all()
+    // One that nobody may read can be held, not opened.
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let set = OpenOptions::new().read(true).custom_flags(flags).open(path).and_then(|held| {
+        let place = format!("/proc/self/fd/{}", held.as_raw_fd());
+        fs::set_permissions(place, Permissions::from_mode(mode))?;
+        sync_folder(path)
     });
     point("mode");
     set.map_err(|source| FileError { doing: "set the mode of", path: path.to_path_buf(), source })
@@ -296,6 +299,7 @@ mod tests {
         symlink(&own, &link).expect("linked");
         assert!(set_folder_mode(&link, 0o700).is_err());
         assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o755);
+        fs::set_permissions(&own, Permissions::from_mode(0)).expect("set");
         set_folder_mode(&own, 0o700).expect("set");
         assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o700);
     }

@@ -63,7 +63,7 @@ pub fn plan(
     plan: &mut Plan,
 ) -> Changed {
     let mut changed = Changed::default();
-    folders(seen, plan);
+    let closed = folders(seen, plan);
     for file in &desired.files {
         let record = ledger.files.get(&file.path);
         let stands = seen.files.get(&file.path);
@@ -77,6 +77,11 @@ pub fn plan(
         {
             // The configuration was built again, and what runs was started before that.
             changed.note(&file.role, &file.path);
+        }
+        if matches!(&verdict, Verdict::Conflict { kind: ConflictKind::Unreadable(_), .. })
+            && closed.iter().any(|folder| file.path.starts_with(folder))
+        {
+            continue;
         }
         // What is put back as it was changes nothing for who runs with it.
         let same = record.and_then(|r| r.written) == Some(Sha::of(file.content.as_bytes()));
@@ -110,12 +115,22 @@ pub fn plan(
 /// Folders of ours: for their owner alone.
 const FOLDER_MODE: u32 = 0o700;
 
-/// Folders that others may look into or write to, or that we may not.
-fn folders(seen: &Snapshot, plan: &mut Plan) {
+/// Folders that others may look into or write to, or that we may not: those that are closed to us, so
+/// that nothing is known of what is below them until they are open.
+fn folders<'a>(seen: &'a Snapshot, plan: &mut Plan) -> Vec<&'a Path> {
     for (path, mode) in seen.folders.iter().filter(|(_, mode)| *mode & 0o777 != FOLDER_MODE) {
         let action = Action::SetMode { path: path.clone(), mode: FOLDER_MODE };
         plan.steps.push(Step { action, reason: Reason::Mode { seen: *mode }, impact: Vec::new() });
     }
+    let closed = seen.folders.iter().filter(|(_, mode)| *mode & 0o100 == 0);
+    let closed: Vec<&Path> = closed.map(|(path, _)| path.as_path()).collect();
+    for folder in &closed {
+        plan.notes.push(format!(
+            "what is below {} is seen once its mode is right: then apply again",
+            folder.display()
+        ));
+    }
+    closed
 }
 
 /// A copy that was kept of a file which stays: what of it the ledger should know.

@@ -328,6 +328,10 @@ impl Given<'_> {
                     Action::WriteFile { file: other, .. } => other.path == file.path,
                     _ => false,
                 };
+                // What is kept as a person left it is told as that, and a restart would not end it.
+                if plan.kept().any(|conflict| conflict.path == file.path) {
+                    return None;
+                }
                 let next = match self.seen.files.get(&file.path) {
                     _ if plan.steps.iter().any(writes) => Sha::of(file.content.as_bytes()),
                     Some(Fact::Known(

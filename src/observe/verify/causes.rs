@@ -126,7 +126,7 @@ fn of_files(cause: &Check, effect: &Check) -> bool {
         // What stands there in place of the file: the unit's check says it, and its cure removes it.
         "files" => cause.id == "unit-file" && effect.about == cause.about,
         "reload" => true,
-        "enabled" | "restarts" | "stopped" | "runtime" => cause.about.covers(whose),
+        "enabled" | "restarts" | "stopped" | "runtime" | "overrides" => cause.about.covers(whose),
         // Sessions of agents that an apply will end.
         "sessions" if cause.about.covers_all_of(&effect.about) => true,
         "holder" | "server" | "sessions" | "exact-targets" => {

@@ -147,7 +147,7 @@ fn about(evidence: &Evidence<'_>, path: &Path) -> About {
     if path == layout.holder_unit() || path == layout.tmux_conf() {
         return About::Holder;
     }
-    if path == layout.agent_template() || path == layout.start_script() {
+    if [layout.agent_template(), layout.start_script(), layout.agents()].iter().any(|ours| ours == path) {
         return About::EveryAgent;
     }
     // Also of an agent that the roster has no more.

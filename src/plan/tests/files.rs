@@ -193,5 +193,12 @@ fn a_folder_of_ours_that_others_may_look_into_gets_its_mode_and_others_are_left_
     let occasion = Occasion { identity: ledger.identity.clone(), now: None };
     apply::apply(&tightening, ledger.clone(), &occasion, &mut machine, &mut |_| {}).expect("done");
     assert_eq!(machine.folders[&open], 0o700);
+    // Of what a closed one holds nothing is said until it is open.
+    let mut seen = machine.snapshot();
+    seen.folders.insert(layout().agents(), 0);
+    seen.files.insert(layout().agent_env(&agent("a")), Fact::Unknown("denied".into()));
+    let opening = plan(&desired, &seen, &ledger, &Options::default());
+    assert_eq!((words(&opening), opening.conflicts.len()), (vec!["mode agents 700".to_owned()], 0));
+    assert!(opening.notes[0].ends_with("then apply again"), "{:?}", opening.notes);
     assert!(plan(&desired, &machine.snapshot(), &ledger, &Options::default()).is_empty());
 }

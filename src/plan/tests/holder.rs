@@ -29,6 +29,8 @@ fn what_is_put_back_as_the_server_was_started_with_makes_no_restart_due() {
     let (conf, unit) = (content(&desired, &Role::TmuxConf), content(&desired, &Role::HolderUnit));
     started_with(&mut machine, &conf, &unit);
     machine.files.insert(layout().tmux_conf(), (b"set -g mouse on".to_vec(), 0o600));
+    let kept = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
+    assert_eq!((kept.kept().count(), kept.pending.len()), (1, 0), "kept, and no restart would end it");
     let force = Options { conflicts: Conflicts::Overwrite, ..Options::default() };
     let put_back = plan(&desired, &machine.snapshot(), &ledger, &force);
     assert_eq!((words(&put_back), put_back.pending.len()), (vec!["write tmux.conf".to_owned()], 0));

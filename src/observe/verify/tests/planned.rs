@@ -123,3 +123,19 @@ fn a_fleet_made_by_hand_and_one_that_moves_are_one_failure_with_the_cure_that_ap
     });
     assert_eq!(checks[0].cure.as_deref(), Some("fleet apply --restart-holder"));
 }
+
+#[test]
+fn a_folder_that_is_closed_to_its_owner_is_one_failure() {
+    let layout = Case::of(&[]).layout;
+    let checks = fails(&[("files", None, Why::NotAsRendered)], |p| {
+        p.plan
+            .steps
+            .push(step(Action::SetMode { path: layout.agents(), mode: 0o700 }, Reason::Mode { seen: 0 }));
+        for agent in ["a", "b"] {
+            let denied = Fact::Unknown("denied".to_owned());
+            p.case.seen.files.insert(layout.agent_local_env(&name(agent)), denied);
+        }
+    });
+    assert_eq!(checks[0].seen, "~/.config/mosaic/fleet/agents: mode is 0000");
+    assert_eq!(checks[0].cure.as_deref(), Some("fleet apply"));
+}
