@@ -30,18 +30,53 @@ pub fn of(file: &File, before: &Before, reason: &Reason) -> Option<String> {
         // A roster that stands there may hold values; one of ours that is new holds none of theirs.
         Role::Roster if old.is_some() => None,
         Role::AgentEnv(_) => Some(variables(file, old, reason)),
-        _ => Some(text(file, old)),
+        _ => Some(text(file, old, is_theirs(reason))),
     }
 }
 
-fn text(file: &File, old: Option<&[u8]>) -> String {
-    let plain = |text: &str| -> Vec<Line> {
-        let line = |l: &str| Line { key: l.to_owned(), shown: l.trim_end_matches('\n').to_owned() };
+/// Whether somebody else wrote what stands there.
+fn is_theirs(reason: &Reason) -> bool {
+    matches!(reason, Reason::Forced | Reason::TakenOver)
+}
+
+fn text(file: &File, old: Option<&[u8]>, theirs: bool) -> String {
+    let lines = |text: &str, shown: fn(&str) -> String| -> Vec<Line> {
+        let line = |l: &str| Line { key: l.to_owned(), shown: shown(l.trim_end_matches('\n')) };
         text.split_inclusive('\n').map(line).collect()
     };
-    let before = old.map_or_else(Vec::new, |bytes| plain(&String::from_utf8_lossy(bytes)));
-    unified(file, old.is_some(), &before, &plain(&file.content), |old, new| {
+    let shown = if theirs { without_values } else { str::to_owned };
+    let before = old.map_or_else(Vec::new, |bytes| lines(&String::from_utf8_lossy(bytes), shown));
+    unified(file, old.is_some(), &before, &lines(&file.content, str::to_owned), |old, new| {
         format!("@@ -{} +{} @@", numbers(&old), numbers(&new))
+    })
+}
+
+/// A line that a person wrote into a unit, a script or a configuration, up to where the value of a
+/// variable may begin: none is ever shown, wherever it was put.
+fn without_values(line: &str) -> String {
+    const SETTERS: [&str; 6] =
+        ["Environment=", "SetCredential=", "set-environment ", "setenv ", "export ", "env "];
+    let after = |word: &str| line.find(word).map(|at| at + word.len());
+    let setter = SETTERS.iter().filter_map(|word| after(word)).min();
+    let cut = setter.into_iter().chain(assigned(line)).min();
+    match cut.and_then(|at| line.get(..at)) {
+        Some(head) if head.len() < line.len() => format!("{head}…"),
+        _ => line.to_owned(),
+    }
+}
+
+/// The end of the first `NAME=` that is written as variables are.
+fn assigned(line: &str) -> Option<usize> {
+    line.match_indices('=').map(|(at, _)| at).find_map(|at| {
+        let name: Vec<char> = line
+            .get(..at)?
+            .chars()
+            .rev()
+            .take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_')
+            .collect();
+        let before = line.get(..at - name.len())?.chars().next_back();
+        let is_whole = before.is_none_or(|c| !c.is_alphanumeric());
+        (!name.is_empty() && is_whole).then_some(at + 1)
     })
 }
 
@@ -50,7 +85,7 @@ fn text(file: &File, old: Option<&[u8]>) -> String {
 fn variables(file: &File, old: Option<&[u8]>, reason: &Reason) -> String {
     let read = |bytes: &[u8]| envfile::read(bytes).ok();
     let ours = read(file.content.as_bytes()).unwrap_or_default();
-    let theirs = matches!(reason, Reason::Forced | Reason::TakenOver);
+    let theirs = is_theirs(reason);
     let line = |(name, value): (String, String), hidden: bool| {
         let shown = if hidden { "…".to_owned() } else { format!("{name}=…") };
         Line { key: format!("{name}={value}"), shown }
@@ -161,6 +196,26 @@ mod tests {
         assert_eq!(diff, "--- /h/x\n+++ /h/x\n@@ -1,2 +1,3 @@\n a\n+b\n c\n");
         let new = of(&file, &Before::Nothing, &Reason::New).expect("shown");
         assert_eq!(new, "--- /dev/null\n+++ /h/x\n@@ -0,0 +1,3 @@\n+a\n+b\n+c\n");
+    }
+
+    #[test]
+    fn a_value_that_a_person_put_into_a_unit_or_a_script_is_not_shown() {
+        for (line, shown) in [
+            ("Environment=TOKEN=planted A=b", "Environment=…"),
+            ("Environment=\"http_proxy=planted\"", "Environment=…"),
+            ("SetCredential=x:planted", "SetCredential=…"),
+            ("set-environment -g TOKEN planted", "set-environment …"),
+            ("export token=planted", "export …"),
+            ("ExecStart=/usr/bin/env token=planted x", "ExecStart=/usr/bin/env …"),
+            ("ExecStart=/bin/sh -c 'API_KEY=planted exec x'", "ExecStart=/bin/sh -c 'API_KEY=…"),
+            ("Type=oneshot", "Type=oneshot"),
+            ("ExecStart=/usr/bin/tmux -L mosaic-factory", "ExecStart=/usr/bin/tmux -L mosaic-factory"),
+        ] {
+            assert_eq!(without_values(line), shown);
+            let file = File::new("/h/x.service".into(), "[Unit]\n".to_owned(), Role::HolderUnit);
+            let diff = of(&file, &there(&format!("{line}\n")), &Reason::Forced).expect("shown");
+            assert!(!diff.contains("planted"), "{diff}");
+        }
     }
 
     #[test]

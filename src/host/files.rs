@@ -299,7 +299,7 @@ mod tests {
         symlink(&own, &link).expect("linked");
         assert!(set_folder_mode(&link, 0o700).is_err());
         assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o755);
-        fs::set_permissions(&own, Permissions::from_mode(0)).expect("set");
+        fs::set_permissions(&own, Permissions::from_mode(0o0)).expect("set");
         set_folder_mode(&own, 0o700).expect("set");
         assert_eq!(fs::metadata(&own).expect("there").mode() & 0o7777, 0o700);
     }
