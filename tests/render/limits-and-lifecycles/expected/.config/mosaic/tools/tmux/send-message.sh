@@ -232,6 +232,8 @@ main() {
     step "pasting into $pane"
     buffer=mosaic-$$-$RANDOM
     if ! printf '%s' "$body" | server load-buffer -b "$buffer" - || ! server paste-buffer -p -d -b "$buffer" -t "$pane"; then
+        # The message must not stay in the server, where any paste of a person's would find it.
+        server delete-buffer -b "$buffer" 2>/dev/null
         complain "tmux did not take the message for $target"
         exit 1
     fi
