@@ -73,6 +73,13 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
             assert_eq!(run.ok(), "", "{suite:?}: {one} reaches into {other}");
         }
         assert!(all_green(&rig), "{suite:?}: nothing came of it");
+        // What is open is found.
+        rig.root_ok(&["chmod", "0755", "/home/alpha"]);
+        let run =
+            rig.as_user_with("beta", &["python3", "-", "alpha", &alpha.to_string(), "no-secret"], TRESPASS);
+        let told = run.ok();
+        assert!(told.starts_with("could list /home/alpha: ") && told.lines().count() == 1, "{told}");
+        rig.root_ok(&["chmod", "0700", "/home/alpha"]);
 
         // Removed: nothing runs or lingers, and an apply does not bring it back.
         rig.root_ok(&["fleet", "tenant", "remove", "alpha"]);
@@ -193,6 +200,14 @@ fn what_cannot_be_a_tenant_is_refused_before_the_first_step_and_no_secret_is_tol
     assert_eq!(stat(&rig, "%a", "/home/plain"), "755");
     let run = rig.root(&["fleet", "tenant", "remove", "plain", "--purge"]).exits(1);
     assert!(run.stderr.contains("was there before it became a tenant"), "{}", run.report());
+
+    // Lingering that was on before stays on.
+    let keeper = rig.add_lingering_user("keeper");
+    rig.root_ok(&["fleet", "tenant", "add", "keeper"]);
+    let run = rig.root(&["fleet", "tenant", "remove", "keeper"]).exits(0);
+    assert!(run.stderr.contains("stays on: loginctl disable-linger keeper"), "{}", run.report());
+    assert!(rig.root_ok(&["ls", "/var/lib/systemd/linger"]).contains("keeper"));
+    assert_eq!(processes(&rig, keeper), "");
 
     // Declarations that others could have written are not read, and wrong ones hide no right one.
     let secret = "hunter2-never-told";

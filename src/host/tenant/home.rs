@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -14,6 +16,9 @@ use crate::host::users::{self, Caller};
 /// File systems on which files have no owners of their own (linux/magic.h): FAT, exFAT, NTFS.
 const WITHOUT_OWNERS: [FsType; 4] =
     [FsType(0x4d44), FsType(0x2011_bab0), FsType(0x5346_544e), FsType(0x7366_746e)];
+
+/// How long the file system of a home may take to answer.
+const ANSWERS: Duration = Duration::from_secs(5);
 
 /// A home that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +39,26 @@ impl Home {
     }
 }
 
-/// The home at `path`, `None` where nothing is; refuses a place where no tenant can live.
+/// The home at `path`, `None` where nothing is; refuses a place where no tenant can live. A tenant may have
+/// mounted a file system of its own there, which answers when it likes: so the look is bounded.
 pub fn look(path: &Path) -> Result<Option<Home>> {
+    let (tell, told) = mpsc::channel();
+    let of = path.to_path_buf();
+    std::thread::spawn(move || {
+        // Who asked may have given up.
+        let _ = tell.send(seen(&of));
+    });
+    told.recv_timeout(ANSWERS).unwrap_or_else(|_| {
+        Err(Error::machine(format!(
+            "look at the home {}: its file system gave no answer within {} s",
+            path.display(),
+            ANSWERS.as_secs()
+        ))
+        .hint(format!("see what is mounted there: findmnt -T {}", path.display())))
+    })
+}
+
+fn seen(path: &Path) -> Result<Option<Home>> {
     let shown = path.display();
     let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
     let parent = path.parent().ok_or_else(|| Error::input(format!("{shown} can't be a home")))?;
