@@ -37,7 +37,7 @@ fn main() {
     let (before, rest) = text.split_once(BEGIN).expect("where the figures begin");
     let (_, after) = rest.split_once(END).expect("where they end");
     fs::write(&page, format!("{before}{BEGIN}{}{END}{after}", tables(&figures))).expect("written");
-    fs::write(docs().join("pictures/performance.svg"), picture(&figures)).expect("written");
+    fs::write(docs().join("performance.svg"), picture(&figures)).expect("written");
     println!("{} figures in {}", figures.len(), page.display());
 }
 
@@ -142,7 +142,7 @@ fn tables(figures: &[Figure]) -> String {
         [] => out.push_str("\nEvery bound is kept in this run.\n"),
         short => write!(out, "\n**Short of the table in this run:**\n\n{}", short.concat()).expect("taken"),
     }
-    out.push_str("\n![each figure as a share of its bound](pictures/performance.svg)\n");
+    out.push_str("\n![each figure as a share of its bound](performance.svg)\n");
     out.push_str("\nWhat they are made of and compared with:\n\n| what | Debian 12 | Debian 13 |\n| --- | --- | --- |\n");
     for what in each_what(&others) {
         write!(out, "| {what} |").expect("a string takes it");
