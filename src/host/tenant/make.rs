@@ -65,6 +65,9 @@ pub fn can_make(name: &str) -> Result<()> {
             "there is no user {name}, and this machine's users come from its NixOS configuration"
         ))
         .hint(format!("users.users.{name} = {{ isNormalUser = true; linger = true; }};"))
+        .hint(format!(
+            "or the whole fleet: services.mosaic-fleet.tenants.{name} = {{ uid = 1001; profile = \"usc\"; }};"
+        ))
         .hint("after nixos-rebuild switch: fleet tenant apply"));
     }
     Ok(())
