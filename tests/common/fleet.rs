@@ -31,7 +31,11 @@ impl Fleet {
 
     /// One whose machine sees these folders of the host.
     pub fn tenant_seeing(suite: Suite, folders: &[&Path]) -> Self {
-        let rig = Rig::boot_seeing(suite, folders);
+        Self::tenant_on(Rig::boot_seeing(suite, folders))
+    }
+
+    /// One on that machine.
+    pub fn tenant_on(rig: Rig) -> Self {
         let uid = rig.add_lingering_user(TENANT);
         Self { rig, uid }
     }

@@ -216,7 +216,7 @@ impl Rig {
 
     /// Shuts down in order and comes back.
     pub fn reboot(&self) {
-        Run::of(&mut self.verb("reboot"), b"").ok();
+        Run::of(&mut script(BOOT, ["reboot", &self.name]), b"").ok();
     }
 
     /// The power goes. What was written stays; `start` boots from it.
@@ -225,7 +225,17 @@ impl Rig {
     }
 
     pub fn start(&self) {
-        Run::of(&mut self.verb("start"), b"").ok();
+        Run::of(&mut script(BOOT, ["start", &self.name]), b"").ok();
+    }
+
+    /// Of an emulated rig that is off: what it writes from its next start on is kept, see `writes.rs`.
+    pub fn record(&self) {
+        Run::of(&mut self.verb("record"), b"").ok();
+    }
+
+    /// A file of the rig's own folder on the host: `disk`; `disk.before` and `writes` of one that is recorded.
+    pub fn file(&self, name: &str) -> PathBuf {
+        target().join("rigs/run").join(&self.name).join(name)
     }
 
     pub fn wait_until(&self, what: &str, bound: Duration, mut done: impl FnMut() -> bool) {

@@ -73,6 +73,10 @@ container_ask_reboot() {
     kill -s RTMIN+5 "$(leader)"
 }
 
+container_record() {
+    fail "a container has no disk of its own; boot with --kernel own"
+}
+
 container_path() {
     echo "$run/root"
 }

@@ -29,13 +29,19 @@ emulator_keep() {
     local folder image number=1 append qemu
     append="root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off panic=-1 systemd.show_status=no"
     qemu=(
-        qemu-system-x86_64 -accel tcg -machine q35 -cpu max -smp 1 -m 768 -nodefaults -no-user-config -display none
+        qemu-system-x86_64 -accel tcg -icount shift=0 -machine q35 -cpu max -smp 1 -m 768 -nodefaults -no-user-config -display none
         -chardev file,id=console,path="$run/console",append=on -serial chardev:console
         -kernel "$run/base/vmlinuz"
         -device virtio-serial-pci -device virtserialport,chardev=rig,name=rig
-        -drive if=none,id=disk,format=raw,file="$run/disk"
         -device nvme,id=nvme,serial=rig -device nvme-ns,bus=nvme,nsid=1,drive=disk
     )
+    if [[ -e $run/writes ]]; then
+        qemu+=(-blockdev driver=file,node-name=file,filename="$run/disk"
+            -blockdev driver=file,node-name=log,filename="$run/writes"
+            -blockdev driver=blklogwrites,node-name=disk,file=file,log=log)
+    else
+        qemu+=(-blockdev driver=raw,node-name=disk,file.driver=file,file.filename="$run/disk")
+    fi
     if [[ -e $run/seen ]]; then
         while read -r folder; do
             number=$((number + 1))
@@ -61,8 +67,15 @@ emulator_ask_reboot() {
     "$here/rig" root "$name" kill -s RTMIN+5 1
 }
 
+# What it writes from its next start on is kept in the order in which it came, and the disk from before beside it.
+emulator_record() {
+    ! populated || fail "rig '$name' is running"
+    cp --sparse=always --reflink=auto "$run/disk" "$run/disk.before"
+    : >"$run/writes"
+}
+
 emulator_path() {
-    fail "the disk of rig '$name' is its kernel's alone; see $run/disk while it is off"
+    fail "the disk of rig '$name' is its kernel's alone; look at $run/disk while it is off"
 }
 
 emulator_journal() {

@@ -84,7 +84,7 @@ unpopulated() {
 # up OLD: waits until a boot other than OLD has finished; gives up early when all power is gone.
 up() {
     local state=off
-    within 120 booted "$1" && within 60 settled && populated || return 1
+    within 300 booted "$1" && within 60 settled && populated || return 1
     [[ $state != degraded ]] || echo "rig: '$name' is up, but some units failed:$(trouble)" >&2
 }
 
@@ -125,6 +125,10 @@ ungroup() {
     while read -r mount; do
         [[ ! -d $mount/mosaic-rig-$name ]] || find "$mount/mosaic-rig-$name" -depth -type d -exec rmdir {} +
     done < <(awk '$3 == "cgroup2" || $3 == "cgroup" && $4 ~ /name=systemd/ { print $2 }' /proc/mounts)
+}
+
+machine_record() {
+    "${kind}_record"
 }
 
 machine_path() {

@@ -1,0 +1,362 @@
+//! docs/reliability.md: which test proves what of which fault, and what a run has measured. The measured columns come
+//! from `target/reliability.tsv`, which the tests write; `UPDATE_RELIABILITY=1 cargo test --test reliability` after
+//! them writes the page.
+
+#[path = "common/measured.rs"]
+mod measured;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+const BEGIN: &str = "<!-- made by tests/reliability.rs -->\n";
+const END: &str = "<!-- end -->\n";
+
+/// A fault, what must hold, and the tests that inject it.
+const FAULTS: [(&str, &str, &[&str]); 41] = [
+    (
+        "pane killed",
+        "that agent is back, no other is touched",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_supervisor::a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other",
+        ],
+    ),
+    (
+        "supervisor kill -9",
+        "the same",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_supervisor::a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other",
+        ],
+    ),
+    (
+        "pane SIGSTOPped",
+        "tmux lets the process that it started go on: nothing of it shows",
+        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+    ),
+    (
+        "runtime SIGSTOPped",
+        "shown stale though its pane lives; with `on_stale: restart` restarted alone",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_observe::a_runtime_that_stopped_answering_is_stale_while_its_pane_lives",
+            "rig_stale::who_stops_answering_is_restarted_alone_and_later_each_time",
+        ],
+    ),
+    (
+        "tmux server kill -9",
+        "all agents are back, each in its own unit",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_supervisor::all_agents_are_back_within_three_seconds_of_the_servers_death",
+        ],
+    ),
+    (
+        "socket file deleted",
+        "told with the command that makes it again; nobody restarts",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_observe::a_socket_that_was_removed_is_told_with_the_cure",
+        ],
+    ),
+    (
+        "holder stopped",
+        "named by verify; `fleet start` brings all back",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_verify::whatever_keeps_the_fleet_from_running_is_named_once_and_its_cure_works",
+        ],
+    ),
+    (
+        "holder's restart fails once",
+        "nobody stays down",
+        &["rig_supervisor::one_failed_restart_of_the_holder_leaves_nobody_down"],
+    ),
+    (
+        "holder flaps ten times in a minute",
+        "all answer after the last",
+        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+    ),
+    (
+        "foreign server on the socket",
+        "named and left alone; the holder follows its end",
+        &[
+            "rig_supervisor::a_foreign_server_on_the_socket_is_named_and_left_alone_and_the_holder_follows_its_end",
+        ],
+    ),
+    (
+        "user manager restarted",
+        "all are back by themselves",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "user_manager::jobs_of_a_manager_that_is_killed_meanwhile_are_unknown_and_not_failed",
+        ],
+    ),
+    (
+        "logout of the last session",
+        "nothing happens",
+        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+    ),
+    (
+        "reboot",
+        "all are back with nobody logged in, and verify says so",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_fleet::init_starts_three_healthy_agents_and_they_are_back_after_a_reboot_without_a_login",
+        ],
+    ),
+    (
+        "power cut during apply",
+        "after the boot apply converges, verify is green, no message was lost or came twice",
+        &[
+            "rig_power::cold_cuts_of_power_in_the_middle_of_work_cost_nothing_that_was_done",
+            "rig_power::two_hundred_cold_cuts_cost_nothing_that_was_done",
+        ],
+    ),
+    (
+        "power cut at each flush of the disk",
+        "every file is one that was written, the ledger is readable, what was promised is there",
+        &[
+            "rig_power::wherever_the_disk_has_made_something_last_a_power_cut_finds_whole_files_and_what_was_promised",
+            "rig_power::wherever_the_disk_has_made_something_last_on_both_trees_and_with_writes_out_of_order",
+        ],
+    ),
+    (
+        "kill -9 of apply at each step",
+        "the next apply makes the same of it",
+        &[
+            "apply_killed::files_are_the_same_whichever_step_of_writing_them_a_kill_met",
+            "apply_killed::the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met",
+        ],
+    ),
+    (
+        "disk full",
+        "named; the next apply makes the same of it",
+        &["apply_killed::a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it"],
+    ),
+    (
+        "read-only home",
+        "the same",
+        &["apply_killed::a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it"],
+    ),
+    (
+        "roster half-written",
+        "refused with its place before the first step; the fleet runs on",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "apply_refused::an_unreadable_roster_stops_before_the_first_step",
+        ],
+    ),
+    (
+        "ledger corrupt",
+        "stops before the first step",
+        &["apply_refused::a_ledger_that_can_not_be_read_stops_before_the_first_step"],
+    ),
+    (
+        "clock jump",
+        "nobody is stale, nothing is flagged",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+    ),
+    (
+        "LC_ALL=C",
+        "nothing differs",
+        &[
+            "rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched",
+            "ps::two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width",
+        ],
+    ),
+    (
+        "user's own tmux.conf with base-index 1 and odd prefix",
+        "neither read nor touched",
+        &["rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched"],
+    ),
+    (
+        "another tmux server of the same user",
+        "never sees a byte",
+        &[
+            "rig_talk::a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot",
+            "agent_send::no_other_server_hears_of_it",
+        ],
+    ),
+    (
+        "login shell nologin",
+        "nothing differs",
+        &["rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched"],
+    ),
+    (
+        "slow npm",
+        "waited for five seconds, then told; no start waits for it",
+        &[
+            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "start_by_hand::npms_global_prefix_comes_second_as_it_was_kept_and_npm_is_not_asked_at_a_start",
+        ],
+    ),
+    (
+        "network away at boot",
+        "tried again and again with a growing delay that is shown; runs once it can",
+        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+    ),
+    (
+        "stop in the middle of a start, 40 times",
+        "no session and no process is left",
+        &["rig_supervisor::forty_stops_in_the_middle_of_a_start_leave_no_session_and_no_process"],
+    ),
+    (
+        "40 agents started at once",
+        "each in its own unit when start returns",
+        &["rig_supervisor::forty_agents_started_at_once_are_each_in_their_own_unit_when_start_returns"],
+    ),
+    (
+        "200 agents",
+        "all start, and all are back when their server is killed",
+        &[
+            "rig_failures::two_hundred_agents_start_and_come_back_when_their_server_is_killed",
+            "ps::two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width",
+        ],
+    ),
+    (
+        "memory hog with a limit",
+        "it alone is killed, and shown with OOM",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+    ),
+    (
+        "fork bomb under tasks_max",
+        "refused by the kernel; everybody else gets processes; it can be stopped",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+    ),
+    (
+        "busy loop under cpu_quota",
+        "gets its share",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+    ),
+    (
+        "a tenant over its own limits",
+        "hits its own agents, never what carries them, never another tenant",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+    ),
+    (
+        "ten concurrent applies",
+        "all succeed, one does the work",
+        &[
+            "apply_refused::ten_applies_at_once_all_succeed_and_leave_one_state",
+            "rig_apply_bus::ten_applies_at_once_do_the_work_once_with_one_reload_and_the_rest_say_whom_they_wait_for",
+        ],
+    ),
+    (
+        "ten concurrent sends to one agent",
+        "each message once, and whole",
+        &["agent_send::ten_senders_and_a_hundred_messages_arrive_once_each_and_whole"],
+    ),
+    (
+        "sender killed at any step",
+        "never a second paste",
+        &["agent_send::a_sender_that_is_killed_at_any_step_never_leads_to_a_second_paste"],
+    ),
+    (
+        "hostile roster values",
+        "the runtime sees them byte for byte",
+        &[
+            "rig_fleet::the_runtime_sees_hostile_values_exactly_as_the_roster_says",
+            "rig_render::systemd_reads_back_what_the_writer_wrote_and_our_reader_reads_what_systemd_reads",
+        ],
+    ),
+    (
+        "agent names that are prefixes of one another",
+        "a name is meant exactly",
+        &[
+            "tmux_client::a_name_that_is_a_prefix_of_another_never_hits_it",
+            "agent_send::a_name_is_exact_and_the_dead_are_an_error_unless_it_is_queued",
+        ],
+    ),
+    (
+        "hung tmux server",
+        "unknown within two seconds, never dead",
+        &["rig_observe::a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds"],
+    ),
+    (
+        "hung user manager",
+        "unknown within two seconds, never dead",
+        &["rig_observe::a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds"],
+    ),
+];
+
+#[test]
+fn every_fault_of_the_page_has_a_test_that_is_there() {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for (fault, _, proofs) in FAULTS {
+        assert!(!proofs.is_empty(), "{fault}");
+        for proof in proofs {
+            let (file, name) = proof.split_once("::").expect("a file and a test");
+            let source = fs::read_to_string(tests.join(format!("{file}.rs"))).unwrap_or_default();
+            let there = source.contains(&format!("\nfn {name}() {{\n"));
+            assert!(there, "{fault}: {proof} is no test");
+        }
+    }
+}
+
+#[test]
+fn the_page_has_every_fault_with_its_tests() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let page = fs::read_to_string(&file).expect("the page is there");
+    let (before, rest) = page.split_once(BEGIN).expect("its table begins");
+    let (table, after) = rest.split_once(END).expect("its table ends");
+    if std::env::var_os("UPDATE_RELIABILITY").is_some() {
+        let noted = fs::read_to_string(measured::file()).expect("a run of the other tests wrote its figures");
+        let table = render(&parse(&noted));
+        return fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).expect("the page is written");
+    }
+    for row in render(&BTreeMap::new()).lines().skip(2) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let there = table.lines().any(|line| {
+            line.starts_with(&format!("{} | {} |", cells[0], cells[1])) && line.ends_with(cells[4])
+        });
+        assert!(there, "missing or other in docs/reliability.md: {row}");
+    }
+    assert_eq!(table.lines().count(), FAULTS.len() + 2, "docs/reliability.md has more faults than the tests");
+}
+
+/// The median of each column, by fault and place.
+type Figures = BTreeMap<String, BTreeMap<String, [Vec<f64>; 2]>>;
+
+fn parse(noted: &str) -> Figures {
+    let mut figures = Figures::new();
+    for line in noted.lines() {
+        let [fault, place, noticed, well] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+        let entry = figures.entry(fault.to_owned()).or_default().entry(place.to_owned()).or_default();
+        for (column, value) in [noticed, well].into_iter().enumerate() {
+            entry[column].extend(value.parse::<f64>());
+        }
+    }
+    figures
+}
+
+fn render(figures: &Figures) -> String {
+    let mut table =
+        "| fault | what holds | shown after | well after | tests |\n| --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for (fault, holds, proofs) in FAULTS {
+        let column = |number: usize| {
+            let places = figures.get(fault).into_iter().flatten();
+            let cells: Vec<String> = places
+                .filter_map(|(place, both)| Some(format!("{} ({place})", median(&both[number])?)))
+                .collect();
+            if cells.is_empty() { "–".to_owned() } else { cells.join(", ") }
+        };
+        let tests: Vec<String> = proofs.iter().map(|proof| format!("`{proof}`")).collect();
+        table.push_str(&format!(
+            "| {fault} | {holds} | {} | {} | {} |\n",
+            column(0),
+            column(1),
+            tests.join(", ")
+        ));
+    }
+    table
+}
+
+fn median(values: &[f64]) -> Option<String> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.get(sorted.len() / 2)?;
+    Some(format!("{middle:.1} s"))
+}

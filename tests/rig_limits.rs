@@ -1,0 +1,234 @@
+//! Limits of agents and of a whole tenant as the kernel keeps them, in emulated systems with all controllers:
+//! who goes over his own is stopped there, and nobody else feels it.
+
+#[path = "common/fleet.rs"]
+mod fleet;
+#[path = "common/measured.rs"]
+mod measured;
+
+use std::time::{Duration, Instant};
+
+use fleet::rig::{Kernel, Rig, Suite};
+use fleet::{Fleet, TENANT, unit};
+use serde_json::Value;
+
+/// Bound for what takes a moment on an emulated processor.
+const BOUND: Duration = Duration::from_secs(150);
+const ROSTER: &str = "version: 1
+agents:
+- {name: beside, runtime: dogfood}
+- {name: hog, runtime: dogfood, limits: {memory_max: 48M}}
+- {name: bomb, command: ./bomb, working_directory: ~/, limits: {tasks_max: 24}}
+- {name: busy, command: \"sh -c 'while :; do :; done'\", limits: {cpu_quota: 10%}}
+";
+/// Starts itself twice, again and again, until it is refused.
+const BOMB: &str = "#!/bin/sh
+# Not before it is asked to, so that all others are up.
+until [ -e ~/go ]; do sleep 1; done
+bomb() { bomb & bomb & wait; }
+bomb 2>>~/bomb.log
+exec sleep 100000
+";
+
+#[test]
+fn who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12() {
+    limits(Suite::Bookworm);
+}
+
+#[test]
+fn who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_13() {
+    limits(Suite::Trixie);
+}
+
+fn limits(suite: Suite) {
+    if Rig::skipped_with(Kernel::Own) {
+        return;
+    }
+    let fleet = Fleet::tenant_on(Rig::boot_with(Kernel::Own, suite));
+    fleet.program("bomb", BOMB);
+    fleet.apply(ROSTER);
+    fleet.rig.wait_until("all answer", BOUND, || {
+        ["beside", "hog"].iter().all(|agent| row(&fleet, agent)["heartbeat"]["health"] == "healthy")
+    });
+    let before = Others::of(&fleet, &["beside", "busy"]);
+
+    let note =
+        |fault: &str, noticed, well| measured::note(fault, &format!("{suite:?}, emulated"), noticed, well);
+    let begun = Instant::now();
+    let noticed = a_memory_hog_is_killed_alone_and_shown(&fleet);
+    note("memory hog with a limit", Some(noticed), Some(begun.elapsed()));
+    before.are_as_they_were("after the hog");
+    note("fork bomb under tasks_max", Some(a_fork_bomb_is_held(&fleet)), None);
+    before.are_as_they_were("after the bomb");
+    a_busy_one_gets_its_share(&fleet);
+    the_clock_jumps_and_nothing_happens(&fleet);
+    before.are_as_they_were("after the clock's jumps");
+    note("clock jump", None, None);
+    the_tenant_as_a_whole_is_held(&fleet);
+}
+
+/// How long until it showed.
+fn a_memory_hog_is_killed_alone_and_shown(fleet: &Fleet) -> Duration {
+    let begun = Instant::now();
+    let first = fleet.pane("hog").expect("a pane");
+    fleet.sh("tmux -L mosaic-factory send-keys -t =hog: '/fault memory:200' Enter").ok();
+    fleet.rig.wait_until("the kill is shown", BOUND, || {
+        row(fleet, "hog")["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "OOM"))
+    });
+    let noticed = begun.elapsed();
+    fleet.rig.wait_until("it is back", BOUND, || fleet.pane("hog").is_some_and(|pane| pane != first));
+    let hog = row(fleet, "hog");
+    assert!(hog["reasons"].to_string().contains("the OOM killer ended"), "{hog:#}");
+    let kernel = fleet.rig.root_ok(&["journalctl", "-k", "-q", "--no-pager", "-o", "cat", "-g", "oom-kill:"]);
+    let kills: Vec<&str> = kernel.lines().collect();
+    assert!(!kills.is_empty());
+    assert!(
+        kills.iter().all(|kill| kill.contains("CONSTRAINT_MEMCG") && kill.contains("mosaic-agent@hog")),
+        "{kernel}"
+    );
+    fleet.rig.wait_until("verify tells of it", BOUND, || {
+        fleet.run(&["fleet", "verify", "--json"]).stdout.contains("\"oom\"")
+    });
+    noticed
+}
+
+/// How long until the kernel refused it.
+fn a_fork_bomb_is_held(fleet: &Fleet) -> Duration {
+    let begun = Instant::now();
+    let events = |key: &str| unit_number(fleet, "bomb", "pids.events", key);
+    fleet.sh("touch ~/go").ok();
+    fleet.rig.wait_until("the kernel refuses it", BOUND, || events("max ") > 0);
+    let noticed = begun.elapsed();
+    // Whoever else wants a process gets one.
+    fleet.sh("for n in 1 2 3 4 5 6 7 8; do sleep 0 & done; wait").ok();
+    let tasks: u64 = fleet.unit(&unit("bomb"), "TasksCurrent").parse().expect("a number");
+    assert!(tasks <= 24, "{tasks}");
+    assert_eq!(unit_number(fleet, "beside", "pids.events", "max "), 0);
+    // It can be stopped like any other, and nothing of it stays.
+    fleet.run(&["fleet", "stop", "bomb"]).ok();
+    assert_eq!(fleet.run(&["pgrep", "-f", "bomb"]).stdout, "");
+    noticed
+}
+
+fn a_busy_one_gets_its_share(fleet: &Fleet) {
+    let before = unit_number(fleet, "busy", "cpu.stat", "nr_throttled ");
+    fleet.rig.wait_until("it is held back", BOUND, || {
+        unit_number(fleet, "busy", "cpu.stat", "nr_throttled ") > before + 5
+    });
+    // Both numbers at one moment, twice, inside: what it used against the time that went by.
+    let measured = fleet.sh(
+        "f=/sys/fs/cgroup$(systemctl --user show --value -p ControlGroup 'mosaic-agent@busy')/cpu.stat\n\
+         at() { read -r now _ </proc/uptime; read -r _ used <\"$f\"; echo \"$now $used\"; }\n\
+         at; sleep 5; at",
+    );
+    let numbers: Vec<f64> = measured.ok().split_whitespace().map(|n| n.parse().expect("a number")).collect();
+    let [t0, u0, t1, u1] = numbers[..] else { panic!("{numbers:?}") };
+    let share = (u1 - u0) / 1e6 / (t1 - t0);
+    assert!((0.02..0.15).contains(&share), "10 % was allowed, {share:.3} used");
+}
+
+/// Days forward and back again, and a bit: beats are judged by a clock that only the kernel moves.
+fn the_clock_jumps_and_nothing_happens(fleet: &Fleet) {
+    for jump in ["+3 days", "-3 days", "-2 hours", "+2 hours"] {
+        fleet.rig.root_ok(&["sh", "-c", &format!("date -s \"$(date -d '{jump}' '+%F %T')\"")]);
+        let beside = row(fleet, "beside");
+        assert_eq!(beside["heartbeat"]["health"], "healthy", "{jump}: {beside:#}");
+        assert_eq!(beside["flags"], serde_json::json!([]), "{jump}: {beside:#}");
+        let probed = fleet.run(&["fleet", "ps", "--probe", "--json"]);
+        assert!(probed.code == 4 || probed.stdout.contains("\"healthy\""), "{jump}: {}", probed.report());
+    }
+}
+
+/// What an admin sets for the tenant's slice holds over all its agents, and over no other tenant's.
+fn the_tenant_as_a_whole_is_held(fleet: &Fleet) {
+    let uid = fleet.uid;
+    let other = fleet.rig.add_lingering_user("other");
+    fleet.rig.root_ok(&["systemd-run", "-q", "--uid=other", "--unit=others", "sleep", "100000"]);
+    let folder = format!("/etc/systemd/system/user-{uid}.slice.d");
+    let limits = ["MemoryMax=160M", "TasksMax=60"];
+    let text = format!("[Slice]\n{}\n", limits.join("\n"));
+    fleet.rig.write(&format!("{folder}/50-limits.conf"), text, "root");
+    fleet.rig.root_ok(&["systemctl", "daemon-reload"]);
+    let slice = format!("user-{uid}.slice");
+    // systemd 257 knows the file after a reload, and yet tells the kernel nothing of it while the slice runs.
+    fleet.rig.root_ok(&[&["systemctl", "set-property", "--runtime", &slice], &limits[..]].concat());
+    let held = format!("/sys/fs/cgroup/user.slice/{slice}/pids.max");
+    fleet.rig.wait_until("systemd has told the kernel", BOUND, || fleet.rig.read(&held).trim() == "60");
+
+    // An agent without limits of its own takes more than the tenant has.
+    let carriers = || (manager(fleet), fleet.holder());
+    let carried_by = carriers();
+    let beside = fleet.pane("beside").expect("a pane");
+    let events = format!("/sys/fs/cgroup/user.slice/{slice}/memory.events");
+    let kills = || number(&fleet.rig.read(&events), "oom_kill ");
+    let before = kills();
+    fleet.sh("tmux -L mosaic-factory send-keys -t =beside: '/fault memory:400' Enter").ok();
+    fleet.rig.wait_until("the kernel ends something of the tenant", BOUND, || kills() > before);
+    fleet.rig.wait_until("its agent is back", BOUND, || {
+        fleet.pane("beside").is_some_and(|pane| pane != beside)
+            && row(fleet, "beside")["heartbeat"]["health"] == "healthy"
+    });
+    assert!(row(fleet, "beside")["flags"].to_string().contains("OOM"));
+    assert_eq!(carriers(), carried_by, "what carries the fleet is not hit");
+    assert_eq!(
+        fleet.rig.root_ok(&["systemctl", "is-active", "others.service", &format!("user@{other}.service")]),
+        "active\nactive\n"
+    );
+
+    // More processes than the tenant may have: refused to it alone.
+    let many = ["sh", "-c", "for n in $(seq 80); do sleep 20 & done"];
+    let refused = fleet.rig.login(TENANT, &many);
+    assert!(refused.code != 0 && refused.stderr.contains("Cannot fork"), "{}", refused.report());
+    fleet.rig.login("other", &many).ok();
+}
+
+/// Agents that nothing happens to, and what carries them.
+struct Others<'a> {
+    fleet: &'a Fleet,
+    holder: i32,
+    panes: Vec<(&'a str, Option<i32>)>,
+}
+
+impl<'a> Others<'a> {
+    fn of(fleet: &'a Fleet, agents: &[&'a str]) -> Self {
+        let panes = agents.iter().map(|agent| (*agent, fleet.pane(agent))).collect();
+        Self { fleet, holder: fleet.holder(), panes }
+    }
+
+    fn are_as_they_were(&self, when: &str) {
+        assert_eq!(self.fleet.holder(), self.holder, "{when}");
+        for (agent, pane) in &self.panes {
+            assert!(pane.is_some());
+            assert_eq!(self.fleet.pane(agent), *pane, "{when}: {agent}");
+        }
+        assert_eq!(row(self.fleet, "beside")["flags"], serde_json::json!([]), "{when}");
+    }
+}
+
+/// The agent's row, once the slow machine has answered in time.
+fn row(fleet: &Fleet, agent: &str) -> Value {
+    let mut rows = Value::Null;
+    fleet.rig.wait_until("ps could look", BOUND, || {
+        let run = fleet.run(&["fleet", "ps", "--json"]);
+        rows = serde_json::from_str(&run.stdout).unwrap_or_default();
+        run.code == 0
+    });
+    rows["rows"].as_array().expect("rows").iter().find(|r| r["name"] == agent).expect("a row").clone()
+}
+
+/// The tenant's own service manager.
+fn manager(fleet: &Fleet) -> String {
+    let unit = format!("user@{}.service", fleet.uid);
+    fleet.rig.root_ok(&["systemctl", "show", "--value", "-p", "MainPID", &unit])
+}
+
+/// The number behind a key in a file of a unit's control group.
+fn unit_number(fleet: &Fleet, agent: &str, file: &str, key: &str) -> u64 {
+    let group = fleet.unit(&unit(agent), "ControlGroup");
+    number(&fleet.rig.read(&format!("/sys/fs/cgroup{group}/{file}")), key)
+}
+
+fn number(text: &str, key: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {key} in {text}"))
+}
