@@ -136,6 +136,7 @@ pub fn tenant(
 ) -> Result<()> {
     let Ready { who, mut book, _lock, .. } = ready;
     if book.reload_due {
+        system.hold(who.uid, declared.limits.tasks_max)?;
         book.reload_due = false;
         store::keep(&declared.name, &book)?;
     }
