@@ -206,9 +206,13 @@ fn two_at_once_do_not_see_each_other_and_leave_nothing() {
 /// command line any more and are for this machine's init to reap.
 fn traces(name: &str) -> Vec<String> {
     let group = format!("mosaic-rig-{name}");
+    // Another rig's name may begin with this one's.
+    let names = |text: &str| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        text.match_indices(&group).any(|(at, _)| ends(&text[at + group.len()..]))
+    };
     let mounts = fs::read_to_string("/proc/mounts").expect("/proc is there");
-    let mut traces: Vec<String> =
-        mounts.lines().filter(|line| line.contains(&group)).map(str::to_owned).collect();
+    let mut traces: Vec<String> = mounts.lines().filter(|line| names(line)).map(str::to_owned).collect();
     for mount in mounts.lines().filter(|line| line.contains(" cgroup")) {
         let point = mount.split(' ').nth(1).expect("a mount has a place");
         let folder = Path::new(point).join(&group);
@@ -217,7 +221,7 @@ fn traces(name: &str) -> Vec<String> {
     for process in fs::read_dir("/proc").expect("/proc is there").flatten() {
         let groups = fs::read_to_string(process.path().join("cgroup")).unwrap_or_default();
         let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
-        if !command.is_empty() && groups.contains(&group)
+        if !command.is_empty() && names(&groups)
             || command.split('\0').any(|word| word.contains(&format!("/run/{name}/")))
         {
             traces.push(command.replace('\0', " "));

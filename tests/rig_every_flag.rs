@@ -179,9 +179,12 @@ fn every_flag(suite: Suite) {
     let pid = case.fleet.pane("oom").expect("a pane");
     let group = case.fleet.run(&["cat", &format!("/proc/{pid}/cgroup")]).ok();
     let group = format!("/sys/fs/cgroup{}", group.trim().rsplit("::").next().expect("a path"));
+    let (parent, _) = group.rsplit_once('/').expect("a cgroup above it");
+    let (root, above) = ("/sys/fs/cgroup/cgroup.controllers", format!("{parent}/cgroup.subtree_control"));
     let fake = format!(
-        "echo 'cpu memory pids' > /run/controllers && mount --bind /run/controllers /sys/fs/cgroup/cgroup.controllers \
-         && mount -t tmpfs none '{group}' && cd '{group}' && echo 4096 > memory.current && echo 'oom_kill 1' > memory.events"
+        "echo 'cpu memory pids' > /run/controllers && mount --bind /run/controllers {root} \
+         && mount --bind /run/controllers '{above}' && mount -t tmpfs none '{group}' && cd '{group}' \
+         && echo 4096 > memory.current && echo 'oom_kill 1' > memory.events"
     );
     case.fleet.rig.root_ok(&["sh", "-c", &fake]);
     case.flags("oom", "OOM", INTERVAL);
@@ -190,8 +193,7 @@ fn every_flag(suite: Suite) {
         "{}",
         case.reasons("oom")
     );
-    case.fleet.rig.root_ok(&["umount", &group]);
-    case.fleet.rig.root_ok(&["umount", "/sys/fs/cgroup/cgroup.controllers"]);
+    case.fleet.rig.root_ok(&["umount", &group, &above, root]);
     case.flagged.remove("oom");
 
     // Its supervisor is stopped, so nobody starts it again: dead, whatever systemd says.

@@ -154,7 +154,7 @@ impl Ground {
                 conflict.path.clone_from(&self.identity.socket);
             }
         }
-        plan.keep_copies(&clock::rfc3339(clock::unix()));
+        plan.keep_copies(&clock::timestamp().to_string());
         plan
     }
 

@@ -105,7 +105,7 @@ impl Init {
     fn new(profile: Profile, args: &Args, context: &Context) -> Result<Self> {
         let path = context.layout.roster();
         Ok(Self {
-            backup: copy_name(&path, &clock::rfc3339(clock::unix())),
+            backup: copy_name(&path, &clock::timestamp().to_string()),
             file: File::new(path, profile.roster_text(), Role::Roster),
             json: args.json,
             conflicts: if args.force { Conflicts::Overwrite } else { Conflicts::Keep },

@@ -141,7 +141,8 @@ impl FileRecord {
 /// What stands between the name of a file and the time at which a copy of it was kept.
 const COPY: &str = ".bak-";
 
-/// The name of a copy of `path` that is kept at `time`, RFC 3339 in UTC, before it is overwritten.
+/// The name of a copy of `path` that is kept at `time`, RFC 3339 in UTC, before it is overwritten. Two may be
+/// kept within a second: the time has more digits than that.
 pub fn copy_name(path: &Path, time: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(COPY);
@@ -152,7 +153,7 @@ pub fn copy_name(path: &Path, time: &str) -> PathBuf {
 /// The file of which this is such a copy.
 pub fn copied_from(path: &Path) -> Option<PathBuf> {
     let (name, time) = path.file_name()?.to_str()?.rsplit_once(COPY)?;
-    let digits = time.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z'));
+    let digits = time.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'T' | b'Z' | b'.'));
     (digits && !time.is_empty() && !name.is_empty()).then(|| path.with_file_name(name))
 }
 
@@ -199,9 +200,13 @@ mod tests {
     #[test]
     fn a_copy_is_known_by_its_name_and_nothing_else_is_one() {
         let file = Path::new("/h/agents/a.env");
-        let copy = copy_name(file, "2026-11-28T22:00:00Z");
-        assert_eq!(copy, Path::new("/h/agents/a.env.bak-20261128T220000Z"));
-        assert_eq!(copied_from(&copy).as_deref(), Some(file));
+        for (time, name) in
+            [("2026-11-28T22:00:00Z", "20261128T220000Z"), ("2026-11-28T22:00:00.25Z", "20261128T220000.25Z")]
+        {
+            let copy = copy_name(file, time);
+            assert_eq!(copy, PathBuf::from(format!("/h/agents/a.env.bak-{name}")));
+            assert_eq!(copied_from(&copy).as_deref(), Some(file));
+        }
         for other in ["/h/a.env", "/h/a.bak-mine", "/h/a.bak-", "/h/.bak-20261128T220000Z", "/"] {
             assert_eq!(copied_from(Path::new(other)), None, "{other}");
         }

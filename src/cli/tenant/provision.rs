@@ -84,7 +84,7 @@ fn roster_of(file: Option<&File>, context: &Context) -> Result<Roster> {
 
 /// Plans root's roster over whatever is there, keeping a copy of it.
 fn put(file: &File, plan: &mut Plan, seen: &Snapshot) -> Result<()> {
-    let backup = copy_name(&file.path, &clock::rfc3339(clock::unix()));
+    let backup = copy_name(&file.path, &clock::timestamp().to_string());
     match roster_file(file, seen.files.get(&file.path), Conflicts::Overwrite, backup, plan) {
         RosterFile::Refused => Err(Error::no(format!(
             "what stands at {} can't be replaced: nothing was changed",
