@@ -323,7 +323,7 @@ fn what_an_agents_own_files_say_neither_moves_it_nor_ends_it_for_good() {
         let local = local("shut");
         // A plain user may not put itself before others.
         let text = "version: 1\nagents:\n  - {name: moved, command: sleep 70}\n  \
-             - {name: shut, command: sleep 71}\n  - {name: wrong, command: sleep 72, limits: {nice: -5}}\n";
+             - {name: shut, command: sleep 71}\n  - {name: wrong, command: sleep 72, limits: {nice: -20}}\n";
         fleet.rig.write(&format!("{}/fleet/roster.yaml", fleet::MOSAIC), text, fleet::TENANT);
         // The third fails, which apply says.
         let _ = fleet.run(&["fleet", "apply"]);
@@ -343,7 +343,7 @@ fn what_an_agents_own_files_say_neither_moves_it_nor_ends_it_for_good() {
         fleet.rig.wait_until("it has failed", SOON, || state().0 == "failed");
         assert_eq!(state().1, "78", "{suite:?}");
         let told = fleet.unit(&unit("wrong"), "StatusText");
-        assert!(told.contains("NICE=-5 can't be set") && told.contains("not retried"), "{suite:?}: {told}");
+        assert!(told.contains("NICE=-20 can't be set") && told.contains("not retried"), "{suite:?}: {told}");
         assert_eq!((seen("wrong", "starts"), seen("wrong", "last_exit")), ("1".into(), "exit:78".into()));
 
         // A file that the tenant can't read: retried at our pace, the reason told, and well once it is mended.
