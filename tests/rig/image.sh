@@ -61,7 +61,11 @@ kernel() {
 seat() {
     local root=$1/root
     mkdir -p "$root/usr/lib/rig" "$root/etc/systemd/system/rig.service.d"
-    cp "$1"/modules/*.ko "$here/agent.py" "$root/usr/lib/rig/"
+    # Debian 13's kernel has them built in.
+    find "$1/modules" -name '*.ko' -exec cp -t "$root/usr/lib/rig" {} +
+    cp "$here/agent.py" "$root/usr/lib/rig/"
+    # The tree has no modules but those that agent.py loads.
+    ln -sf /dev/null "$root/etc/systemd/system/systemd-modules-load.service"
     cat >"$root/etc/systemd/system/rig.service.d/agent.conf" <<'END'
 [Service]
 ExecStart=
