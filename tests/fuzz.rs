@@ -9,7 +9,7 @@
     reason = "what was tried, and what never ended, is told to people"
 )]
 
-#[path = "common/parsers.rs"]
+#[path = "common/parsers/mod.rs"]
 mod parsers;
 
 use std::cell::Cell;
@@ -201,6 +201,7 @@ fn corpus(parser: &str) -> Vec<(PathBuf, Vec<u8>)> {
         "screen" => &[("tests/panes", "80x24.txt")],
         "envfile" | "environment" => &[("tests/render", ".env")],
         "unit" => &[("tests/render/usc", ".service"), ("tests/render/limits-and-lifecycles", ".conf")],
+        "captures" => &[("tests/panes", "80x24.txt")],
         _ => &[],
     };
     let mut found = Vec::new();

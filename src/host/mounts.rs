@@ -14,7 +14,8 @@ pub fn all() -> io::Result<Vec<Mount>> {
     Ok(parse(&String::from_utf8_lossy(&fs::read(TABLE)?)))
 }
 
-fn parse(text: &str) -> Vec<Mount> {
+/// Those of such a table; a line that is none is passed over. Users mount things, too, and name them.
+pub fn parse(text: &str) -> Vec<Mount> {
     let mount = |line: &str| {
         let (own, rest) = line.split_once(" - ")?;
         let mut own = own.split(' ').skip(4);

@@ -65,7 +65,8 @@ pub fn variable(pid: i32, name: &str) -> std::io::Result<Option<String>> {
     Ok(variable_in(&kernel::read(format!("/proc/{pid}/environ"))?, name))
 }
 
-fn variable_in(environ: &[u8], name: &str) -> Option<String> {
+/// The value of a variable in `/proc/PID/environ`.
+pub fn variable_in(environ: &[u8], name: &str) -> Option<String> {
     let named = |entry: &[u8]| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
     let value = environ.split(|b| *b == 0).find_map(named)?;
     Some(String::from_utf8_lossy(&value).into_owned())
@@ -74,7 +75,7 @@ fn variable_in(environ: &[u8], name: &str) -> Option<String> {
 /// Reads `/proc/PID/stat` (proc(5)): the name in parentheses may hold anything. `None` for one that
 /// has ended, or is about to and can do nothing against it: `kill` returns before its victim is gone,
 /// and who killed an agent must not read a moment later that it lives.
-fn process_in(stat: &str) -> Option<Process> {
+pub fn process_in(stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;
     // A program may call itself what a terminal would obey.
     let comm = head.split_once('(')?.1.replace(|c: char| c.is_control(), "?");
@@ -91,7 +92,8 @@ fn process_in(stat: &str) -> Option<Process> {
     Some(Process { parent, comm, started, foreground, ..Process::default() })
 }
 
-fn argv_in(cmdline: &[u8]) -> Vec<String> {
+/// Reads `/proc/PID/cmdline`.
+pub fn argv_in(cmdline: &[u8]) -> Vec<String> {
     let text = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
     if text.is_empty() {
         return Vec::new();
@@ -114,11 +116,11 @@ pub fn usage(pid: i32) -> Option<Usage> {
 }
 
 /// Reads `/proc/PID/stat` (proc(5)); the name in parentheses may hold anything.
-fn usage_in(stat: &str) -> Option<Usage> {
+pub fn usage_in(stat: &str) -> Option<Usage> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let mut ticks = fields.skip(10).map_while(|f| f.parse::<u64>().ok());
-    Some(Usage { ticks: ticks.next()? + ticks.next()?, sleeping: state == "S" })
+    Some(Usage { ticks: ticks.next()?.saturating_add(ticks.next()?), sleeping: state == "S" })
 }
 
 /// Processes below `pid`, nearest first, `most` of them: a tree that grows faster than it can be walked

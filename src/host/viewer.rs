@@ -5,7 +5,7 @@
 //! copy mode, or change to another session.) When this process is gone, however it went, so is the
 //! client's terminal, and with it the client.
 
-mod keys;
+pub mod keys;
 
 use std::fs::File;
 use std::io::{self, Read, Write};

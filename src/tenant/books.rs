@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::place;
+use super::words::clean_line;
+
 /// The version this program writes. It reads this one and all before it.
 const VERSION: u64 = 1;
 
@@ -74,6 +77,9 @@ pub enum BookError {
     /// Written by a newer program, or by none.
     #[error("it has version {0}, and this fleet reads {VERSION}")]
     Version(String),
+    /// It would be a licence to end or to remove what is no tenant's.
+    #[error("it names {0}, which is no tenant's")]
+    Foreign(String),
 }
 
 impl Book {
@@ -100,7 +106,14 @@ impl Book {
 
     /// Reads it.
     pub fn from_text(text: &str) -> Result<Self, BookError> {
-        read(text)
+        let book: Self = read(text)?;
+        if book.uid == 0 {
+            return Err(BookError::Foreign("root".to_owned()));
+        }
+        match book.files.keys().find(|path| !place::is_file(path)) {
+            Some(path) => Err(BookError::Foreign(clean_line(&path.to_string_lossy()))),
+            None => Ok(book),
+        }
     }
 }
 
@@ -137,12 +150,12 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, BookError> {
     let malformed = |error: serde_json::Error| BookError::Malformed {
         line: error.line(),
         column: error.column(),
-        what: error.to_string(),
+        what: clean_line(&error.to_string()),
     };
     let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
     match value.get("version") {
         Some(version) if version.as_u64() == Some(VERSION) => serde_json::from_str(text).map_err(malformed),
-        Some(version) => Err(BookError::Version(version.to_string())),
+        Some(version) => Err(BookError::Version(clean_line(&version.to_string()))),
         None => Err(BookError::Version("none".to_owned())),
     }
 }
@@ -161,6 +174,13 @@ mod tests {
         assert_eq!(Book::from_text(&newer), Err(BookError::Version("2".into())));
         assert!(matches!(Book::from_text(&text[..text.len() / 2]), Err(BookError::Malformed { .. })));
         assert_eq!(Book::from_text("{}"), Err(BookError::Version("none".into())));
+        let root = text.replacen("\"uid\": 1000", "\"uid\": 0", 1);
+        assert_eq!(Book::from_text(&root), Err(BookError::Foreign("root".into())));
+        for path in ["/etc/passwd", "/etc/systemd/system/../x.d/mosaic.conf", "/etc/systemd/system/x.service"]
+        {
+            let other = text.replacen("/etc/systemd/system/user-1000.slice.d/mosaic.conf", path, 1);
+            assert_eq!(Book::from_text(&other), Err(BookError::Foreign(path.into())));
+        }
         let uids = RetiredUids {
             uids: vec![Retired { uid: 7, user: "x".into(), time: "t".into() }],
             ..RetiredUids::default()

@@ -1,6 +1,6 @@
 //! Root's own places, and the text of what it puts there for a tenant.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::valid::{Declared, State};
 use crate::names::TenantId;
@@ -15,6 +15,8 @@ pub const RETIRED: &str = "/var/lib/mosaic/retired-uids.json";
 pub const USERS_LOCK: &str = "/var/lib/mosaic/users.lock";
 /// Where an admin's units are.
 const SYSTEM_UNITS: &str = "/etc/systemd/system";
+/// What a drop-in of ours is called.
+const DROP_IN: &str = "mosaic.conf";
 
 /// The file that declares a tenant.
 pub fn declaration(tenant: &TenantId) -> PathBuf {
@@ -46,8 +48,17 @@ pub fn files(declared: &Declared, uid: u32, home: &Path) -> [(PathBuf, String); 
     }
     let home = quoted(&home.display().to_string());
     let manager = format!("{head}[Unit]\nRequiresMountsFor={home}\n");
-    let drop_in = |unit: String| Path::new(SYSTEM_UNITS).join(format!("{unit}.d/mosaic.conf"));
+    let drop_in = |unit: String| Path::new(SYSTEM_UNITS).join(format!("{unit}.d")).join(DROP_IN);
     [(drop_in(format!("user-{uid}.slice")), slice), (drop_in(format!("user@{uid}.service")), manager)]
+}
+
+/// Whether this is where such a file stands.
+pub fn is_file(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| folder.extension().is_some_and(|end| end == "d"));
+    let is_plain = path.components().all(|part| part != Component::ParentDir);
+    is_plain
+        && path.file_name().is_some_and(|name| name == DROP_IN)
+        && folder.and_then(Path::parent) == Some(Path::new(SYSTEM_UNITS))
 }
 
 /// A path as a list of paths in a unit file has it.
@@ -126,6 +137,7 @@ mod tests {
     fn limits_stand_as_systemd_reads_them_and_a_home_may_have_odd_characters() {
         let [(slice, limits), (manager, mount)] = files(&declared(), 1234, Path::new("/h/a b%\""));
         assert_eq!(slice, Path::new("/etc/systemd/system/user-1234.slice.d/mosaic.conf"));
+        assert!(is_file(&slice) && is_file(&manager));
         assert!(limits.ends_with("[Slice]\nTasksMax=4096\n"), "{limits}");
         assert_eq!(manager, Path::new("/etc/systemd/system/user@1234.service.d/mosaic.conf"));
         assert!(mount.ends_with("RequiresMountsFor=\"/h/a b%%\\\"\"\n"), "{mount}");

@@ -146,11 +146,11 @@ pub struct Reply {
     pub error: Option<Told>,
 }
 
-/// Why a reply is none.
+/// Why a call or a reply is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// Not JSON, or not a reply's.
-    #[error("what it answered is no reply: line {line}, column {column}")]
+    /// Not JSON, or not that of a call or a reply.
+    #[error("what it said is none of the protocol's: line {line}, column {column}")]
     Malformed {
         /// Line, from 1.
         line: usize,
@@ -162,12 +162,23 @@ pub enum WireError {
     Version(u32),
 }
 
+impl Call {
+    /// Reads a call. Root's alone is carried out: who may call is the caller's business.
+    pub fn read(bytes: &[u8]) -> Result<Self, WireError> {
+        let call: Self = serde_json::from_slice(bytes).map_err(malformed)?;
+        if call.version == VERSION { Ok(call) } else { Err(WireError::Version(call.version)) }
+    }
+}
+
+fn malformed(error: serde_json::Error) -> WireError {
+    WireError::Malformed { line: error.line(), column: error.column() }
+}
+
 impl Reply {
     /// Reads a reply as what it is: a stranger's words. No control character, no end of it that is
     /// not bounded, no exit code that does not exist.
     pub fn read(bytes: &[u8]) -> Result<Self, WireError> {
-        let reply: Self = serde_json::from_slice(bytes)
-            .map_err(|error| WireError::Malformed { line: error.line(), column: error.column() })?;
+        let reply: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         if reply.version != VERSION {
             return Err(WireError::Version(reply.version));
         }
@@ -231,6 +242,9 @@ mod tests {
         let call = Call { version: VERSION, parent: 1, who, request: Request::Ps { probe: true } };
         let text = serde_json::to_string(&call).expect("JSON");
         assert!(text.contains(r#""request":{"verb":"ps","probe":true}"#), "{text}");
-        assert_eq!(serde_json::from_str::<Call>(&text).expect("a call"), call);
+        assert_eq!(Call::read(text.as_bytes()), Ok(call));
+        let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+        assert_eq!(Call::read(newer.as_bytes()), Err(WireError::Version(2)));
+        assert!(matches!(Call::read(b"{"), Err(WireError::Malformed { .. })));
     }
 }

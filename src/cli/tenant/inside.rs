@@ -31,12 +31,9 @@ fn answer() -> Result<Reply> {
     drop::close_inherited()?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(LONGEST_CALL as u64).read_to_end(&mut bytes)?;
-    let call: Call = serde_json::from_slice(&bytes).map_err(|error| {
+    let call = Call::read(&bytes).map_err(|error| {
         Error::new(Kind::Usage, format!("{ENTRY} is called by root's fleet alone: {error}"))
     })?;
-    if call.version != VERSION {
-        return Err(Error::new(Kind::Usage, format!("the call has version {}", call.version)));
-    }
     drop::become_tenant(&call.who, call.parent)
         .map_err(|error| Error::machine(format!("become {}: {error}", call.who.name)))?;
     let out = Output::keeping();

@@ -145,7 +145,8 @@ impl Server {
 /// What a capture is a capture of.
 const FRAME: &str = "#{alternate_on}:#{history_size}";
 
-fn parse_frame(said: &str, above: usize) -> Option<Frame> {
+/// A capture from what tmux said: a line about the pane, then its lines, `above` of them from its history.
+pub fn parse_frame(said: &str, above: usize) -> Option<Frame> {
     let (head, lines) = said.split_once('\n').unwrap_or((said, ""));
     let (alternate, history) = head.split_once(':')?;
     let alternate = alternate == "1";
@@ -178,7 +179,8 @@ impl Stage {
     const FORMAT: &str = "#{pane_id}:#{pane_dead}:#{window_width}:#{window_height}:#{window-size}:#{window_active}:\
          #{?window_zoomed_flag,#{pane_active},1}:#{pane_tty}";
 
-    fn parse(line: &str) -> Option<Self> {
+    /// A stage from a line of tmux's; `None` where it is none.
+    pub fn parse(line: &str) -> Option<Self> {
         let mut fields = line.splitn(8, ':');
         let mut next = || fields.next();
         Some(Self {

@@ -190,7 +190,8 @@ impl Server {
     }
 }
 
-fn parse(said: &str) -> Option<Glimpse> {
+/// A glimpse from what tmux said and the program showed; `None` where it is none.
+pub fn parse(said: &str) -> Option<Glimpse> {
     let mut lines = said.split_inclusive('\n');
     let mut fields = lines.next()?.trim_end().strip_prefix("v:")?.split(':');
     let mut next = || fields.next();

@@ -112,7 +112,8 @@ impl Editor {
             _ => {}
         }
         let bytes = std::mem::take(&mut self.pending);
-        self.append(&String::from_utf8_lossy(&bytes));
+        // Some of those beyond ASCII are a terminal's to obey.
+        self.append(&String::from_utf8_lossy(&bytes).replace(|c: char| c.is_control() && c != '\t', ""));
     }
 
     fn paste(&mut self, byte: u8) {
@@ -190,6 +191,7 @@ mod tests {
     #[test]
     fn keys_that_mean_nothing_here_leave_no_trace() {
         assert_eq!(messages(b"a\x1b[A\x1b[1;5C\x1bOP\x1b[3~\x01b\r"), ["ab"]);
+        assert_eq!(messages("a\u{9b}2Jb\r".as_bytes()), ["a2Jb"]);
     }
 
     #[test]

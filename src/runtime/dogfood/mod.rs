@@ -5,7 +5,7 @@
 //! One loop on `poll`: no threads, and no wake-up while idle but for the heartbeats.
 
 mod beat;
-mod editor;
+pub mod editor;
 pub mod faults;
 mod talk;
 mod terminal;
