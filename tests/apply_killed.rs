@@ -3,6 +3,8 @@
 
 #[path = "common/fleet.rs"]
 mod fleet;
+#[path = "common/measured.rs"]
+mod measured;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -352,7 +354,9 @@ fn a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_o
             let changed = fleet.pane("coder0");
             fleet.rig.write(&format!("{MOSAIC}/fleet/roster.yaml"), dogfood(which), TENANT);
             fleet.rig.root_ok(&["sh", "-c", &breaks]);
+            let begun = Instant::now();
             let run = fleet.run(&["fleet", "apply"]);
+            let noticed = begun.elapsed();
             let error = format!("{when}\n{}", run.report());
             if run.code != 0 {
                 assert_eq!(run.code, 4, "{error}");
@@ -369,9 +373,14 @@ fn a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_o
                 assert_eq!(fleet.pane("coder0"), changed, "nobody restarts with half of the files: {error}");
             }
             fleet.rig.root_ok(&["sh", "-c", &mends]);
+            let mended = Instant::now();
             let next = fleet.run(&["fleet", "apply"]);
             assert_eq!(next.code, 0, "{error}\nthen {}", next.report());
             settles(&undisturbed[which], &error);
+            if at_once {
+                let fault = if reason.ends_with("full") { "disk full" } else { "read-only home" };
+                measured::note(fault, &format!("{suite:?}"), Some(noticed), Some(mended.elapsed()));
+            }
             assert_eq!(fleet.pane("coder"), coder, "no change concerned it: {error}");
             assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{error}");
             which = other(which);

@@ -7,18 +7,18 @@ mod measured;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const BEGIN: &str = "<!-- made by tests/reliability.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// A fault, what must hold, and the tests that inject it.
-const FAULTS: [(&str, &str, &[&str]); 41] = [
+const FAULTS: [(&str, &str, &[&str]); 42] = [
     (
         "pane killed",
         "that agent is back, no other is touched",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_killed_pane_is_back_and_no_other_is_touched",
             "rig_supervisor::a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other",
         ],
     ),
@@ -26,20 +26,20 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "supervisor kill -9",
         "the same",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_killed_supervisor_is_back_with_its_agent_and_no_other_is_touched",
             "rig_supervisor::a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other",
         ],
     ),
     (
         "pane SIGSTOPped",
         "tmux lets the process that it started go on: nothing of it shows",
-        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+        &["rig_failures::a_stopped_pane_is_continued_by_tmux"],
     ),
     (
         "runtime SIGSTOPped",
         "shown stale though its pane lives; with `on_stale: restart` restarted alone",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_stopped_runtime_is_shown_stale_and_restarted_alone",
             "rig_observe::a_runtime_that_stopped_answering_is_stale_while_its_pane_lives",
             "rig_stale::who_stops_answering_is_restarted_alone_and_later_each_time",
         ],
@@ -48,7 +48,7 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "tmux server kill -9",
         "all agents are back, each in its own unit",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::all_are_back_after_their_server_was_killed",
             "rig_supervisor::all_agents_are_back_within_three_seconds_of_the_servers_death",
         ],
     ),
@@ -56,7 +56,7 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "socket file deleted",
         "told with the command that makes it again; nobody restarts",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_removed_socket_is_told_with_what_brings_it_back_and_nobody_restarts",
             "rig_observe::a_socket_that_was_removed_is_told_with_the_cure",
         ],
     ),
@@ -64,7 +64,7 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "holder stopped",
         "named by verify; `fleet start` brings all back",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_stopped_holder_is_named_and_comes_back_when_it_is_told_to",
             "rig_verify::whatever_keeps_the_fleet_from_running_is_named_once_and_its_cure_works",
         ],
     ),
@@ -76,7 +76,7 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
     (
         "holder flaps ten times in a minute",
         "all answer after the last",
-        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+        &["rig_failures::a_holder_that_flaps_ten_times_in_a_minute_leaves_nobody_down"],
     ),
     (
         "foreign server on the socket",
@@ -89,20 +89,20 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "user manager restarted",
         "all are back by themselves",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::all_are_back_after_their_manager_was_restarted",
             "user_manager::jobs_of_a_manager_that_is_killed_meanwhile_are_unknown_and_not_failed",
         ],
     ),
     (
         "logout of the last session",
         "nothing happens",
-        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+        &["rig_failures::the_last_session_ends_and_nothing_happens"],
     ),
     (
         "reboot",
         "all are back with nobody logged in, and verify says so",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_reboot_brings_all_back_with_nobody_logged_in_and_verify_says_so",
             "rig_fleet::init_starts_three_healthy_agents_and_they_are_back_after_a_reboot_without_a_login",
         ],
     ),
@@ -144,7 +144,7 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "roster half-written",
         "refused with its place before the first step; the fleet runs on",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::a_half_written_roster_is_refused_before_the_first_step",
             "apply_refused::an_unreadable_roster_stops_before_the_first_step",
         ],
     ),
@@ -188,14 +188,19 @@ const FAULTS: [(&str, &str, &[&str]); 41] = [
         "slow npm",
         "waited for five seconds, then told; no start waits for it",
         &[
-            "rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12",
+            "rig_failures::an_npm_that_never_answers_holds_nobody_up",
             "start_by_hand::npms_global_prefix_comes_second_as_it_was_kept_and_npm_is_not_asked_at_a_start",
         ],
     ),
     (
         "network away at boot",
         "tried again and again with a growing delay that is shown; runs once it can",
-        &["rig_failures::each_fault_is_named_and_heals_and_touches_nobody_else_on_debian_12"],
+        &["rig_failures::what_has_no_network_at_boot_is_told_and_tried_again_until_it_runs"],
+    ),
+    (
+        "network away at boot for ten minutes",
+        "the same; the wait between two tries is never longer than a minute",
+        &["rig_failures::what_has_no_network_for_ten_minutes_after_a_boot_runs_once_it_can"],
     ),
     (
         "stop in the middle of a start, 40 times",
@@ -287,12 +292,20 @@ fn every_fault_of_the_page_has_a_test_that_is_there() {
     for (fault, _, proofs) in FAULTS {
         assert!(!proofs.is_empty(), "{fault}");
         for proof in proofs {
-            let (file, name) = proof.split_once("::").expect("a file and a test");
-            let source = fs::read_to_string(tests.join(format!("{file}.rs"))).unwrap_or_default();
-            let there = source.contains(&format!("\nfn {name}() {{\n"));
+            let (program, name) = proof.split_once("::").expect("a test's program and its name");
+            let there = sources(&tests, program).iter().any(|s| s.contains(&format!("\nfn {name}() {{\n")));
             assert!(there, "{fault}: {proof} is no test");
         }
     }
+}
+
+/// The sources of a program of tests: a file, or all in a folder.
+fn sources(tests: &Path, program: &str) -> Vec<String> {
+    let files = fs::read_dir(tests.join(program)).into_iter().flatten().flatten().map(|entry| entry.path());
+    files
+        .chain([tests.join(format!("{program}.rs"))])
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .collect()
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #[path = "common/fleet.rs"]
 mod fleet;
+#[path = "common/measured.rs"]
+mod measured;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -128,9 +130,11 @@ fn one_failed_restart_of_the_holder_leaves_nobody_down() {
         fleet.rig.write(drop_in, fail_once, fleet::TENANT);
         fleet.sh("systemctl --user daemon-reload && touch /tmp/fail").ok();
         let before = fleet.pane("a0").expect("a pane");
+        let begun = Instant::now();
         fleet.kill("-KILL", fleet.holder());
         fleet.comes_back("a0", before);
         fleet.rig.wait_until("all agents are back", SOON, || fleet.active() == 5);
+        measured::note("holder's restart fails once", &format!("{suite:?}"), None, Some(begun.elapsed()));
         assert!(fleet.run(&["ls", "/tmp/fail"]).code != 0, "{suite:?}: the failure was made");
         let failed =
             fleet.sh("journalctl --user -u mosaic-tmux-holder.service -o cat | grep -c 'Failed with result'");
@@ -167,7 +171,9 @@ fn forty_agents_started_at_once_are_each_in_their_own_unit_when_start_returns() 
         let fleet = Fleet::with(suite, &roster(numbered(40), QUIET));
         fleet.run(&["fleet", "stop"]).ok();
         assert_eq!(fleet.active(), 0);
+        let begun = Instant::now();
         fleet.run(&["fleet", "start"]).ok();
+        measured::note("40 agents started at once", &format!("{suite:?}"), None, Some(begun.elapsed()));
         let cgroups = fleet.sh(
             "tmux -L mosaic-factory list-panes -a -F '#{session_name} #{pane_pid}' | while read s p; do \
              echo \"$s $(sed -n 's/^0:://p' /proc/$p/cgroup)\"; done",
@@ -299,14 +305,19 @@ fn a_foreign_server_on_the_socket_is_named_and_left_alone_and_the_holder_follows
         fleet.sh("systemctl --user stop mosaic-tmux-holder.service").ok();
         fleet.sh("tmux -f /dev/null -L mosaic-factory new-session -d -s theirs 'sleep 80000'").ok();
         let theirs = fleet.sh("tmux -L mosaic-factory display -p '#{pid}'").ok().trim().to_owned();
+        let begun = Instant::now();
         let start = fleet.sh("systemctl --user start mosaic-tmux-holder.service");
         assert!(start.code != 0, "{suite:?}: {}", start.report());
         let said = fleet.sh("journalctl --user -u mosaic-tmux-holder.service -o cat -n 20").ok();
+        let noticed = begun.elapsed();
         assert!(said.contains(&format!("pid {theirs}")) && said.contains("kill-server"), "{said}");
         assert_eq!(fleet.sessions(), ["theirs"], "nothing of ours is put into it");
+        let ended = Instant::now();
         fleet.sh("tmux -L mosaic-factory kill-server").ok();
         fleet.rig.wait_until("the holder is up", SOON, || fleet.sessions().contains(&"_holder".to_owned()));
         fleet.rig.wait_until("and brings its agents", SOON, || fleet.pane("coder").is_some());
+        let place = format!("{suite:?}");
+        measured::note("foreign server on the socket", &place, Some(noticed), Some(ended.elapsed()));
     }
 }
 
