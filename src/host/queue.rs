@@ -19,13 +19,13 @@ use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::ack;
 use crate::runfile::queued::{DEPTH, LONGEST, Place, Queued};
-use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, draft_digest, stamp};
+use crate::runfile::receipt::{Receipt, State, VERSION, body_digest, draft_digest, stamp};
 use crate::snapshot::FileFacts;
 
 const CLAIMED: &str = ".claimed-";
 const EXPIRED: &str = ".expired-";
-/// Who changes the queue writes durably, and a slow disk takes its time; who hangs is not waited for.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// Who changes the queue or a receipt writes durably, and a slow disk takes its time; who hangs is not waited for.
+pub(super) const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// One agent's queue.
 #[derive(Debug, Clone, Copy)]
@@ -155,10 +155,7 @@ impl<'a> Queue<'a> {
             told.extend(read(&path)?);
             fs::remove_file(&path)?;
         }
-        if let Some(first) = told.first() {
-            Receipts::of(self.layout, self.agent)
-                .change(&first.tenant_id, &first.host, |summary| summary.expired = 0)?;
-        }
+        self.recount()?;
         Ok(told)
     }
 
@@ -266,8 +263,7 @@ impl<'a> Queue<'a> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let notice = Queued { text: String::new(), ..message };
         runfiles::replace(&self.folder().join(format!("{EXPIRED}{name}")), notice.json().as_bytes())?;
-        fs::remove_file(path)?;
-        receipts.change(&receipt.tenant_id, &receipt.host, |summary| summary.expired += 1)
+        fs::remove_file(path)
     }
 
     /// The message's receipt; a new one where its sender was killed before it wrote one.
@@ -299,18 +295,25 @@ impl<'a> Queue<'a> {
     }
 
     fn recount(&self) -> io::Result<()> {
-        match Receipts::of(self.layout, self.agent).summary() {
-            Some(summary) => self.write_count(&summary.tenant_id, &summary.host),
-            None => Ok(()),
+        if let Some(summary) = Receipts::of(self.layout, self.agent).summary() {
+            return self.write_count(&summary.tenant_id, &summary.host);
         }
+        // One that was lost: its messages say whose the agent is.
+        let mut messages =
+            self.names()?.into_iter().filter_map(|name| read(&self.folder().join(name)).ok()?);
+        messages.next().map_or(Ok(()), |message| self.write_count(&message.tenant_id, &message.host))
     }
 
+    /// Counts what waits, and what expired and is still to be told, by the files that there are: a count beside
+    /// them would be wrong after anybody's sudden end.
     fn write_count(&self, tenant_id: &str, host: &str) -> io::Result<()> {
-        let places = self.places()?;
+        let (names, places) = (self.names()?, self.places()?);
         let next = places.iter().map(|p| p.expires).min();
         let next = next.and_then(|at| Timestamp::from_second(i64::try_from(at).ok()?).ok());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Receipts::of(self.layout, self.agent).change(tenant_id, host, |summary| {
-            summary.waiting = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            summary.waiting = count(places.len());
+            summary.expired = count(names.iter().filter(|name| name.starts_with(EXPIRED)).count());
             summary.next_expiry = next.map(stamp);
         })
     }
@@ -329,7 +332,7 @@ impl Claim<'_> {
     /// Says in its receipt that it was typed; what came of it is not known yet.
     pub fn typed(&self) -> io::Result<()> {
         let mut receipt = self.queue.receipt(&self.message)?;
-        receipt.steps.push(Step { state: State::Typed, at: stamp(clock::timestamp()) });
+        receipt.note(State::Typed, clock::timestamp());
         Receipts::of(self.queue.layout, self.queue.agent).amend(&receipt)
     }
 

@@ -219,3 +219,41 @@ fn many_at_once_lose_and_double_nothing() {
     all.dedup();
     assert_eq!(all.len(), 40);
 }
+
+#[test]
+fn a_message_that_is_given_back_for_hours_is_still_handed_out_and_counted() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 3600);
+    for _ in 0..400 {
+        let claim = desk.queue().claim().expect("claimed").expect("it waits");
+        claim.give_back(Some("agent coder0 was not ready within 15 s".to_owned())).expect("given back");
+    }
+    let receipts = Receipts::of(&desk.layout, &desk.agent);
+    assert_eq!(receipts.summary().map(|s| s.waiting), Some(1));
+    assert_eq!(desk.drain(), ["text of a"]);
+    let receipt = receipts.read("a").expect("readable").expect("there");
+    assert_eq!(receipt.steps.first().map(|step| step.state), Some(State::Held), "how it began is kept");
+    assert_eq!(receipt.steps.last().map(|step| step.state), Some(State::Accepted));
+}
+
+#[test]
+fn what_expired_is_counted_by_its_notices_whatever_became_of_the_count() {
+    let desk = Desk::new();
+    let receipts = Receipts::of(&desk.layout, &desk.agent);
+    let expired = || receipts.summary().map(|s| s.expired);
+    desk.put("late", Priority::Normal, -2);
+    desk.put("good", Priority::Normal, 60);
+    desk.queue().sweep().expect("swept");
+    // Who expired it was killed before it had counted.
+    receipts.change("usc", "h", |summary| summary.expired = 0).expect("changed");
+    desk.queue().sweep().expect("swept");
+    assert_eq!(expired(), Some(1));
+    fs::remove_file(desk.layout.receipt_summary(&desk.agent)).expect("lost");
+    desk.queue().sweep().expect("swept");
+    assert_eq!(receipts.summary().map(|s| (s.waiting, s.expired)), Some((1, 1)), "a summary that was lost");
+    let names = desk.queue().names().expect("listed");
+    let notice = names.iter().find(|name| name.starts_with(EXPIRED)).expect("a notice");
+    fs::write(desk.layout.queue(&desk.agent).join(notice), "{").expect("broken");
+    assert_eq!(desk.queue().take_expired().expect("told"), []);
+    assert_eq!(expired(), Some(0), "nobody can be told any more");
+}

@@ -1,13 +1,15 @@
 //! Receipts on disk: one file a message, one summary an agent. What a receipt says is decided
 //! elsewhere.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nix::fcntl::Flock;
 
+use super::queue::WRITTEN_WITHIN;
 use super::{clock, files, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
@@ -85,15 +87,13 @@ impl<'a> Receipts<'a> {
 
     /// Writes one, and makes it the agent's latest.
     pub fn write(&self, receipt: &Receipt, lasting: Lasting) -> io::Result<()> {
-        let path = self.path(&receipt.id);
         runfiles::make_folder(&self.layout.receipts(self.agent))?;
+        let _lock = self.lock()?;
         match lasting {
-            Lasting::Durable => {
-                files::replace(&path, receipt.text().as_bytes(), 0o600).map_err(|error| error.source)?;
-            }
-            Lasting::Running => runfiles::replace(&path, receipt.text().as_bytes())?,
+            Lasting::Durable => self.store(receipt)?,
+            Lasting::Running => runfiles::replace(&self.path(&receipt.id), receipt.text().as_bytes())?,
         }
-        self.change(&receipt.tenant_id, &receipt.host, |summary| {
+        self.changed(&receipt.tenant_id, &receipt.host, |summary| {
             summary.remember(receipt);
             summary.latest = Some(receipt.clone());
         })
@@ -101,14 +101,44 @@ impl<'a> Receipts<'a> {
 
     /// Writes one that was there before. It is the latest only where it was.
     pub fn amend(&self, receipt: &Receipt) -> io::Result<()> {
-        files::replace(&self.path(&receipt.id), receipt.text().as_bytes(), 0o600)
-            .map_err(|error| error.source)?;
-        self.change(&receipt.tenant_id, &receipt.host, |summary| {
+        let _lock = self.lock()?;
+        self.amended(receipt)
+    }
+
+    /// Enters into one what `later` makes of it as it stands, which may be more than the caller has read; what
+    /// it is then. `None` where there is none any more.
+    pub fn settle(
+        &self,
+        id: &str,
+        later: impl FnOnce(&Receipt) -> Option<Receipt>,
+    ) -> io::Result<Option<Receipt>> {
+        let _lock = self.lock()?;
+        let Some(stands) = self.read(id)? else { return Ok(None) };
+        let Some(settled) = later(&stands) else { return Ok(Some(stands)) };
+        self.amended(&settled)?;
+        Ok(Some(settled))
+    }
+
+    fn amended(&self, receipt: &Receipt) -> io::Result<()> {
+        self.store(receipt)?;
+        self.changed(&receipt.tenant_id, &receipt.host, |summary| {
             summary.remember(receipt);
             if summary.latest.as_ref().is_some_and(|latest| latest.id == receipt.id) {
                 summary.latest = Some(receipt.clone());
             }
         })
+    }
+
+    fn store(&self, receipt: &Receipt) -> io::Result<()> {
+        files::replace(&self.path(&receipt.id), receipt.text().as_bytes(), 0o600)
+            .map_err(|error| error.source)
+    }
+
+    /// Held by whoever writes a receipt or the summary: a sender, a look that finds what the runtime has said
+    /// since, and who hands the queue out may be at the same one. Who hangs keeps nobody from telling what is
+    /// known.
+    fn lock(&self) -> io::Result<Option<Flock<File>>> {
+        runfiles::lock_within(&self.layout.receipt_lock(self.agent), WRITTEN_WITHIN)
     }
 
     /// Enters a state into one that is there.
@@ -130,8 +160,12 @@ impl<'a> Receipts<'a> {
 
     /// Changes the summary, one program after another.
     pub fn change(&self, tenant_id: &str, host: &str, change: impl FnOnce(&mut Summary)) -> io::Result<()> {
+        let _lock = self.lock()?;
+        self.changed(tenant_id, host, change)
+    }
+
+    fn changed(&self, tenant_id: &str, host: &str, change: impl FnOnce(&mut Summary)) -> io::Result<()> {
         let path = self.layout.receipt_summary(self.agent);
-        let _lock = runfiles::lock_briefly(&self.layout.receipt_lock(self.agent))?;
         let mut summary =
             self.summary().unwrap_or_else(|| Summary::empty(tenant_id, host, self.agent.as_str()));
         let before = summary.clone();
@@ -211,13 +245,32 @@ mod tests {
     }
 
     #[test]
+    fn who_writes_one_receipt_at_the_same_time_fails_nobody_and_leaves_it_whole() {
+        let home = tempfile::tempdir().expect("a home");
+        let (layout, agent) = (Layout::new(home.path(), None), AgentName::parse("coder0").expect("a name"));
+        let receipts = Receipts::of(&layout, &agent);
+        receipts.write(&receipt("a"), Lasting::Durable).expect("written");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        receipts.write(&receipt("a"), Lasting::Durable).expect("written");
+                        receipts.amend(&receipt("a")).expect("amended");
+                        assert!(receipts.read("a").expect("whole").is_some());
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn old_receipts_are_removed_and_young_ones_stay() {
         let home = tempfile::tempdir().expect("a home");
         let (layout, agent) = (Layout::new(home.path(), None), AgentName::parse("coder0").expect("a name"));
         let receipts = Receipts::of(&layout, &agent);
         receipts.write(&receipt("old"), Lasting::Running).expect("written");
         receipts.write(&receipt("young"), Lasting::Running).expect("written");
-        let file = fs::File::open(receipts.path("old")).expect("there");
+        let file = File::open(receipts.path("old")).expect("there");
         file.set_modified(SystemTime::now() - KEPT - Duration::from_secs(10)).expect("made old");
         receipts.change("usc", "h1", |summary| summary.pruned_at = None).expect("changed");
         assert!(!receipts.path("old").exists() && receipts.path("young").exists());

@@ -47,11 +47,10 @@ pub fn bring_up_to_date(receipts: &Receipts<'_>) -> io::Result<Known> {
     for id in ids {
         // One that was removed, or cannot be read, says nothing more.
         let Some(before) = receipts.read(&id).ok().flatten() else { continue };
-        let now = settled(&before, &acks);
-        if let Some(now) = &now {
-            receipts.amend(now)?;
-        }
-        let now = now.unwrap_or(before);
+        let now = match settled(&before, &acks) {
+            None => before,
+            Some(_) => receipts.settle(&id, |stands| settled(stands, &acks))?.unwrap_or(before),
+        };
         match &mut known.latest {
             Some(latest) if latest.id == now.id => *latest = now,
             _ if matches!(now.state, State::Queued | State::Draft | State::Unknown) => known.open.push(now),

@@ -26,7 +26,7 @@ use crate::names::{HostName, TenantId};
 use crate::roster::{Agent, Roster};
 use crate::runfile::ack;
 use crate::runfile::queued::Priority;
-use crate::runfile::receipt::{Receipt, State, Step, VERSION, body_digest, draft_digest, stamp};
+use crate::runfile::receipt::{Receipt, State, VERSION, body_digest, draft_digest, stamp};
 use crate::runtime::Kind;
 use crate::transport::{Letter, Moment, Outcome, Recipient, SendLock, Transport, Words};
 
@@ -207,13 +207,13 @@ impl Desk<'_> {
         let sent = transport.send(&self.recipient(agent), &letter, lock, &mut |moment| {
             match moment {
                 Moment::Typing => {
-                    began = true;
                     receipt.enter(State::Unknown, clock::timestamp(), Some(TYPING.to_owned()));
                     receipts.write(&receipt, lasting)?;
+                    began = true;
                 }
                 // The state stays what it is known to be; the step is kept, should we be killed.
                 Moment::Typed => {
-                    receipt.steps.push(Step { state: State::Typed, at: stamp(clock::timestamp()) });
+                    receipt.note(State::Typed, clock::timestamp());
                     receipts.write(&receipt, lasting)?;
                 }
                 Moment::Entered(times) => receipt.enters = times,
@@ -229,7 +229,13 @@ impl Desk<'_> {
         seam::step();
         receipt.enters = receipt.enters.max(outcome.enters);
         receipt.enter(outcome.state, clock::timestamp(), outcome.reason);
-        receipts.write(&receipt, lasting).map_err(|error| unwritten(&receipts.path(&receipt.id), error))?;
+        receipts.write(&receipt, lasting).map_err(|error| match (began, &receipt.reason) {
+            (false, Some(why)) => {
+                Error::machine(format!("the message to {} was not sent: {why}", agent.name))
+                    .hint("nothing of it was typed: put that right, and send it again")
+            }
+            _ => unwritten(&receipts.path(&receipt.id), error),
+        })?;
         seam::step();
         Ok(receipt)
     }

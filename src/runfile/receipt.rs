@@ -16,6 +16,11 @@ pub const VERSION: u32 = 1;
 pub const LONGEST: usize = 32 * 1024;
 /// So many messages of which more may become known are remembered for one agent.
 const MOST_OPEN: usize = 16;
+/// So many of a receipt's steps are kept, the first and the last ones: what is tried again for days must not
+/// outgrow its file.
+const MOST_STEPS: usize = 64;
+/// No reason has more characters: what a program said stands in some of them.
+const LONGEST_REASON: usize = 1024;
 /// The longest id.
 pub const LONGEST_ID: usize = 128;
 
@@ -133,7 +138,15 @@ impl Receipt {
     /// Enters a state.
     pub fn enter(&mut self, state: State, at: Timestamp, reason: Option<String>) {
         self.state = state;
-        self.reason = reason;
+        self.reason = reason.map(|why| why.chars().take(LONGEST_REASON).collect());
+        self.note(state, at);
+    }
+
+    /// Notes a step; what is known of the message stays as it is.
+    pub fn note(&mut self, state: State, at: Timestamp) {
+        if self.steps.len() >= MOST_STEPS {
+            self.steps.remove(1);
+        }
         self.steps.push(Step { state, at: stamp(at) });
     }
 
@@ -328,6 +341,20 @@ mod tests {
         summary.remember(&of(5, State::Accepted));
         assert!(!summary.open.contains(&"m5".to_owned()) && summary.open.len() == MOST_OPEN - 1);
         assert_eq!(Summary::parse(&summary.text()), Some(summary));
+    }
+
+    #[test]
+    fn whatever_is_tried_and_said_a_receipt_stays_readable() {
+        let mut tried = receipt();
+        for at in 0..1000 {
+            let at = Timestamp::from_second(at).expect("a time");
+            tried.enter(State::Unknown, at, Some("x".to_owned()));
+            tried.enter(State::Held, at, Some("\u{e4}".repeat(20_000)));
+        }
+        assert!(tried.text().len() < LONGEST, "{}", tried.text().len());
+        assert_eq!((tried.steps[0].state, tried.steps.len()), (State::Draft, MOST_STEPS));
+        assert_eq!(tried.steps.last().map(|step| step.state), Some(State::Held));
+        assert_eq!(Receipt::parse(&tried.text()), Some(tried));
     }
 
     #[test]
