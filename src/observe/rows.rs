@@ -19,6 +19,7 @@ use crate::runtime::drift;
 use crate::snapshot::{self, Fact, Process, Tmux};
 
 pub use installed::judged;
+pub(super) use pane::unreachable_server;
 
 /// Whether a pane's process alone tells that it is the roster's runtime. Where it does not, that may
 /// be one of the processes below it.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::row::{PaneState, Row};
+use super::rows::unreachable_server;
 use super::{Flag, Given};
 use crate::names::{HOLDER_UNIT, HostName, TenantId};
 use crate::roster::Transport;
@@ -141,13 +142,24 @@ pub fn is_unseen(reason: &str) -> bool {
 /// The holder, or what is wrong with it.
 fn holder(given: &Given<'_>) -> Result<Holder, String> {
     let seen = seen_holder(given);
-    match &given.seen.units {
-        Fact::Unknown(why) => Err(why.clone()),
-        Fact::Known(_) if seen.active.as_deref() != Some("active") => {
-            let active = seen.active.as_deref().unwrap_or("inactive");
-            Err(format!("the holder is {active}: no agent runs without it"))
-        }
-        Fact::Known(_) => Ok(seen),
+    let units = match &given.seen.units {
+        Fact::Unknown(why) => return Err(why.clone()),
+        Fact::Known(units) => units,
+    };
+    if seen.active.as_deref() != Some("active") {
+        let active = seen.active.as_deref().unwrap_or("inactive");
+        return Err(format!("the holder is {active}: no agent runs without it"));
+    }
+    let main_pid = units.get(HOLDER_UNIT).and_then(|unit| unit.detail.as_ref()).map_or(0, |d| d.main_pid);
+    match &given.seen.tmux {
+        Fact::Known(Tmux::Absent) => Err(unreachable_server(given).unwrap_or_else(|| {
+            format!("the holder is active, and no tmux server runs on socket {}", given.roster.socket)
+        })),
+        Fact::Known(Tmux::Running { pid, .. }) if main_pid > 0 && *pid != main_pid => Err(format!(
+            "the tmux server on socket {} is pid {pid}, and not the holder's, which is pid {main_pid}",
+            given.roster.socket
+        )),
+        Fact::Known(Tmux::Running { .. }) | Fact::Unknown(_) => Ok(seen),
     }
 }
 
@@ -192,6 +204,25 @@ mod tests {
         assert!(lines[1].0 == Some("b") && lines[1].1.starts_with("DEAD: "), "{lines:?}");
         assert_eq!(lines[2], (Some("stray"), "UNKNOWN: the roster has no agent stray"));
         assert_eq!(status.agents, Agents { total: 2, healthy: 1, parked: 0 });
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_reached_or_is_somebody_elses_is_a_problem() {
+        let problem = |spoil: fn(&mut Case)| {
+            let mut case = Case::of(&["a"]);
+            spoil(&mut case);
+            let status = of(&case);
+            assert!(!status.ok && status.problems.len() == 1, "{:?}", status.problems);
+            assert_eq!(status.problems[0].agent, None);
+            status.problems[0].reason.clone()
+        };
+        let gone = problem(|case| case.seen.tmux = Fact::Known(Tmux::Absent));
+        assert!(gone.contains(&format!("kill -USR1 {SERVER}")), "{gone}");
+        let foreign = problem(|case| {
+            let holder = case.units().get_mut(HOLDER_UNIT).and_then(|unit| unit.detail.as_mut());
+            holder.expect("it is up").main_pid = 99;
+        });
+        assert!(foreign.contains(&format!("is pid {SERVER}")) && foreign.contains("pid 99"), "{foreign}");
     }
 
     #[test]

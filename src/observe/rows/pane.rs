@@ -99,7 +99,7 @@ pub fn find<'a>(
 }
 
 /// Where systemd has the server alive and nothing listens: its socket was removed.
-fn unreachable_server(given: &Given<'_>) -> Option<String> {
+pub fn unreachable_server(given: &Given<'_>) -> Option<String> {
     let holder = given.seen.units.known()?.get(HOLDER_UNIT)?.detail.as_ref()?;
     let pid = holder.main_pid;
     given.seen.processes.get(&pid).map(|_| {
