@@ -151,3 +151,20 @@ fn active_with_nothing_running_is_told_apart_from_a_runtime_that_was_just_killed
         case.seen.tmux = Fact::Unknown("tmux did not answer".to_owned());
     });
 }
+
+#[test]
+fn a_supervisor_of_another_version_is_a_skew_while_its_agent_runs() {
+    let old = |case: &mut Case| {
+        case.record(&name("b"), |r| r.supervisor = "0.0.1".into());
+    };
+    flags_b(&[Flag::Skew], old);
+    // One of an earlier boot tells of another supervisor: this one could not write its own.
+    no_flags(|case| {
+        case.record(&name("b"), |r| (r.supervisor, r.boot_id) = ("0.0.1".into(), "earlier".into()));
+    });
+    // Even one whose record means something else.
+    flags_b(&[Flag::Skew], |case| {
+        let text = "version=9\nsupervisor=9.0.0\n".to_owned();
+        case.seen.records.insert(name("b"), Fact::Known(text));
+    });
+}

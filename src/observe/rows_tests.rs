@@ -3,6 +3,7 @@
 use super::case::{BOOT, Case, NOW, SERVER, UNIX, flags_b, name, no_flags, pane, reason};
 use super::{Flag, PaneState};
 use crate::names::HOLDER_UNIT;
+use crate::runfile::environment::Environment;
 use crate::runfile::launched::Launched;
 use crate::runfile::receipt::{self, Receipt, Summary};
 use crate::runfile::record::{End, State};
@@ -220,12 +221,16 @@ fn what_runs_and_would_not_come_back_has_a_boot_enable_gap() {
         case.wants().remove(&("default.target".to_owned(), name("b").unit()));
     });
     flags_b(&[Flag::BootEnable], |case| case.unit("b").load = "masked".to_owned());
-    let mut off = Case::of(&["a", "b"]);
-    off.seen.linger = Fact::Known(false);
-    assert_eq!(
-        off.flags(),
-        [("a".to_owned(), vec![Flag::BootEnable]), ("b".to_owned(), vec![Flag::BootEnable])]
-    );
+    for spoil in
+        [(|case: &mut Case| case.seen.linger = Fact::Known(false)) as fn(&mut Case), |case: &mut Case| {
+            case.units().get_mut(HOLDER_UNIT).expect("it is loaded").load = "masked".to_owned()
+        }]
+    {
+        let mut off = Case::of(&["a", "b"]);
+        spoil(&mut off);
+        let gap = || vec![Flag::BootEnable];
+        assert_eq!(off.flags(), [("a".to_owned(), gap()), ("b".to_owned(), gap())]);
+    }
     no_flags(|case| case.seen.linger = Fact::Unknown("no logind".into()));
     no_flags(|case| case.seen.wants = Fact::Unknown("permission denied".into()));
 }
@@ -298,19 +303,6 @@ fn a_kill_by_the_oom_killer_is_shown_for_an_hour() {
     // Late in a long run: noted when it happened, or so new that it is not noted yet.
     flags_b(&[Flag::Oom], |case| long_run(case, Some(1), 1, 4000.0));
     flags_b(&[Flag::Oom], |case| long_run(case, Some(1), 2, 1000.0));
-}
-
-#[test]
-fn a_supervisor_of_another_version_is_a_skew_while_its_agent_runs() {
-    let old = |case: &mut Case| {
-        case.record(&name("b"), |r| r.supervisor = "0.0.1".into());
-    };
-    flags_b(&[Flag::Skew], old);
-    // Even one whose record means something else.
-    flags_b(&[Flag::Skew], |case| {
-        let text = "version=9\nsupervisor=9.0.0\n".to_owned();
-        case.seen.records.insert(name("b"), Fact::Known(text));
-    });
 }
 
 #[test]
@@ -416,6 +408,17 @@ fn a_parked_agent_is_neither_drift_nor_failure() {
     let row = case.row("b");
     assert!(row.parked && row.pane.state == PaneState::Dead && row.heartbeat.ts.is_none());
     assert_eq!(reason(&case, "b", "parked"), "parked: a person stopped it in this boot");
+    // What it ran with says nothing of what it will run with.
+    no_flags(|case| {
+        stop(case);
+        case.seen.processes.retain(|pid, _| !(200..300).contains(pid));
+        case.seen.parked.insert(name("b"), Fact::Known(BOOT.to_owned()));
+        let ran_with = Environment::of(b"A=1", b"", "1.2 -".into());
+        case.record(&name("b"), |record| {
+            (record.state, record.environment) = (State::Ended, Some(ran_with));
+        });
+        case.local_env("b", "B=2\n");
+    });
     // Parked in an earlier boot is not parked.
     flags_b(&[Flag::Dead], |case| {
         stop(case);

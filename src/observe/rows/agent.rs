@@ -319,7 +319,9 @@ impl<'a> Judge<'a> {
     /// Whether it runs with the variables that its files hold.
     fn environment(&mut self) {
         let seen = self.given.seen;
-        let Some(record) = self.record.as_ref().filter(|r| r.runtime_pid == self.found.pid) else { return };
+        // Who does not run, runs with nothing.
+        let Some(pid) = self.found.pid else { return };
+        let Some(record) = self.record.as_ref().filter(|r| r.runtime_pid == Some(pid)) else { return };
         let (Some(ran_with), Some(files)) = (&record.environment, seen.environments.get(&self.agent.name))
         else {
             return;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::layout::Layout;
+use crate::names::HOLDER_UNIT;
 use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle, State};
 use crate::snapshot::{Fact, UnitFacts};
@@ -89,6 +90,10 @@ pub fn gaps(given: &Given<'_>, agent: &Agent, facts: &UnitFacts) -> Vec<String> 
     }
     if enabled(given, &agent.name.unit()) == Ok(false) {
         gaps.push("its unit is not enabled".to_owned());
+    }
+    let holder = given.seen.units.known().and_then(|units| units.get(HOLDER_UNIT));
+    if holder.is_some_and(|holder| holder.load == "masked") {
+        gaps.push("the holder's unit is masked, and no agent starts without it".to_owned());
     }
     if given.seen.linger == Fact::Known(false) {
         gaps.push("lingering is off, so nothing of this user starts at boot".to_owned());

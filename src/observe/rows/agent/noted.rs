@@ -55,7 +55,11 @@ impl Judge<'_> {
         if let Unrecorded::NotRead(why) = self.unrecorded.clone() {
             self.not_known("record", why);
         }
-        let text = self.given.seen.records.get(&self.agent.name).and_then(Fact::known);
+        let this_boot = |text: &&String| {
+            let boot = runfile::value(text, "boot_id").map(str::trim);
+            boot.is_none_or(|boot| boot == self.given.seen.clock.boot_id)
+        };
+        let text = self.given.seen.records.get(&self.agent.name).and_then(Fact::known).filter(this_boot);
         if let Some(version) = text.and_then(|text| supervisors_version(text))
             && self.active()
             && version != VERSION
