@@ -57,18 +57,26 @@ impl Given<'_> {
         if missing.is_empty() || self.is_masked(&unit.name) {
             return;
         }
-        if self.declared {
-            let kind = || ConflictKind::NotDeclared(unit.name.clone());
-            let conflict = |link: Link| Conflict::kept(link.path, kind());
-            plan.conflicts.extend(missing.into_iter().map(conflict));
-            return;
-        }
-        let by = missing.iter().filter_map(|l| wanted_by(&l.path)).collect();
-        plan.push(
-            Action::Enable { unit: unit.name.clone(), links: missing },
-            Reason::NotWantedBy(by),
-            Vec::new(),
-        );
+        let reason = match &self.seen.wants {
+            Fact::Unknown(_) if self.declared => return self.not_known(&unit.name, plan),
+            // To enable it once more changes nothing.
+            Fact::Unknown(why) => Reason::WantsUnknown(why.clone()),
+            Fact::Known(_) if self.declared => {
+                let kind = || ConflictKind::NotDeclared(unit.name.clone());
+                let conflict = |link: Link| Conflict::kept(link.path, kind());
+                plan.conflicts.extend(missing.into_iter().map(conflict));
+                return;
+            }
+            Fact::Known(_) => {
+                Reason::NotWantedBy(missing.iter().filter_map(|l| wanted_by(&l.path)).collect())
+            }
+        };
+        plan.push(Action::Enable { unit: unit.name.clone(), links: missing }, reason, Vec::new());
+    }
+
+    fn not_known(&self, unit: &str, plan: &mut Plan) {
+        let why = self.seen.wants.why().unwrap_or_default();
+        plan.notes.push(format!("not known whether {unit} is enabled: {why}"));
     }
 
     /// A unit of the roster that must not come at boot: one that we enabled, or one that the
@@ -95,10 +103,7 @@ impl Given<'_> {
     }
 
     fn disable(&self, unit: &str, reason: Reason, plan: &mut Plan) {
-        let Some(wants) = self.seen.wants.known() else {
-            plan.notes.push(format!("not known whether {unit} is enabled: {}", self.why_no_wants()));
-            return;
-        };
+        let Some(wants) = self.seen.wants.known() else { return self.not_known(unit, plan) };
         let ours = self.desired.links.iter().map(|l| &l.path).chain(self.ledger.links.keys());
         let Some(folder) = ours.filter_map(|path| path.parent()?.parent()).next() else { return };
         let links: Vec<PathBuf> = wants
@@ -116,6 +121,10 @@ impl Given<'_> {
 
     /// Links of ours that a unit which stays no longer asks for.
     fn stale_links(&self, plan: &mut Plan) {
+        if self.seen.wants.known().is_none() {
+            // Not one that is not seen is known to be gone.
+            return;
+        }
         for path in self.ledger.links.keys() {
             let wanted = self.desired.links.iter().any(|l| l.path == *path);
             let disabled = plan.steps.iter().any(|s| match &s.action {
@@ -174,10 +183,6 @@ impl Given<'_> {
         let (Some(by), Some(unit)) = (wanted_by(&link.path), link.path.file_name()) else { return false };
         let key = (by, unit.to_string_lossy().into_owned());
         self.seen.wants.known().is_some_and(|wants| wants.contains(&key))
-    }
-
-    fn why_no_wants(&self) -> &str {
-        self.seen.wants.why().unwrap_or("the links could not be read")
     }
 }
 

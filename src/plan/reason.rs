@@ -35,6 +35,8 @@ pub enum Reason {
     LingerUnknown(String),
     /// These do not pull it in yet.
     NotWantedBy(Vec<String>),
+    /// It could not be seen what pulls it in.
+    WantsUnknown(String),
     /// Unit files or links change.
     UnitFilesChange,
     /// An earlier run was cut off before the manager was told.
@@ -77,6 +79,7 @@ impl Reason {
             Self::LingerOff => "linger-off",
             Self::LingerUnknown(_) => "linger-unknown",
             Self::NotWantedBy(_) => "not-enabled",
+            Self::WantsUnknown(_) => "enabled-unknown",
             Self::UnitFilesChange => "unit-files-change",
             Self::ReloadWasDue => "reload-was-due",
             Self::ManagerIsBehind => "manager-is-behind",
@@ -108,6 +111,7 @@ impl fmt::Display for Reason {
             Self::LingerOff => write!(f, "off: nothing would start at boot without a login"),
             Self::LingerUnknown(why) => write!(f, "not known whether it is on: {why}"),
             Self::NotWantedBy(by) => write!(f, "not pulled in by {}", by.join(" and ")),
+            Self::WantsUnknown(why) => write!(f, "not known whether it is pulled in: {why}"),
             Self::UnitFilesChange => write!(f, "unit files or links change"),
             Self::ReloadWasDue => write!(f, "an earlier run was cut off before it"),
             Self::ManagerIsBehind => write!(f, "files changed since the manager read them"),

@@ -88,8 +88,12 @@ pub fn plan(changed: &Changed, given: &Given<'_>, plan: &mut Plan) {
 impl Given<'_> {
     /// Units of agents that the roster no longer has.
     fn removed(&self, plan: &mut Plan) {
+        // What may still be pulled in at boot is remembered until that can be seen, and ended.
+        let forgotten = self.seen.wants.known().is_some() || self.options.units == Units::Declared;
         for unit in self.ledger.units.keys().filter(|u| self.wanted(u).is_none()) {
-            plan.books.gone.push(unit.clone());
+            if forgotten {
+                plan.books.gone.push(unit.clone());
+            }
             let impact = match AgentName::from_unit(unit) {
                 Some(agent) => vec![agent],
                 // The holder takes every agent along.

@@ -83,9 +83,10 @@ impl One<'_> {
             Fact::Known(_) | Fact::Unknown(_) => None,
         };
         let file = layout.agent_local_env(self.name);
+        let word = cure::word(&file.display().to_string());
         if let Fact::Unknown(why) = self.evidence.given.seen.files.get(&file)? {
             let seen = format!("{}: {why}", file.display());
-            let cure = format!("ls -l {}  # it is for you alone to read", file.display());
+            let cure = format!("ls -l {word}  # it is for you alone to read");
             return Some(self.fails("overrides", Why::Unknown, seen, EXPECTED).cure(cure));
         }
         let local = vars(file.clone())?;
@@ -101,7 +102,7 @@ impl One<'_> {
         }
         let seen = format!("{} sets {}, which is ignored", file.display(), tried.join(", "));
         let lines = tried.iter().map(|name| format!("/^{name}=/d")).collect::<Vec<_>>().join(";");
-        let cure = format!("sed -i '{lines}' {}", file.display());
+        let cure = format!("sed -i '{lines}' {word}");
         Some(self.fails("overrides", Why::Override, seen, EXPECTED).cure(cure))
     }
 

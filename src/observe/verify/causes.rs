@@ -109,7 +109,8 @@ fn explains(cause: &Check, effect: &Check) -> bool {
         "enabled" => {
             let down = matches!(effect.reason, Some(Why::NeverWanted | Why::NotStarted | Why::NotRunning));
             let own = same_agent && effect.id == "active";
-            down && (own || cause.agent.is_none() && effect.id == "holder")
+            let of_holder = cause.agent.is_none() && cause.reason != Some(Why::Unknown);
+            down && (own || of_holder && effect.id == "holder")
         }
         // It runs with what it was started with.
         "restarts" => same_agent && effect.id == "runtime",

@@ -56,7 +56,11 @@ pub fn why(one: &One<'_>, facts: Option<&UnitFacts>, active: &str) -> Down {
         let seen = format!("never started in this boot, and the holder had to be restarted {restarts} times");
         return down(Why::HolderFailed, seen, start());
     }
-    down(Why::NotStarted, "enabled, and never started in this boot".to_owned(), start())
+    let seen = match one.row.systemd.enabled {
+        Some(_) => "enabled, and never started in this boot",
+        None => "never started in this boot; not known whether it is enabled",
+    };
+    down(Why::NotStarted, seen.to_owned(), start())
 }
 
 /// Why its unit is `failed`.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::check::About;
 use super::unit_file::in_the_way;
-use super::{Check, Evidence, Why};
+use super::{Check, Evidence, Why, cure};
 use crate::names::AgentName;
 use crate::plan::{Action, Conflict, ConflictKind, Reason};
 
@@ -18,12 +18,19 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     }
     let mut failing = Vec::new();
     let mut files = Vec::new();
+    if let Some(why) = evidence.given.seen.wants.why() {
+        let folders = format!("{}/*.wants", cure::word(&evidence.given.layout.units().display().to_string()));
+        let check =
+            Check::fails("enabled", None, Why::Unknown, why, "every unit is pulled in as it should be");
+        failing.push(check.cure(format!("ls -ld {folders}")));
+    }
     for step in &plan.steps {
         let why = step.reason.to_string();
         match &step.action {
             Action::SetMode { path, .. } => files.push(not_as_rendered(evidence, path, &why)),
             Action::WriteFile { file, .. } => files.push(not_as_rendered(evidence, &file.path, &why)),
             Action::RemoveFile { path, .. } => files.push(not_as_rendered(evidence, path, &why)),
+            Action::Enable { .. } if matches!(step.reason, Reason::WantsUnknown(_)) => {}
             Action::Enable { unit, links } => {
                 let missing: Vec<String> = links.iter().map(|l| folder(&l.path)).collect();
                 let agent = AgentName::from_unit(unit);

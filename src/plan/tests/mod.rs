@@ -290,6 +290,24 @@ fn a_lost_link_is_made_again_and_a_stale_one_of_ours_goes() {
 }
 
 #[test]
+fn links_that_cannot_be_seen_are_neither_missing_nor_gone() {
+    let both = fleet(&["a", "b"]);
+    let (machine, ledger) = installed(&both);
+    let mut seen = machine.snapshot();
+    seen.wants = Fact::Unknown("permission denied".into());
+    let blind = plan(&both, &seen, &ledger, &Options::default());
+    assert_eq!(blind.steps[0].reason.to_string(), "not known whether it is pulled in: permission denied");
+    assert_eq!(blind.books.forget, Vec::<PathBuf>::new());
+
+    // An agent that goes is stopped, and known until its links are seen and taken away.
+    let one = fleet(&["b"]);
+    let blind = plan(&one, &seen, &ledger, &Options::default());
+    assert_eq!(words(&blind)[0], format!("stop {A}"));
+    assert_eq!((blind.books.gone, blind.books.forget), (Vec::<String>::new(), Vec::<PathBuf>::new()));
+    assert!(blind.notes.contains(&format!("not known whether {A} is enabled: permission denied")));
+}
+
+#[test]
 fn a_manager_that_is_behind_is_reloaded_once() {
     let desired = fleet(&["a", "b"]);
     let (mut machine, mut ledger) = installed(&desired);

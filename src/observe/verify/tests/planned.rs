@@ -65,6 +65,12 @@ fn what_an_apply_would_do_is_not_as_it_should_be() {
         let action = Action::Enable { unit: unit.clone(), links };
         p.plan.steps.push(step(action, Reason::NotWantedBy(vec!["default.target".into()])));
     });
+    fails(&[("enabled", None, Why::Unknown)], |p| {
+        let why = "permission denied".to_owned();
+        p.case.seen.wants = Fact::Unknown(why.clone());
+        let action = Action::Enable { unit: unit.clone(), links: Vec::new() };
+        p.plan.steps.push(step(action, Reason::WantsUnknown(why)));
+    });
     fails(&[("enabled", Some("b"), Why::NotForBoot)], |p| {
         let action = Action::Disable { unit: unit.clone(), links: vec![link.clone()] };
         p.plan.steps.push(step(action, Reason::StoppedInRoster));
