@@ -14,6 +14,7 @@ use crate::observe::status::is_unseen;
 use crate::observe::{Given, Row, judged, rows, says_enough};
 use crate::roster::{Roster, Transport};
 use crate::snapshot::{Fact, Snapshot};
+use crate::transcript::plain;
 
 /// What a look gave.
 #[derive(Debug)]
@@ -160,5 +161,6 @@ pub fn explanations(rows: &[Row], verbose: u8) -> Vec<String> {
         [first, _, _, _, ..] => format!("{first} and {} more: {reason}", names.len() - 1),
         few => format!("{}: {reason}", few.join(", ")),
     };
-    told.into_iter().map(line).collect()
+    // A reason may tell what an agent wrote of itself.
+    told.into_iter().map(line).map(|line| plain(&line)).collect()
 }

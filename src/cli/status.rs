@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::host::clock;
 use crate::host::gather::Depth;
 use crate::observe::status::{self, Status};
+use crate::transcript::plain;
 
 /// Arguments of `fleet status`.
 #[derive(Debug, clap::Args)]
@@ -58,10 +59,8 @@ fn lines(status: &Status) -> Vec<String> {
         }
     ));
     for problem in &status.problems {
-        lines.push(match &problem.agent {
-            Some(agent) => format!("wrong   {agent}: {}", problem.reason),
-            None => format!("wrong   {}", problem.reason),
-        });
+        let agent = problem.agent.as_ref().map_or_else(String::new, |agent| format!("{agent}: "));
+        lines.push(plain(&format!("wrong   {agent}{}", problem.reason)));
     }
     lines
 }

@@ -156,16 +156,32 @@ fn is_interpreter(process: &Process) -> bool {
     versioned(plain(&process.comm)) || first.is_some_and(versioned)
 }
 
-/// The first word behind an interpreter that is no option of its own.
+/// The first word behind an interpreter that is no option of its own; none where that is code, not a script.
 fn script(process: &Process) -> Option<&str> {
-    process.argv.iter().skip(1).map(String::as_str).find(|word| !word.starts_with('-'))
+    let mut words = process.argv.iter().skip(1).map(String::as_str);
+    let word = words.find(|word| !word.starts_with('-') || takes_code(word))?;
+    (!word.starts_with('-')).then_some(word)
 }
 
+/// Whether the word behind this option is code: `-c`, `-e`, `-p`, also at the end of a few (`-Ic`, `-pe`), and
+/// what they are in full. Options with a value of their own (`-Wonce`, `-Ximporttime`) are longer.
+fn takes_code(option: &str) -> bool {
+    match option.strip_prefix("--") {
+        Some(long) => matches!(long, "eval" | "print"),
+        None => option.len() <= 4 && option.ends_with(['c', 'e', 'p']),
+    }
+}
+
+/// No name that is told is longer.
+const LONGEST_SHOWN: usize = 64;
+
 fn shown(process: &Process) -> String {
-    match script(process).filter(|_| is_interpreter(process)) {
+    let told = match script(process).filter(|_| is_interpreter(process)) {
         Some(script) => format!("{} {}", process.comm, file_name(script)),
         None => process.comm.clone(),
-    }
+    };
+    // A program chooses its arguments, and a terminal would obey some.
+    told.chars().map(|c| if c.is_control() { '?' } else { c }).take(LONGEST_SHOWN).collect()
 }
 
 fn file_name(path: &str) -> &str {
@@ -282,6 +298,23 @@ mod tests {
             let names = if runtime == "dogfood" { vec!["mosaic", "fleet"] } else { vec![runtime] };
             let drift = pane(comm, line).judged(runtime, &names, StartedBy::Yolo);
             assert_eq!(drift, Drift::Differs { seen: seen.to_owned() }, "{runtime}: {line}");
+        }
+    }
+
+    #[test]
+    fn code_on_a_command_line_is_never_told_and_no_script_steers_a_terminal() {
+        for (comm, line, seen) in [
+            ("python3", "python3 -c planted", "python3"),
+            ("python3", "python3 -Ic planted", "python3"),
+            ("node", "node --no-warnings -e planted", "node"),
+            ("node", "node -pe planted", "node"),
+            ("bun", "bun --eval planted", "bun"),
+            ("node", "node --print planted", "node"),
+            ("python3", "python3 -Wonce /x/mine.py --token planted", "python3 mine.py"),
+            ("node", "node /x/\u{1b}[2Jy.js planted", "node ?[2Jy.js"),
+        ] {
+            let drift = pane(comm, line).judged("pi", &["pi"], StartedBy::Yolo);
+            assert_eq!(drift, Drift::Differs { seen: seen.to_owned() }, "{line}");
         }
     }
 

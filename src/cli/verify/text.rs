@@ -5,6 +5,7 @@ use owo_colors::{OwoColorize, Style};
 use crate::host::clock;
 use crate::observe::verify::{Check, Follower, Recovery, Verdict, Why};
 use crate::snapshot::Clock;
+use crate::transcript::plain;
 
 /// The lines.
 pub fn lines(verdict: &Verdict, colour: bool) -> Vec<String> {
@@ -44,7 +45,7 @@ pub fn lines(verdict: &Verdict, colour: bool) -> Vec<String> {
 
 fn title(check: &Check) -> String {
     let whose = check.agent.as_ref().map_or_else(String::new, |a| format!("{a}: "));
-    format!("{whose}{} ({}): {}", check.id, check.reason.map_or("", Why::word), check.seen)
+    format!("{whose}{} ({}): {}", check.id, check.reason.map_or("", Why::word), plain(&check.seen))
 }
 
 /// What has to wait until a check holds: the fleet's own, then agents with what is open of them.

@@ -9,7 +9,9 @@ use crate::transcript::plain;
 /// The lines.
 pub fn lines(detail: &Detail) -> Vec<String> {
     let mut lines = Vec::new();
+    // Much of it others wrote, and a terminal would obey some.
     let mut say = |key: &str, value: String| {
+        let value = plain(&value);
         if !value.is_empty() {
             lines.push(format!("{key:<11} {value}"));
         }
@@ -40,7 +42,7 @@ pub fn lines(detail: &Detail) -> Vec<String> {
         join([
             Some(row.pane.state.word().to_owned()),
             row.pane.pid.map(|pid| format!("pid {pid}")),
-            row.pane.command.as_deref().map(plain),
+            row.pane.command.clone(),
             row.idle_seconds.filter(|_| runs).map(|s| format!("idle {}", span(s))),
         ]),
     );
@@ -56,8 +58,8 @@ pub fn lines(detail: &Detail) -> Vec<String> {
             beat.resume_at.as_ref().map(|at| format!("until {at}")),
         ]),
     );
-    say("command", plain(&detail.command));
-    say("directory", plain(&detail.working_directory));
+    say("command", detail.command.clone());
+    say("directory", detail.working_directory.clone());
     for file in &detail.environment_files {
         say("variables", format!("{}{}", file.path, if file.exists { "" } else { " (not there)" }));
     }
@@ -88,8 +90,7 @@ pub fn lines(detail: &Detail) -> Vec<String> {
         say("last exit", join([supervisor.last_exit.clone(), supervisor.last_exit_at.clone()]));
     }
     for receipt in detail.receipt.iter().chain(&detail.open_receipts) {
-        let why = receipt.reason.as_deref().map(plain);
-        let from = format!("from {}", plain(&receipt.source));
+        let (why, from) = (receipt.reason.clone(), format!("from {}", receipt.source));
         let what = [receipt.id.clone(), receipt.state.word().to_owned(), from, receipt.created_at.clone()];
         say("message", join(what.map(Some).into_iter().chain([why])));
     }
@@ -101,10 +102,10 @@ pub fn lines(detail: &Detail) -> Vec<String> {
         say("attached", visitor(visit));
     }
     for reason in &row.reasons {
-        say("because", plain(reason));
+        say("because", reason.clone());
     }
     for line in detail.journal.iter().flatten() {
-        say("journal", plain(line));
+        say("journal", line.clone());
     }
     lines
 }
@@ -112,13 +113,13 @@ pub fn lines(detail: &Detail) -> Vec<String> {
 fn visitor(visit: &Visit) -> String {
     let who = &visit.who;
     join([
-        Some(plain(&who.user)),
-        who.sudo_user.as_deref().map(|user| format!("by sudo from {}", plain(user))),
-        who.from.as_deref().map(|from| format!("from {}", plain(from))),
-        who.terminal.as_deref().map(|terminal| format!("on {}", plain(terminal))),
-        Some(format!("since {}", plain(&visit.since))),
+        Some(who.user.clone()),
+        who.sudo_user.as_deref().map(|user| format!("by sudo from {user}")),
+        who.from.as_deref().map(|from| format!("from {from}")),
+        who.terminal.as_deref().map(|terminal| format!("on {terminal}")),
+        Some(format!("since {}", visit.since)),
         Some(match &visit.until {
-            Some(until) => format!("until {}", plain(until)),
+            Some(until) => format!("until {until}"),
             None if visit.attached => "still there".to_owned(),
             None => "gone, nobody noted when".to_owned(),
         }),
