@@ -111,6 +111,19 @@ fn a_message_that_is_to_wake_an_agent_does_so_once_it_is_idle() {
 }
 
 #[test]
+fn an_old_word_of_being_busy_holds_nothing_up_whoever_wrote_it() {
+    let desk = reader();
+    for beat in [
+        "ts=2026-01-01T00:00:00Z\npid=1\nstatus=busy\n",
+        "ts=2026-01-01T00:00:00Z\npid=1\nstatus=busy\nboot_id=x\nboottime=9\n",
+    ] {
+        std::fs::write(desk.run_folder().join("reader.hb"), beat).expect("written");
+        let sent = desk.send(&["reader", "--message", "hello", "--queue", "--wake", "--verify", "--json"]);
+        assert_eq!((sent.code, sent.state()), (0, "submitted".to_owned()), "{beat}: {sent:?}");
+    }
+}
+
+#[test]
 fn status_and_ps_say_what_the_runtime_has_said_since() {
     let desk = Desk::new(&["coder0", "coder1"]);
     desk.dogfood("coder0", &[]);

@@ -77,7 +77,7 @@ impl<'a> Probe<'a> {
             let left = (self.begun + limit).saturating_duration_since(Instant::now());
             changes::until(&self.context.layout.run(), left, || {
                 waiting.retain(|(agent, before)| match (self.beat(agent), before) {
-                    (Some(now), Some(before)) => now.ts <= before.ts,
+                    (Some(now), Some(before)) => !heartbeat::is_newer(&now, before),
                     (now, _) => now.is_none(),
                 });
                 waiting.is_empty()

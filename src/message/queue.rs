@@ -9,9 +9,7 @@ use crate::host::queue::{Put, Queue};
 use crate::host::receipts::{Lasting, Receipts};
 use crate::host::{bell, changes, clock, lock, runfiles};
 use crate::roster::Agent;
-use crate::runfile::heartbeat::{
-    self, Beat, DEFAULT_INTERVAL, GRACE_INTERVALS, LONGEST_INTERVAL, Status as Beating,
-};
+use crate::runfile::heartbeat::{self, Beat, DEFAULT_INTERVAL, GRACE_INTERVALS, Status as Beating};
 use crate::runfile::queued::{DEPTH, Priority, Queued, VERSION};
 use crate::runfile::receipt::{Receipt, State, stamp};
 use crate::runtime::screen::{Activity, Composer};
@@ -274,10 +272,8 @@ impl Desk<'_> {
         let beat = text.and_then(|text| heartbeat::parse(text.as_bytes()).ok());
         // What it was doing when it stopped beating is not what it does.
         let fresh = |beat: &Beat| {
-            let interval = f64::from(beat.interval.unwrap_or(DEFAULT_INTERVAL).min(LONGEST_INTERVAL));
-            let this_boot = beat.boot_id.as_deref().is_none_or(|boot| boot == clock::boot_id());
-            let late = |at: f64| clock::boottime() - at > GRACE_INTERVALS * interval;
-            this_boot && !beat.boottime.is_some_and(late)
+            let limit = GRACE_INTERVALS * f64::from(beat.interval.unwrap_or(DEFAULT_INTERVAL));
+            heartbeat::seconds_since(beat, &clock::now()).is_some_and(|age| age <= limit)
         };
         if beat.is_some_and(|beat| beat.status == Beating::Busy && fresh(&beat)) {
             return Idleness::Busy;

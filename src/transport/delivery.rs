@@ -105,10 +105,15 @@ fn finish(
         if person_types(&seen.typists, clock::unix() as i64) {
             return Ok(Outcome::untouched(State::Held, "somebody is attached and typing"));
         }
-        match judged(to, &seen).composer {
+        let screen = judged(to, &seen);
+        match screen.composer {
             Composer::Draft(draft) if letter.words.are_shown(to.kind, &draft) => break seen,
             // It may have been typed a moment ago.
             _ if begun.elapsed() < SETTLING => std::thread::sleep(LAG),
+            // What hides the composer does not say what stands in it.
+            _ if screen.dialog.is_some() => {
+                return Ok(Outcome::untouched(State::Held, "a dialog hides the composer"));
+            }
             _ => return Ok(Outcome::untouched(State::Unknown, "it does not stand in the composer")),
         }
     };

@@ -145,6 +145,28 @@ fn a_pane_that_ends_is_neither_submitted_nor_a_draft() {
 }
 
 #[test]
+fn what_a_dialog_hides_is_not_given_up() {
+    let home = tempfile::tempdir().expect("a home");
+    let layout = Layout::new(home.path(), None);
+    let agent = AgentName::parse("a").expect("a name");
+    let to = Recipient { agent: &agent, kind: Kind::Claude, mark: "", layout: &layout };
+    let (prompt, draft) =
+        (crate::runfile::ack::digest("left"), crate::runfile::receipt::draft_digest("left"));
+    let words = Words::Standing { prompt_sha256: &prompt, draft_sha256: &draft };
+    let letter = Letter { id: "m", words, verify: None };
+    let finish = |screen: &str| {
+        let script = Script::of([shows(screen)]);
+        let delivery = Delivery { terminal: &script, to: &to, letter: &letter, patience: PATIENCE };
+        let outcome = deliver(&delivery, &mut |_| Ok(())).expect("it answers");
+        assert_eq!(script.did.take(), Vec::<String>::new());
+        outcome.state
+    };
+    let rule = "\u{2500}".repeat(40);
+    assert_eq!(finish("Bash command\n  ls\n  1. Yes\n  2. No\n\nEsc to cancel\n"), State::Held);
+    assert_eq!(finish(&format!("{rule}\n\u{276f} somebody's\n{rule}\n")), State::Unknown);
+}
+
+#[test]
 fn what_cannot_be_recorded_is_not_typed() {
     let home = tempfile::tempdir().expect("a home");
     let layout = Layout::new(home.path(), None);

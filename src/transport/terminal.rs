@@ -9,8 +9,10 @@ use crate::runtime::screen::{self, Composer, Screen};
 
 /// What stands before a draft in most programs.
 const USUAL_MARK: &str = "> ";
-/// A person's last key counts as typing for this long.
-const TYPING: i64 = 5;
+/// A person's last key counts as typing for this long, in seconds.
+const TYPING: u64 = 5;
+/// Who attached so lately may have typed in the same second.
+const JUST_ATTACHED: u64 = 1;
 
 /// One agent's terminal.
 pub trait Terminal {
@@ -44,9 +46,12 @@ pub fn judged(to: &Recipient<'_>, seen: &Glimpse) -> Screen {
 }
 
 /// Whether a person types there: attached, and has sent a key since, a few seconds ago at most.
-/// Clocks of whole seconds: an attaching within the same second counts too.
+/// Clocks of whole seconds: an attaching within the same second counts too. After the clock was set back both
+/// may lie ahead, and the last key before the attaching.
 pub fn person_types(typists: &[Typist], now: i64) -> bool {
-    typists.iter().any(|t| now - t.last <= TYPING && (t.last > t.since || now - t.since <= 1))
+    typists.iter().any(|t| {
+        now.abs_diff(t.last) <= TYPING && (t.last != t.since || now.abs_diff(t.since) <= JUST_ATTACHED)
+    })
 }
 
 /// Pauses that begin short and never get longer than 400 ms.
@@ -82,6 +87,10 @@ mod tests {
         assert!(!person_types(&typist(100, 100), 104), "attached, and no key since");
         assert!(person_types(&typist(100, 100), 101), "just attached");
         assert!(!person_types(&[], 100));
+        assert!(!person_types(&typist(5000, 5000), 100), "the clock was set back since an attaching");
+        assert!(!person_types(&typist(5000, 5100), 100), "and since a key");
+        assert!(person_types(&typist(5000, 100), 101), "and a key after that");
+        assert!(!person_types(&typist(i64::MIN, i64::MAX), 0), "no number makes it panic");
     }
 
     #[test]

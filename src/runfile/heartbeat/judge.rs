@@ -167,6 +167,23 @@ fn age(beat: &Beat, clock: &Clock) -> Age {
     }
 }
 
+/// Seconds since a beat; `None` for one of an earlier boot.
+pub fn seconds_since(beat: &Beat, clock: &Clock) -> Option<f64> {
+    match age(beat, clock) {
+        Age::Seconds { age, .. } => Some(age),
+        Age::EarlierBoot => None,
+    }
+}
+
+/// Whether a beat was written after another one. A clock that was set in between has no say where both tell the
+/// boot's own time.
+pub fn is_newer(beat: &Beat, before: &Beat) -> bool {
+    match (beat.boottime, before.boottime) {
+        (Some(now), Some(then)) if beat.boot_id.is_some() && beat.boot_id == before.boot_id => now > then,
+        _ => beat.ts > before.ts,
+    }
+}
+
 fn answered(beat: &Beat, age: f64, clock: &Clock, expect: &Expect) -> (Health, String) {
     let interval = beat.interval.unwrap_or(expect.interval);
     let limit = GRACE_INTERVALS * f64::from(interval);
@@ -309,6 +326,21 @@ mod tests {
         assert_eq!(at("2026-11-20T10:00:05Z").0, Healthy);
         is(at("2026-11-20T10:00:07Z"), Invalid, "7.0 s in the future");
         is(case("boot_id=this\nboottime=1010\n"), Invalid, "10 s in the future");
+    }
+
+    #[test]
+    fn which_of_two_beats_is_newer_the_boots_own_time_says_where_both_tell_it() {
+        let read = |lines: &str| parse(format!("pid=77\nstatus=ok\n{lines}").as_bytes()).expect("a beat");
+        let before = read("ts=2026-11-20T10:00:00Z\nboot_id=this\nboottime=900\n");
+        let set_back = read("ts=2026-11-20T09:00:00Z\nboot_id=this\nboottime=901\n");
+        assert!(is_newer(&set_back, &before) && !is_newer(&before, &set_back) && !is_newer(&before, &before));
+        let other_boot = read("ts=2026-11-20T10:00:01Z\nboot_id=next\nboottime=5\n");
+        assert!(is_newer(&other_boot, &before));
+        let plain = |ts: &str| read(&format!("ts={ts}\n"));
+        assert!(is_newer(&plain("2026-11-20T10:00:01Z"), &plain("2026-11-20T10:00:00Z")));
+        assert_eq!(seconds_since(&set_back, &clock()), Some(99.0));
+        assert_eq!(seconds_since(&plain("2026-11-20T09:59:50Z"), &clock()), Some(10.0));
+        assert_eq!(seconds_since(&other_boot, &clock()), None);
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod next;
 
 use jiff::Timestamp;
 
-pub use judge::{Expect, GRACE_INTERVALS, Health, Timer, UNREADABLE, Verdict, judge, within};
+pub use judge::{
+    Expect, GRACE_INTERVALS, Health, Timer, UNREADABLE, Verdict, is_newer, judge, seconds_since, within,
+};
 pub use next::{Said, Whose, next};
 
 /// The longest file that is read; a beat has a few hundred bytes.
