@@ -127,15 +127,21 @@ impl Feed {
             let told = match command.run() {
                 Ok(output) if output.status.success() => format!("{what}: done"),
                 Ok(output) => {
-                    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                    let line = said.lines().map(plain).find(|l| !l.is_empty()).unwrap_or_default();
-                    format!("{what}: {}", line.trim_start_matches("error: "))
+                    let why = why_not(&String::from_utf8_lossy(&output.stderr)).unwrap_or_default();
+                    format!("{what}: {why}")
                 }
                 Err(error) => format!("{what}: {error}"),
             };
             voice.say(Message::Told(told));
         });
     }
+}
+
+/// Why one of our verbs failed, by what it wrote to its standard error: its error, else the first that it said.
+pub fn why_not(said: &str) -> Option<String> {
+    let error = said.lines().find_map(|line| line.split_once("error:").map(|(_, why)| why));
+    let why = plain(error.or_else(|| said.lines().find(|line| !line.trim().is_empty()))?);
+    Some(why.trim().to_owned())
 }
 
 struct Watcher {
@@ -214,13 +220,10 @@ impl Watcher {
                     rows,
                 }
             }
-            Err(error) => Look {
-                tenant: self.context.caller.name.clone(),
-                host: self.context.host().map_or_else(|_| "?".to_owned(), |host| host.to_string()),
-                time: jiff::Zoned::now().strftime("%H:%M:%S").to_string(),
-                trouble: error.message.lines().next().map(plain),
-                rows: Vec::new(),
-            },
+            Err(error) => {
+                let why = error.message.lines().next().map(plain).unwrap_or_default();
+                return self.voice.say(Message::Unseen(why));
+            }
         };
         self.voice.say(Message::Look(look))
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
-use self::feed::{EVERY, Feed, Request};
+use self::feed::{EVERY, Feed, Request, why_not};
 use self::model::{Effect, Message, Model};
 use self::screen::Screen;
 use self::view::Palette;
@@ -101,7 +101,7 @@ impl Top<'_> {
                 while self.feed.woken.read(&mut bytes).is_ok_and(|count| count > 0) {}
             }
             while let Ok(message) = self.feed.messages.try_recv() {
-                if matches!(message, Message::Look(_)) {
+                if matches!(message, Message::Look(_) | Message::Unseen(_)) {
                     self.since = Instant::now();
                 }
                 effects.extend(self.model.update(message));
@@ -158,10 +158,8 @@ impl Top<'_> {
             return Ok(Some(Answer::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX))));
         }
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let line = said.lines().find_map(|line| line.split_once("error:").map(|(_, why)| why.trim()));
-            let why = line.map_or_else(|| output.status.to_string(), crate::transcript::plain);
-            self.model.update(Message::Told(why));
+            let why = why_not(&String::from_utf8_lossy(&output.stderr));
+            self.model.update(Message::Told(why.unwrap_or_else(|| output.status.to_string())));
         }
         self.since = Instant::now();
         self.feed.ask(Request::Look);

@@ -17,6 +17,8 @@ pub enum Message {
     Paste(String),
     /// A look at the fleet.
     Look(Look),
+    /// The fleet could not be looked at; why.
+    Unseen(String),
     /// What an agent's terminal shows, or why that is not known.
     Preview {
         /// Whose.
@@ -163,6 +165,8 @@ impl Sort {
 pub struct Model {
     /// The last look; `None` before the first.
     pub look: Option<Look>,
+    /// Why there was none after it.
+    pub unseen: Option<String>,
     /// Seconds since it came, where that is worth telling.
     pub waiting: u64,
     /// The order.
@@ -190,6 +194,7 @@ impl Model {
     pub fn new(can_send: bool) -> Self {
         Self {
             look: None,
+            unseen: None,
             waiting: 0,
             sort: Sort::Roster,
             filter: String::new(),
@@ -234,8 +239,13 @@ impl Model {
             }
             Message::Look(look) => {
                 self.look = Some(look);
-                self.waiting = 0;
+                (self.unseen, self.waiting) = (None, 0);
                 self.select_something()
+            }
+            // What was seen last stays: a roster that is being written is no empty fleet.
+            Message::Unseen(why) => {
+                (self.unseen, self.waiting) = (Some(why), 0);
+                Vec::new()
             }
             Message::Preview { name, shown } => {
                 self.preview = Some((name, shown));
@@ -243,6 +253,8 @@ impl Model {
             }
             Message::Tail { name, shown } => {
                 match shown {
+                    // Somebody types by now: what was asked for before must not take the keys.
+                    _ if self.mode != Mode::Table => {}
                     Ok(lines) => {
                         let from = lines.len().saturating_sub(self.page.max(1));
                         self.mode = Mode::Read { name, lines, from };

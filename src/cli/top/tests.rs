@@ -196,6 +196,38 @@ fn what_is_not_known_says_why_and_silence_is_told() {
 }
 
 #[test]
+fn a_look_that_failed_leaves_what_was_seen_last_and_the_selection() {
+    let mut model = model();
+    press(&mut model, "jj");
+    assert_eq!(model.update(Message::Unseen("the roster: line 3".to_owned())), []);
+    let (text, _) = picture(&mut model, 120, 24, Palette::Plain);
+    assert!(text.contains("as it was then: the roster: line 3") && text.contains("2 of 3 healthy"), "{text}");
+    assert_eq!((names(&model).len(), model.selected.as_deref()), (4, Some("rev")));
+    assert_eq!(model.update(look(rows())), []);
+    assert!(!picture(&mut model, 120, 24, Palette::Plain).0.contains("as it was then"));
+    let mut first = Model::new(true);
+    first.update(Message::Unseen("no roster".to_owned()));
+    assert!(picture(&mut first, 80, 24, Palette::Plain).0.contains("looking at the fleet  no roster"));
+}
+
+#[test]
+fn last_lines_that_come_late_take_no_keys_from_who_types() {
+    let mut model = model();
+    press(&mut model, "t");
+    press(&mut model, "mhel");
+    model.update(Message::Tail { name: "coder0".to_owned(), shown: Ok(vec!["line".to_owned()]) });
+    assert_eq!(press(&mut model, "lo\n"), [Effect::Send("coder0".to_owned(), "hello".to_owned())]);
+}
+
+#[test]
+fn why_a_verb_failed_is_its_error_and_not_a_warning_before_it() {
+    let said = "warning: the queue of a: slow\nerror: agent a is not running\nhint: fleet start a\n";
+    assert_eq!(super::feed::why_not(said).as_deref(), Some("agent a is not running"));
+    assert_eq!(super::feed::why_not("\na: start failed\n").as_deref(), Some("a: start failed"));
+    assert_eq!(super::feed::why_not("\n"), None);
+}
+
+#[test]
 fn last_lines_are_read_from_their_end_and_left_again() {
     let mut model = model();
     picture(&mut model, 80, 24, Palette::Plain);

@@ -68,7 +68,12 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, palette: Palette) {
 }
 
 fn header(model: &Model, palette: Palette) -> Line<'static> {
-    let Some(look) = &model.look else { return Line::raw(" looking at the fleet") };
+    let bad = |text: String| Span::styled(text, palette.of(Tone::Bad));
+    let unseen = model.unseen.as_ref();
+    let Some(look) = &model.look else {
+        let why = unseen.map(|why| bad(format!("  {why}")));
+        return Line::from([Span::raw(" looking at the fleet")].into_iter().chain(why).collect::<Vec<_>>());
+    };
     let agents: Vec<Row> = look.rows.iter().filter(|r| !r.flags.contains(&Flag::Unknown)).cloned().collect();
     let mut spans = vec![
         Span::styled(format!(" {} on {}", look.tenant, look.host), Style::new().add_modifier(Modifier::BOLD)),
@@ -81,10 +86,11 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
         spans.push(Span::raw(format!("  only {:?}", model.filter)));
     }
     if model.waiting > 0 {
-        let text = format!("  no answer for {} s", model.waiting);
-        spans.push(Span::styled(text, palette.of(Tone::Bad)));
+        spans.push(bad(format!("  no answer for {} s", model.waiting)));
+    } else if let Some(why) = unseen {
+        spans.push(bad(format!("  as it was then: {why}")));
     } else if let Some(trouble) = &look.trouble {
-        spans.push(Span::styled(format!("  unknown: {trouble}"), palette.of(Tone::Bad)));
+        spans.push(bad(format!("  unknown: {trouble}")));
     }
     Line::from(spans)
 }
@@ -96,7 +102,7 @@ fn footer(model: &Model, palette: Palette) -> Line<'static> {
             Line::raw(format!(" only rows with: {}_  (Enter keeps, Esc shows all)", model.filter))
         }
         Mode::Ask(Question::Attach, name) => {
-            question(format!(" attach to {name}? What you type will reach it. [y/N] "))
+            question(format!(" attach to {name}? What you type will reach it; C-b d comes back. [y/N] "))
         }
         Mode::Ask(Question::Restart, name) => question(format!(" restart {name}? [y/N] ")),
         Mode::Compose(name, draft) => {
