@@ -143,6 +143,25 @@ fn typed(fleet: &Fleet, answer: &str) -> fleet::rig::Run {
     fleet.rig.as_user_with(TENANT, &["python3", "-c", spawn], format!("{answer}\n").as_bytes())
 }
 
+/// The same; `line` is carried out between the question and the answer.
+fn typed_after(fleet: &Fleet, line: &str, answer: &str) -> fleet::rig::Run {
+    let spawn = format!(
+        "import os, pty, subprocess, sys\n\
+         pid, fd = pty.fork()\n\
+         if not pid: os.execvp('fleet', ['fleet', 'apply', '--adopt'])\n\
+         said = b''\n\
+         while b'[y/N]' not in said: said += os.read(fd, 4096)\n\
+         subprocess.run({line:?}, shell=True, check=True)\n\
+         os.write(fd, b'{answer}\\n')\n\
+         try:\n \
+          while True: said += os.read(fd, 4096)\n\
+         except OSError: pass\n\
+         sys.stdout.buffer.write(said)\n\
+         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
+    );
+    fleet.rig.as_user_with(TENANT, &["python3", "-c", &spawn], b"")
+}
+
 #[test]
 fn a_person_is_asked_and_a_server_that_a_script_started_is_taken_over_too() {
     if Rig::skipped() {
@@ -161,12 +180,20 @@ fn a_person_is_asked_and_a_server_that_a_script_started_is_taken_over_too() {
         let old = fleet.pane("coder");
         let no = typed(&fleet, "n").exits(1);
         assert!(no.stdout.contains("coder (") && no.stdout.contains("[y/N]"), "{}", no.report());
+        assert!(!no.stdout.contains("coder ()"), "what runs there: {}", no.report());
         assert!(no.stdout.contains("nothing was changed"), "{}", no.report());
         assert_eq!(fleet.pane("coder"), old, "{suite:?}");
         assert_eq!(fleet.run(&["test", "-e", &format!("{UNITS}/mosaic-agent@.service")]).code, 1);
 
+        // What came while the person thought was not among what was asked about.
+        let line = "tmux -L mosaic-factory new-session -d -s late 'exec sleep 100000'";
+        let late = typed_after(&fleet, line, "y").exits(1);
+        assert!(late.stdout.contains("coder: ended"), "{suite:?}: {}", late.report());
+        assert!(late.stdout.contains("session late came meanwhile"), "{suite:?}: {}", late.report());
+        assert!(fleet.pane("late").is_some(), "{suite:?}");
+
         let yes = typed(&fleet, "y").exits(0);
-        assert!(yes.stdout.contains("coder: ended"), "{suite:?}: {}", yes.report());
+        assert!(yes.stdout.contains("late: ended"), "{suite:?}: {}", yes.report());
         fleet.rig.wait_until("verify holds", SOON, || fleet.run(&["fleet", "verify"]).code == 0);
         assert!(fleet.pane("coder").is_some_and(|new| Some(new) != old), "{suite:?}");
     }

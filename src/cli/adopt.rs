@@ -15,8 +15,8 @@ use crate::adopt::{
 use crate::error::{Error, Kind, Result};
 use crate::host::ending::Held;
 use crate::host::interrupt::point;
-use crate::host::tmux::{Server, Target};
-use crate::host::{files, input, lock, site};
+use crate::host::tmux::{Server, Target, TmuxError};
+use crate::host::{files, input, lock, process, site};
 use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::plan::{ConflictKind, Conflicts, HolderRestart, Options, Plan, Reach};
@@ -189,10 +189,7 @@ fn in_use(ground: &Ground, path: &Path) -> bool {
 
 fn find(roster: &Roster, ground: &Ground, seen: &Snapshot, plan: &Plan) -> Result<Found> {
     let server = Server::new(site::tmux()?, &roster.socket);
-    let tmux = server.look().or_else(|error| match error {
-        crate::host::tmux::TmuxError::NoServer { .. } => Ok(Tmux::Absent),
-        error => Err(Error::machine(error)),
-    })?;
+    let tmux = server.look().map_err(Error::machine)?;
     let holder_is_ours = matches!(&tmux, Tmux::Running { pid, .. } if is_holders(&seen.units, *pid));
     let session = roster.holder_session.as_str();
     let hand_made = recognise(&ground.desired, &plan.conflicts, &seen.units, &tmux, session);
@@ -208,7 +205,8 @@ fn agree(found: &HandMade, consent: Consent, context: &Context) -> Result<()> {
         return Ok(());
     }
     for session in &ending {
-        let runs = session.panes.iter().map(|p| p.command.as_str()).collect::<Vec<_>>().join(", ");
+        let runs = session.panes.iter().filter_map(|pane| process::in_foreground(pane.pid));
+        let runs = runs.collect::<Vec<_>>().join(", ");
         out.note(format_args!("  {} ({runs}): {}", session.name, fate(session.kind)));
     }
     if !io::stdin().is_terminal() {
@@ -325,7 +323,9 @@ fn hand_over(old: &OldServer, server: &Server, context: &Context) -> Result<()> 
     let held = Held::of(old.pid);
     for session in &old.sessions {
         let mut places = Vec::new();
-        for pane in session.panes.iter().filter(|_| session.kind != SessionKind::Holder) {
+        // As it is by now: somebody may have split it while a person was asked.
+        let panes = server.panes(&session.name).map_err(Error::machine)?;
+        for pane in panes.iter().filter(|_| session.kind != SessionKind::Holder) {
             let text = server.capture(Target::Pane(&pane.id), ALL_LINES).map_err(|error| {
                 Error::machine(format_args!("save the scrollback of {}: {error}", session.name))
                     .hint("nothing of it has ended; run it again: fleet apply --adopt")
@@ -334,7 +334,7 @@ fn hand_over(old: &OldServer, server: &Server, context: &Context) -> Result<()> 
             let kept = keep(&context.layout.adopted().join("scrollback").join(name), text.as_bytes())?;
             places.push(kept.display().to_string());
         }
-        let programs: Vec<Held> = session.panes.iter().filter_map(|pane| Held::of(pane.pid)).collect();
+        let programs: Vec<Held> = panes.iter().filter_map(|pane| Held::of(pane.pid)).collect();
         server.kill_session(&session.name).map_err(Error::machine)?;
         let deadline = Instant::now() + SAVES_ITSELF_WITHIN;
         for program in programs.iter().filter(|p| !p.ends_by(deadline)) {
@@ -344,6 +344,16 @@ fn hand_over(old: &OldServer, server: &Server, context: &Context) -> Result<()> 
             out.line(format_args!("{}: ended, its scrollback is in {}", session.name, places.join(", ")));
         }
         point("adopt-session");
+    }
+    let new = match server.look() {
+        Ok(Tmux::Running { panes, .. }) => panes.into_iter().next().map(|pane| pane.session),
+        // One that has just lost its last session may be on its way out.
+        Ok(Tmux::Absent) | Err(TmuxError::Refused { .. }) => None,
+        Err(error) => return Err(Error::machine(error)),
+    };
+    if let Some(new) = new {
+        return Err(Error::no(format!("session {new} came meanwhile, and nobody was asked: it still runs"))
+            .hint("look again, and go on: fleet apply --adopt"));
     }
     server.kill_server().map_err(Error::machine)?;
     match held {

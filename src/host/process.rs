@@ -49,6 +49,14 @@ pub fn glance_in(pid: i32, cgroup: impl FnOnce(i32) -> String) -> Option<Seen> {
     Some(Seen { process: Process { unit, ..process }, cgroup })
 }
 
+/// The name of what runs in the foreground of a process's terminal, itself where it has none; `None` once it is
+/// gone.
+pub fn in_foreground(pid: i32) -> Option<String> {
+    let own = glance(pid)?.process;
+    let leads = Some(own.foreground).filter(|group| *group > 0 && *group != pid);
+    Some(leads.and_then(glance).map_or(own.comm, |leader| leader.process.comm))
+}
+
 /// The arguments of a process.
 pub fn argv(pid: i32) -> Vec<String> {
     argv_in(&kernel::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
