@@ -115,7 +115,7 @@ impl Output {
         if !self.is_terminal() {
             return None;
         }
-        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse::<u16>().ok()).filter(|c| *c > 0);
         columns.or_else(|| crate::host::terminal::columns(io::stdout()))
     }
 

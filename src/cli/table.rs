@@ -241,6 +241,9 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
+        for width in 0..3 {
+            assert!(!table().lines(Some(width), false).is_empty(), "{width}");
+        }
         for width in 3..80 {
             for line in table().lines(Some(width), false) {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line:?}");
