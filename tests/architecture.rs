@@ -177,6 +177,27 @@ fn no_source_is_longer_than_a_person_reads_at_once() {
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
+#[test]
+fn the_page_of_the_long_run_names_each_test_that_is_left_out_else() {
+    let page = fs::read_to_string(root().join("docs/development/tests.md")).expect("the page is there");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let said: BTreeSet<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    let mut there = BTreeSet::new();
+    for path in sources(&root().join("tests")) {
+        let text = fs::read_to_string(&path).expect("a source");
+        let below = path.strip_prefix(root().join("tests")).expect("below tests");
+        let program = below.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        for ignored in text.split("\n#[ignore").skip(1) {
+            let name =
+                ignored.split_once("\nfn ").and_then(|(_, rest)| rest.split_once('(')).expect("a test").0;
+            there.insert(format!("{}::{name}", program.trim_end_matches(".rs")));
+        }
+    }
+    // It writes the docs where it is asked to, and tests nothing.
+    there.remove("pictures::the_pictures_of_the_docs_are_drawn_again");
+    assert_eq!(said, there);
+}
+
 /// What stands behind every agent for days must stay small: it reaches no bus, no argument parser
 /// and no reader of anything but lines.
 #[test]
