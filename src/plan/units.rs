@@ -284,6 +284,8 @@ impl Given<'_> {
                     (Parked::No, Run::Up { .. }) => {}
                 }
             }
+            // Whether it runs with old files is remembered as open.
+            (Wanted::PerTask, Run::Unknown) => drop(self.due(name, 0, &files, plan)),
             (Wanted::Stopped | Wanted::PerTask, Run::Down(_) | Run::Unknown) => {}
         }
     }

@@ -348,6 +348,10 @@ fn what_could_not_be_seen_is_started_but_never_restarted() {
         ["write a.env".to_owned(), format!("start {HOLDER_UNIT}"), format!("start {A}")]
     );
     assert_eq!(blind.books.due[A].main_pid, 0, "whether it runs with old files is remembered as open");
+    desired.units[1].enabled = false;
+    desired.links.retain(|link| !link.path.ends_with(A));
+    let per_task = plan(&desired, &seen, &ledger, &Options::default());
+    assert!(per_task.books.due.contains_key(A), "also of one that others start: {:?}", per_task.books.due);
 }
 
 #[test]
