@@ -245,6 +245,7 @@ fn root_never_works_on_what_a_tenant_controls() {
         &["fleet", "--roster", &roster, "apply"],
         &["env", "HOME=/home/demo", "fleet", "start"],
         &["fleet", "render", "--profile", "dogfood", "--out", "/home/demo/tree"],
+        &["fleet", "man", "--out", "/home/demo/man"],
         &["env", &home, "fleet", "session", "start", "coder"],
     ] {
         let run = fleet.rig.root(argv);

@@ -169,6 +169,8 @@ fn source() -> String {
     let variable = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
     let session = variable("TMUX").zip(variable("TMUX_PANE"));
     let session = session.and_then(|(tmux, pane)| sender::own_session(&tmux, &pane));
+    // A person may call a session what can't stand in a preamble: that keeps nobody from sending.
+    let session = session.filter(|name| body::is_label(name));
     let user = || users::caller().map_or_else(|_| "unknown".to_owned(), |caller| caller.name);
     format!("{}:{}", users::host_name().unwrap_or_default(), session.unwrap_or_else(user))
 }

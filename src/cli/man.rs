@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::context::own_path;
 use super::{Answer, Context, Program, command};
 use crate::error::{Error, Result};
 
@@ -16,6 +17,7 @@ pub struct Args {
 /// Prints fleet(1), or writes every page.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if let Some(dir) = args.out {
+        own_path(&context.caller, &dir)?;
         std::fs::create_dir_all(&dir).map_err(|e| Error::machine(format!("make {}: {e}", dir.display())))?;
         for program in [Program::Fleet, Program::Mosaic] {
             clap_mangen::generate_to(command(program), &dir)

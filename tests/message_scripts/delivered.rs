@@ -107,6 +107,15 @@ fn an_agent_is_told_from_whom_and_to_whom() {
     assert_eq!(fs::read_to_string(&done).expect("a code"), "0\n");
     assert_eq!(place.took("coder0").last(), Some(&digest(&format!("[{0}:mos -> {0}:coder0] hello", host()))));
     is(&place.agent_send(&["-L", SOCKET, "-s", "coder", "-m", "x"]), 1, "there is no =coder:");
+    // A session whose name can't stand in a preamble is named by its user.
+    fs::remove_file(&done).expect("forgotten");
+    let from = ["-L", "other", "new-session", "-d", "-s", "a] b", &line];
+    assert!(place.call(Path::new("tmux"), &from).status().expect("tmux runs").success());
+    until("its end", || fs::read_to_string(&done).is_ok_and(|code| code.ends_with('\n')));
+    assert_eq!(fs::read_to_string(&done).expect("a code"), "0\n");
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).expect("looked").expect("a user").name;
+    let said = format!("[{0}:{user} -> {0}:coder0] hello", host());
+    assert_eq!(place.took("coder0").last(), Some(&digest(&said)));
 }
 
 #[test]
