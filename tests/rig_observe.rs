@@ -322,6 +322,8 @@ fn a_socket_that_was_removed_is_told_with_the_cure() {
     let holder = fleet.holder().to_string();
     assert!(row(&rows, "coder")["reasons"].to_string().contains(&format!("kill -USR1 {holder}")), "{rows:#}");
     assert!(failures(&fleet).contains(&"server - no-server".to_owned()));
+    let status = fleet.run(&["fleet", "status"]).exits(1);
+    assert!(status.stdout.contains(&format!("kill -USR1 {holder}")), "{}", status.report());
     fleet.kill("-USR1", fleet.holder());
     fleet.rig.wait_until("the socket is back", SOON, || healthy(&fleet));
 }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::agent::reach;
 use super::carry::{name, tell_job};
 use super::{Answer, Context, ground, outcome};
 use crate::apply::{self, JobEnd};
@@ -13,7 +14,6 @@ use crate::host::systemd::{JobRequest, JobVerb, UserManager};
 use crate::names::{AgentName, HOLDER_UNIT, TenantId};
 use crate::roster::{Agent, Lifecycle, Roster, State};
 use crate::snapshot::{Clock, Fact, UnitFacts};
-use crate::yaml::nearest;
 
 /// Which agents are meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -170,24 +170,10 @@ fn meant(names: &[String], roster: &Roster) -> Result<Vec<Agent>> {
     }
     let mut agents: Vec<Agent> = Vec::new();
     for text in names {
-        let Some(agent) = roster.agents.iter().find(|a| a.name.as_str() == text) else {
-            return Err(unknown(text, roster));
-        };
-        if agents.iter().all(|a| a.name != agent.name) {
-            agents.push(agent.clone());
+        let name = reach::named(roster, text)?;
+        if agents.iter().all(|a| a.name != name) {
+            agents.extend(roster.agent(&name).cloned());
         }
     }
     Ok(agents)
-}
-
-fn unknown(text: &str, roster: &Roster) -> Error {
-    let error = Error::input(format!("there is no agent {text} in the roster"));
-    let names = || roster.agents.iter().map(|a| a.name.as_str());
-    if let Some(near) = nearest(text, names()) {
-        return error.hint(format!("did you mean {near}?"));
-    }
-    match names().collect::<Vec<_>>().join(", ").as_str() {
-        "" => error.hint("the roster has no agents"),
-        all => error.hint(format!("its agents are {all}")),
-    }
 }
