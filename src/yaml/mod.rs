@@ -10,6 +10,8 @@ mod parse;
 mod problem;
 mod record;
 mod scalar;
+#[cfg(test)]
+pub mod shipped;
 
 pub use emit::emit;
 pub use lists::{List, Map};

@@ -3,25 +3,15 @@
 use std::path::Path;
 
 use super::super::{Profile, read, schema};
+use crate::yaml::shipped;
 
 fn valid(text: &str) -> bool {
-    let instance: serde_json::Value = serde_yaml::from_str(text).expect("YAML");
-    jsonschema::draft7::new(&schema::generate()).expect("a schema").is_valid(&instance)
+    shipped::valid(&schema::generate(), text)
 }
 
 #[test]
 fn the_shipped_schema_is_what_the_types_say() {
-    let mut text = serde_json::to_string_pretty(&schema::generate()).expect("JSON");
-    text.push('\n');
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("framework/fleet/roster.schema.json");
-        std::fs::write(path, &text).expect("write the schema");
-        return;
-    }
-    assert!(
-        text == schema::TEXT,
-        "it is not: run the tests once with UPDATE_SCHEMA=1 and look at the change"
-    );
+    shipped::is_what_the_types_say(schema::TEXT, &schema::generate(), "roster.schema.json");
 }
 
 #[test]
