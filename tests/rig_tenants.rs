@@ -5,7 +5,7 @@
 mod tenants;
 
 use tenants::rig::{Rig, Suite};
-use tenants::{SOON, all_green, boot, json, processes, tenant, uid};
+use tenants::{SOON, all_green, boot, declare, json, processes, tenant, uid};
 
 /// Tries everything that one tenant could want of another.
 const TRESPASS: &[u8] = include_bytes!("common/trespass.py");
@@ -128,12 +128,6 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
     }
 }
 
-/// Declares a tenant with a roster of root's.
-fn declare(rig: &Rig, name: &str, text: &str) {
-    let script = "install -d -m 0755 /etc/mosaic; install -d -m 0700 /etc/mosaic/tenants.d; umask 077; cat >/etc/mosaic/tenants.d/$1.yaml";
-    rig.as_user_with("root", &["sh", "-c", script, "sh", name], text.as_bytes()).ok();
-}
-
 #[test]
 fn what_cannot_be_a_tenant_is_refused_before_the_first_step_and_no_secret_is_told() {
     if Rig::skipped() {
@@ -150,7 +144,7 @@ fn what_cannot_be_a_tenant_is_refused_before_the_first_step_and_no_secret_is_tol
         "sh",
         "-c",
         "install -d -o plain /home/taken; mkdir -p /mnt/ro /mnt/noexec; \
-        mount -t tmpfs -o ro none /mnt/ro; mount -t tmpfs -o noexec none /mnt/noexec",
+        mount -t tmpfs -o ro,mode=0755 none /mnt/ro; mount -t tmpfs -o noexec,mode=0755 none /mnt/noexec",
     ]);
     let plain = plain.to_string();
     for (words, code, said) in [

@@ -15,6 +15,9 @@ const BOUND: Duration = Duration::from_secs(60);
 
 const ROSTER: &str = "roster:\n  version: 1\n  agents: [{name: coder, command: sleep 100000}]\n";
 
+/// Mounts a file system that never answers.
+const HANG: &str = include_str!("common/hang.py");
+
 /// What only a tenant that harms others would change: files of everybody else, some of them open to all,
 /// and for the bait when it was last read.
 const OUTSIDE: &str = "find /srv/bait /home/good /root /usr/local /etc /var/spool /opt /mnt \
@@ -111,6 +114,16 @@ fn whatever_stands_in_a_hostile_home_nothing_outside_of_it_is_touched() {
             "linked into another's home",
             "ln -s /home/good/.config ~/.config",
             "a link that leads",
+        );
+        // A place whose name is words of root's.
+        let forged =
+            "place=$'/tmp/x\\nhint: chmod 4755 /bin/sh'; mkdir -p \"$place\"; ln -s \"$place\" ~/.config";
+        machine.evil(&format!("rm -rf ~/.config; {forged}"));
+        let run = machine.rig.root(&["fleet", "tenant", "apply", "evil"]).exits(4);
+        assert!(
+            run.stderr.contains("\n  | hint: chmod") && !run.stderr.contains("\nhint: chmod"),
+            "{}",
+            run.report()
         );
         machine.refused("linked to itself", "ln -s .config ~/.config", "a link that leads nowhere");
         machine.refused(
@@ -303,4 +316,49 @@ fn a_manager_a_bus_or_a_disk_that_fails_is_named_within_a_bound_and_the_child_is
         assert_eq!(tenants::processes(rig, evil), "");
         assert_eq!(rig.root(&["ls", "/home"]).stdout.trim(), "good");
     }
+}
+
+#[test]
+fn a_home_on_a_file_system_that_hangs_is_named_within_a_bound_and_holds_nobody_else_up() {
+    if Rig::skipped() {
+        return;
+    }
+    let machine = Machine::new(Suite::Trixie);
+    let rig = &machine.rig;
+    let evil = uid(rig, "evil");
+    rig.write("/root/hang.py", HANG, "root");
+    for (answers, said) in [
+        // Whoever waits for it can't even be killed: the child, which the tenant's rights let in.
+        ("root", "no answer within 20 s: a file system that it uses hangs"),
+        // And root itself, which only asks whose the home is.
+        ("nothing", "look at the home /home/evil: its file system gave no answer within 5 s"),
+    ] {
+        let serve = ["systemd-run", "-q", "--unit=hang", "python3", "/root/hang.py", "/home/evil"];
+        rig.root_ok(&[&serve[..], &[&evil.to_string(), answers]].concat());
+        rig.wait_until("it is mounted", SOON, || rig.read("/proc/mounts").contains("hang /home/evil fuse"));
+        let told = machine.apply(&format!("a home that hangs, but for: {answers}"));
+        assert!(told["error"]["message"].as_str().is_some_and(|m| m.contains(said)), "{told:#}");
+        assert!(told["error"]["hints"].to_string().contains("findmnt -T /home/evil"), "{told:#}");
+
+        let began = Instant::now();
+        for verb in ["ps", "verify", "doctor"] {
+            let run = rig.root(&["fleet", verb, "--all-tenants", "--json"]).exits(1);
+            let seen = json(&run.stdout);
+            let (evil, good) = (tenant(&seen, "evil"), tenant(&seen, "good"));
+            assert!(evil["known"] == false && good["known"] == true, "{answers}: {verb}: {seen:#}");
+            assert!(
+                evil["reasons"][0].as_str().is_some_and(|why| why.contains("no answer within")),
+                "{evil:#}"
+            );
+        }
+        let run = rig.root(&["fleet", "tenant", "list"]).exits(0);
+        assert!(run.stderr.contains("evil: no answer within 10 s"), "{}", run.report());
+        assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
+
+        rig.root_ok(&["sh", "-c", "systemctl stop hang; umount /home/evil"]);
+        let waits = || rig.root(&["pgrep", "-f", "tenant-(child|look)"]).code == 0;
+        rig.wait_until("whoever waited for it is gone", SOON, || !waits());
+    }
+    let told = machine.apply("after all of it");
+    assert_eq!(told["ok"], true, "{told:#}");
 }

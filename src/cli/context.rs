@@ -44,7 +44,12 @@ impl Context {
         let mosaic = globals.mosaic_home()?;
         let layout = declared::places(Layout::new(&caller.home, mosaic), &caller.name);
         for path in [layout.home(), layout.mosaic()].into_iter().chain(globals.roster.as_deref()) {
-            own_path(&caller, path)?;
+            own_path(&caller, path).map_err(|error| match path == layout.home() {
+                true => {
+                    error.hint(format!("or, what is root's to do, with root's own home: sudo -H {}", typed()))
+                }
+                false => error,
+            })?;
         }
         Ok(Self {
             layout,

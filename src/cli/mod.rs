@@ -27,6 +27,7 @@ mod outcome;
 mod output;
 mod plan;
 mod probe;
+mod progress;
 mod ps;
 mod render;
 mod restart;

@@ -174,18 +174,18 @@ impl Output {
         let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     }
 
-    /// How far something is that takes long: in place on a terminal, nothing elsewhere.
-    pub fn progress(&self, done: usize, all: usize, last: &str) {
-        if self.kept.is_some() || !io::stderr().is_terminal() || all < 2 {
+    /// A line for people that the next one takes the place of, as much of it as fits; nothing where messages
+    /// don't go to a terminal that can do it.
+    pub fn in_place(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if self.kept.is_some() || is_dumb || !stderr.is_terminal() {
             return;
         }
-        let width = 24;
-        let full = width * done / all;
-        let bar = format!("{}{}", "#".repeat(full), ".".repeat(width - full));
-        let end = if done == all { "\r\u{1b}[K" } else { "" };
-        let text = format!("\r\u{1b}[K[{bar}] {done}/{all} {last}{end}");
+        let columns = crate::host::terminal::columns(&stderr).map_or(80, usize::from);
+        let shown: String = text.chars().take(columns.saturating_sub(1)).collect();
         // Where even that can't be written, nobody is left to be told.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = stderr.write_all(format!("\r\u{1b}[K{shown}").as_bytes());
     }
 
     /// A message for people that should not be overlooked.

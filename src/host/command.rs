@@ -22,12 +22,14 @@ use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::error::Error;
-use pipes::{Pipes, Pumped};
+use pipes::{Deadlines, Pipes, Pumped};
 
 /// How long a program may take where the caller says nothing else.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
 /// How much a program may say where the caller says nothing else: more than any that is asked has to say.
 const MOST_OUTPUT: usize = 64 << 20;
+/// How long a killed program may take to be gone.
+const GOES: Duration = Duration::from_secs(2);
 /// How much of a failed program's stderr its error shows.
 const SHOWN_LINES: usize = 5;
 
@@ -42,6 +44,7 @@ pub struct Command {
     input: Vec<u8>,
     stdin: Option<Arc<File>>,
     limit: Duration,
+    speaks: Option<Duration>,
     most: usize,
     group: Group,
 }
@@ -66,6 +69,26 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
+/// What became of a program that was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is gone.
+    Killed,
+    /// It hangs in the kernel, which lets nobody go who waits for a disk or for a file system that
+    /// somebody serves.
+    Stuck,
+}
+
+impl Ended {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Stuck => "and it can't be killed: a file system that it uses hangs",
+        }
+    }
+}
+
 /// Why a program gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -86,12 +109,14 @@ pub enum CommandError {
         source: io::Error,
     },
     /// It did not end in time and was killed.
-    #[error("run {command}: no end within {} s, killed{}", limit.as_secs_f64(), tail(stderr))]
+    #[error("run {command}: no end within {} s, {}{}", limit.as_secs_f64(), ended.words(), tail(stderr))]
     Late {
         /// The command as typed.
         command: String,
         /// The time it had.
         limit: Duration,
+        /// What became of it then.
+        ended: Ended,
         /// What it had written to its standard error.
         stderr: Vec<u8>,
     },
@@ -141,6 +166,7 @@ impl Command {
             input: Vec::new(),
             stdin: None,
             limit: DEFAULT_LIMIT,
+            speaks: None,
             most: MOST_OUTPUT,
             group: Group::Own,
         }
@@ -201,6 +227,13 @@ impl Command {
         self
     }
 
+    /// How long it may take until it has written anything at all to its standard output: one that hangs from
+    /// the beginning is not waited for as long as one that works.
+    pub fn speaks_within(mut self, limit: Duration) -> Self {
+        self.speaks = Some(limit);
+        self
+    }
+
     /// How much it may write to either of its outputs: then it is killed.
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.most = bytes;
@@ -222,16 +255,18 @@ impl Command {
     /// The same; `place` is called with its pid before it is given anything to read, and where that
     /// fails it is ended.
     pub fn run_placed(&self, place: impl FnOnce(u32) -> io::Result<()>) -> Result<Output, CommandError> {
-        let deadline = Instant::now() + self.limit;
-        let mut child = self.start()?;
+        let began = Instant::now();
+        let deadlines = Deadlines { end: began + self.limit, first: self.speaks.map(|limit| began + limit) };
+        let child = self.start()?;
         if let Err(source) = place(child.id()) {
-            kill(&mut child);
+            kill(child);
             return Err(CommandError::Refused { command: self.typed(), source });
         }
-        match watch(child, &self.input, deadline, self.most) {
+        match watch(child, &self.input, deadlines, self.most) {
             Ok(Watched::Ended(output)) => Ok(output),
-            Ok(Watched::Late { stderr }) => {
-                Err(CommandError::Late { command: self.typed(), limit: self.limit, stderr })
+            Ok(Watched::Late { stderr, ended, silent }) => {
+                let limit = self.speaks.filter(|_| silent).map_or(self.limit, |first| first.min(self.limit));
+                Err(CommandError::Late { command: self.typed(), limit, ended, stderr })
             }
             Ok(Watched::TooMuch) => Err(CommandError::TooMuch { command: self.typed(), most: self.most }),
             Err(source) => Err(CommandError::Refused { command: self.typed(), source }),
@@ -302,12 +337,12 @@ impl Command {
 
 enum Watched {
     Ended(Output),
-    Late { stderr: Vec<u8> },
+    Late { stderr: Vec<u8>, ended: Ended, silent: bool },
     TooMuch,
 }
 
 /// Feeds and reads a child until it ends, its time is up or it says too much.
-fn watch(mut child: Child, input: &[u8], deadline: Instant, most: usize) -> io::Result<Watched> {
+fn watch(mut child: Child, input: &[u8], deadlines: Deadlines, most: usize) -> io::Result<Watched> {
     let mut pipes = Pipes {
         stdin: child.stdin.take(),
         stdout: child.stdout.take(),
@@ -317,7 +352,7 @@ fn watch(mut child: Child, input: &[u8], deadline: Instant, most: usize) -> io::
         err: Vec::new(),
         most,
     };
-    let watched = pidfd(&child).and_then(|ended| pipes.pump(&ended, Some(deadline)));
+    let watched = pidfd(&child).and_then(|ended| pipes.pump(&ended, deadlines));
     match watched {
         Ok(Pumped::Ended) => {
             let status = child.wait()?;
@@ -328,16 +363,16 @@ fn watch(mut child: Child, input: &[u8], deadline: Instant, most: usize) -> io::
             }
         }
         Ok(Pumped::Late) => {
-            kill(&mut child);
+            let (silent, ended) = (pipes.out.is_empty(), kill(child));
             pipes.drain();
-            Ok(Watched::Late { stderr: pipes.err })
+            Ok(Watched::Late { stderr: pipes.err, ended, silent })
         }
         Ok(Pumped::TooMuch) => {
-            kill(&mut child);
+            kill(child);
             Ok(Watched::TooMuch)
         }
         Err(error) => {
-            kill(&mut child);
+            kill(child);
             Err(error)
         }
     }
@@ -349,13 +384,19 @@ fn pidfd(child: &Child) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
-/// Ends the child's whole process group. The child is not reaped before, so its number is its own.
-fn kill(child: &mut Child) {
+/// Ends the child's whole process group. The child is not reaped before, so its number is its own. One
+/// that the kernel does not let go is left to a thread that waits for it, as long as we are there.
+fn kill(mut child: Child) -> Ended {
     if let Ok(group) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
     let _ = child.kill();
+    if pidfd(&child).is_ok_and(|ended| !pipes::comes(&ended, GOES)) {
+        std::thread::spawn(move || child.wait());
+        return Ended::Stuck;
+    }
     let _ = child.wait();
+    Ended::Killed
 }
 
 /// One word as a shell reads it back.

@@ -29,19 +29,8 @@ impl Lock {
 /// Takes the lock at `path`, waiting at most `limit` for who has it; `waiting` is told its pid.
 /// `other` says what the holder is: `apply of this tenant`.
 pub fn take(path: &Path, other: &str, limit: Duration, waiting: impl FnOnce(Option<i32>)) -> Result<Lock> {
-    if let Some(folder) = path.parent() {
-        files::make_folder(folder)?;
-    }
-    let failed = |source| Error::from(files::FileError { doing: "lock", path: path.to_path_buf(), source });
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
-        .open(path)
-        .map_err(failed)?;
+    let failed = |source| failed(path, source);
+    let file = open(path)?;
     let held = match file.try_lock() {
         Ok(()) => file,
         Err(TryLockError::WouldBlock) => {
@@ -53,8 +42,41 @@ pub fn take(path: &Path, other: &str, limit: Duration, waiting: impl FnOnce(Opti
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     };
+    ours(held, path)
+}
+
+/// Takes the lock at `path` where nobody has it.
+pub fn take_free(path: &Path) -> Result<Option<Lock>> {
+    let file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => ours(file, path).map(Some),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(path, error)),
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    files::FileError { doing: "lock", path: path.to_path_buf(), source }.into()
+}
+
+fn open(path: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        files::make_folder(folder)?;
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|error| failed(path, error))
+}
+
+fn ours(held: File, path: &Path) -> Result<Lock> {
     point("locked");
-    name_ourselves(&held).map_err(failed)?;
+    name_ourselves(&held).map_err(|error| failed(path, error))?;
     Ok(Lock { held })
 }
 
@@ -118,6 +140,7 @@ mod tests {
         let own = i32::try_from(std::process::id()).expect("a pid");
         assert_eq!(told, Some(own));
         assert!(error.message.contains(&format!("pid {own}")), "{error}");
+        assert!(take_free(&path).expect("it can be asked for").is_none());
     }
 
     #[test]
@@ -129,7 +152,7 @@ mod tests {
         drop(file);
         assert!(take(&path, "send", Duration::ZERO, |_| {}).is_err());
         drop(given);
-        assert!(take(&path, "send", Duration::ZERO, |_| {}).is_ok());
+        assert!(take_free(&path).expect("it can be asked for").is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::yaml::shipped;
+use crate::yaml::schema_tests;
 
 fn read_as(text: &str, name: &str) -> Result<Declared, String> {
     let name = TenantId::parse(name).expect("a name");
@@ -15,12 +15,12 @@ fn usc(text: &str) -> Result<Declared, String> {
 }
 
 fn valid(text: &str) -> bool {
-    shipped::valid(&schema::generate(), text)
+    schema_tests::valid(&schema::generate(), text)
 }
 
 #[test]
 fn the_shipped_schema_is_what_the_types_say() {
-    shipped::is_what_the_types_say(schema::TEXT, &schema::generate(), "tenant.schema.json");
+    schema_tests::is_what_the_types_say(schema::TEXT, &schema::generate(), "tenant.schema.json");
 }
 
 #[test]

@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::words::{clean, clean_value};
+use crate::error::Error;
 
 /// The version of the protocol. Both sides are the same program; another one means that it is not.
 pub const VERSION: u32 = 1;
 /// The first argument by which a program knows that it is such a child.
 pub const ENTRY: &str = "tenant-child";
+/// What such a child says first, once it is in its home: that it does not hang there.
+pub const GREETING: &[u8] = b"in\n";
+/// The first argument by which it knows that it looks at a home for root.
+pub const LOOK: &str = "tenant-look";
 /// The longest reply that is read.
 pub const LONGEST: usize = 8 * 1024 * 1024;
 /// The longest call: a roster and little else.
@@ -50,7 +55,10 @@ pub enum Request {
     /// `fleet status`, and how many steps an apply would take.
     Facts,
     /// `fleet verify`.
-    Verify,
+    Verify {
+        /// Whether an agent is restarted, too.
+        deep: bool,
+    },
     /// `fleet doctor`.
     Doctor,
     /// The roster, then as `fleet apply` or `fleet init`.
@@ -62,6 +70,8 @@ pub enum Request {
     },
     /// Stops the fleet and takes back that it comes at boot.
     Retire,
+    /// Kills everything that runs as the tenant.
+    End,
     /// Removes all that is in the home, and what was left outside of it.
     RemoveHome,
 }
@@ -126,6 +136,12 @@ pub struct Told {
     /// What to do next.
     #[serde(default)]
     pub hints: Vec<String>,
+}
+
+impl From<Told> for Error {
+    fn from(told: Told) -> Self {
+        told.hints.iter().fold(Self::machine(told.message), Self::hint)
+    }
 }
 
 /// The child's reply.

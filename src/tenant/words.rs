@@ -9,7 +9,8 @@ const LONGEST: usize = 4000;
 /// Whether a terminal, or a reader, would be led astray by it: controls of both sets, and what turns
 /// the direction of writing.
 fn is_unfit(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text of a few lines: line ends are kept, all that is unfit becomes a sign that something was.
@@ -19,6 +20,11 @@ pub fn clean(text: &str) -> String {
         kept.push('…');
     }
     kept
+}
+
+/// The same where it stands among words of root's: none of its lines begins as one of those.
+pub fn clean_block(text: &str) -> String {
+    clean(text).replace('\n', "\n  | ")
 }
 
 /// The same on one line, for a cell of a table.
@@ -52,5 +58,6 @@ mod tests {
     fn a_cell_is_one_line() {
         assert_eq!(clean_line("a\nb\tc\u{1b}"), "a b c\u{fffd}");
         assert_eq!(clean("grün, 漢字"), "grün, 漢字");
+        assert_eq!(clean_block("a\nhint: rm"), "a\n  | hint: rm");
     }
 }

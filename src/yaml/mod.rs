@@ -11,7 +11,7 @@ mod problem;
 mod record;
 mod scalar;
 #[cfg(test)]
-pub mod shipped;
+pub mod schema_tests;
 
 pub use emit::emit;
 pub use lists::{List, Map};

@@ -175,6 +175,13 @@ impl Rig {
         Run::of(self.verb("login").arg(user).args(argv), b"")
     }
 
+    /// The same for a test that goes on meanwhile.
+    pub fn login_command(&self, user: &str, argv: &[&str]) -> Command {
+        let mut command = bare(["login", &self.name, user]);
+        command.args(argv).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
     /// Adds a user with a home; returns its uid.
     pub fn add_user(&self, user: &str) -> u32 {
         Run::of(self.verb("user").arg(user), b"").ok();

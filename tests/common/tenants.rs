@@ -45,3 +45,9 @@ pub fn tenant<'v>(value: &'v Value, name: &str) -> &'v Value {
     let tenants = value["tenants"].as_array().unwrap_or_else(|| panic!("no tenants in {value:#}"));
     tenants.iter().find(|t| t["tenant_id"] == name).unwrap_or_else(|| panic!("no {name} in {value:#}"))
 }
+
+/// Declares a tenant.
+pub fn declare(rig: &Rig, name: &str, text: &str) {
+    let script = "install -d -m 0755 /etc/mosaic; install -d -m 0700 /etc/mosaic/tenants.d; umask 077; cat >/etc/mosaic/tenants.d/$1.yaml";
+    rig.as_user_with("root", &["sh", "-c", script, "sh", name], text.as_bytes()).ok();
+}

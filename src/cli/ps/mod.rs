@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::observed::{Observed, explain};
 use super::probe::Probe;
-use super::tenant::all;
+use super::tenant::{all, live};
 use super::{Answer, Context};
 use crate::error::Result;
 use crate::host::clock;
@@ -29,12 +29,12 @@ pub struct Args {
     #[arg(long)]
     probe: bool,
     /// The fleets of all tenants of this machine; only root may
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long)]
     all_tenants: bool,
     /// Look again and again; on a terminal in place, elsewhere one table or one line of JSON a look
     #[arg(long, conflicts_with = "probe")]
     watch: bool,
-    /// Seconds between two looks of --watch; a start or an end of an agent is shown at once
+    /// Seconds between two looks of --watch; a start or an end of one tenant's agent is shown at once
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = interval, requires = "watch")]
     interval: f64,
 }
@@ -54,11 +54,12 @@ impl Args {
 
 /// Prints the rows; says no only where it could not look.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
-    if args.all_tenants {
-        return all::ps(context, args.probe, args.json);
-    }
-    if args.watch {
-        return watch::run(context, args.json, Duration::from_secs_f64(args.interval));
+    let every = args.watch.then(|| Duration::from_secs_f64(args.interval));
+    match (args.all_tenants, every) {
+        (true, Some(every)) => return live::watch(context, args.json, every),
+        (true, None) => return all::ps(context, args.probe, args.json),
+        (false, Some(every)) => return watch::run(context, args.json, every),
+        (false, None) => {}
     }
     let probe = args.probe.then(|| Probe::begin(context)).transpose()?;
     let mut observed = Observed::look(context, Depth::Rows, &[])?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::apply::all;
+use super::apply::{all, own_user};
 use super::decide::decide;
 use super::named;
 use super::outcome::conclude;
@@ -47,6 +47,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let name = named(&args.name)?;
     let start = if args.start { Start::Answered } else { Start::Later };
     let wanted = declared(&args, &name)?;
+    own_user(&wanted, &store::declarations()?.0)?;
     let declared = match store::declaration(&name)? {
         Some(there) => again(&wanted, there)?,
         None => {

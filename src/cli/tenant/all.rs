@@ -19,6 +19,7 @@ use crate::tenant::words::clean_line;
 /// How long each view may take: a little more than the slowest thing that it waits for.
 const PS: Duration = Duration::from_secs(10);
 const VERIFY: Duration = Duration::from_secs(60);
+const DEEP: Duration = Duration::from_secs(200);
 const DOCTOR: Duration = Duration::from_secs(60);
 
 /// What was seen of one tenant.
@@ -33,23 +34,32 @@ struct Seen {
 pub fn ps(context: &Context, probe: bool, as_json: bool) -> Result<Answer> {
     let all = look(context, &Request::Ps { probe }, PS)?;
     if as_json {
-        print_json(context, &all, json!({ "rows": null }))?;
+        context.out.json(&rows_json(context, &all)?)?;
     } else {
         print_rows(context, &all);
     }
     conclude(&all, |_| false)
 }
 
-/// One look for a live view: the table, what it can't show, and how many tenants there are.
+/// One look of several: the table, what it can't show, and how many tenants there are.
 pub fn rows(context: &Context) -> Result<(Table, Vec<String>, usize)> {
     let all = look(context, &Request::Ps { probe: false }, PS)?;
     let (table, without) = rows_of(&all);
     Ok((table, without, all.len()))
 }
 
+/// One look of several, as JSON.
+pub fn rows_value(context: &Context) -> Result<Value> {
+    rows_json(context, &look(context, &Request::Ps { probe: false }, PS)?)
+}
+
+fn rows_json(context: &Context, all: &[Seen]) -> Result<Value> {
+    in_json(context, all, &json!({ "rows": null }))
+}
+
 /// `fleet verify --all-tenants`.
-pub fn verify(context: &Context, as_json: bool) -> Result<Answer> {
-    let all = look(context, &Request::Verify, VERIFY)?;
+pub fn verify(context: &Context, deep: bool, as_json: bool) -> Result<Answer> {
+    let all = look(context, &Request::Verify { deep }, if deep { DEEP } else { VERIFY })?;
     checked(context, &all, as_json)
 }
 
@@ -86,23 +96,26 @@ fn value(reply: Reply) -> Result<Value, String> {
     }
 }
 
-/// No where a view says so or a tenant could not be looked at; exit 4 where none could.
+/// No where a view says so, a declaration is wrong or a tenant could not be looked at; exit 4 where none
+/// could.
 fn conclude(all: &[Seen], says_no: impl Fn(&Value) -> bool) -> Result<Answer> {
     let unknown = all.iter().filter(|seen| seen.value.is_err()).count();
     if unknown > 0 && unknown == all.len() {
         return Err(Error::machine("no tenant could be looked at"));
     }
-    let no = all.iter().any(|seen| seen.value.as_ref().is_ok_and(&says_no));
+    let wrong = all.iter().any(|seen| seen.tenant.wrong().is_some());
+    let no = wrong || all.iter().any(|seen| seen.value.as_ref().is_ok_and(&says_no));
     Ok(if no || unknown > 0 { Answer::No } else { Answer::Yes })
 }
 
 /// All of them as JSON. What root knows of a tenant stands in place of what the tenant says of itself.
-fn print_json(context: &Context, all: &[Seen], unknown: Value) -> Result<()> {
+fn in_json(context: &Context, all: &[Seen], unknown: &Value) -> Result<Value> {
     let host = context.host()?;
     let time = clock::rfc3339(clock::unix());
     let one = |seen: &Seen| {
+        let wrong = seen.tenant.wrong().map(|error| error.message.clone());
         let (mut value, reasons) = match &seen.value {
-            Ok(value) => (value.clone(), Vec::new()),
+            Ok(value) => (value.clone(), wrong.into_iter().collect()),
             Err(why) => {
                 let mut value = json!({ "schema_version": 1, "tenant_id": null, "host": null, "time": time });
                 if let (Some(value), Some(more)) = (value.as_object_mut(), unknown.as_object()) {
@@ -124,7 +137,7 @@ fn print_json(context: &Context, all: &[Seen], unknown: Value) -> Result<()> {
         value
     };
     let tenants: Vec<Value> = all.iter().map(one).collect();
-    context.out.json(&json!({ "schema_version": 1, "host": host, "time": time, "tenants": tenants }))
+    Ok(json!({ "schema_version": 1, "host": host, "time": time, "tenants": tenants }))
 }
 
 fn text<'v>(value: &'v Value, path: &str) -> Option<&'v str> {
@@ -160,6 +173,7 @@ fn rows_of(all: &[Seen]) -> (Table, Vec<String>) {
     let mut without = Vec::new();
     for seen in all {
         let tenant = &seen.tenant.name;
+        without.extend(declared_wrong(seen));
         let rows = match &seen.value {
             Ok(value) => value["rows"].as_array().map(Vec::as_slice).unwrap_or_default(),
             Err(why) => {
@@ -195,6 +209,13 @@ fn rows_of(all: &[Seen]) -> (Table, Vec<String>) {
     (table, without)
 }
 
+/// That what runs may not be what was meant.
+fn declared_wrong(seen: &Seen) -> Option<String> {
+    let error = seen.tenant.wrong().filter(|_| seen.value.is_ok())?;
+    let what = clean_line(error.message.lines().next().unwrap_or_default());
+    Some(format!("{}: its declaration is not what runs: {what}", seen.tenant.name))
+}
+
 fn print_table(context: &Context, table: &Table, all: &[Seen]) {
     if all.is_empty() {
         context.out.note("no tenant is declared in /etc/mosaic/tenants.d, and no user runs a fleet");
@@ -206,7 +227,7 @@ fn print_table(context: &Context, table: &Table, all: &[Seen]) {
 /// What `verify` and `doctor` share: a list of checks each.
 fn checked(context: &Context, all: &[Seen], as_json: bool) -> Result<Answer> {
     if as_json {
-        print_json(context, all, json!({ "ok": null, "checks": null }))?;
+        context.out.json(&in_json(context, all, &json!({ "ok": null, "checks": null }))?)?;
     } else {
         print_checks(context, all);
     }
@@ -241,6 +262,7 @@ fn print_checks(context: &Context, all: &[Seen]) {
         table.row([Cell::from(&seen.tenant.name), Cell::toned(word, tone), Cell::from(what)]);
     }
     print_table(context, &table, all);
+    all.iter().filter_map(declared_wrong).for_each(|line| context.out.note(line));
     for seen in all {
         for check in seen.value.as_ref().map(bad).unwrap_or_default() {
             context.out.line("");

@@ -2,19 +2,19 @@
 //! nor blocks another.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::outcome::{Outcome, conclude};
 use super::prepare::{self, Ready};
 use super::{end, named, parallel};
+use crate::cli::progress::Progress;
 use crate::cli::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::host::tenant::store;
 use crate::host::tenant::system::System;
 use crate::names::TenantId;
 use crate::tenant::wire::Start;
-use crate::tenant::{Declared, State};
+use crate::tenant::{Declared, State, place};
 use crate::yaml::nearest;
 
 /// Arguments of `fleet tenant apply`.
@@ -30,12 +30,20 @@ pub struct Args {
 
 /// Applies them.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
-    let (declared, others) = store::declarations()?;
+    let (mut declared, others) = store::declarations()?;
     for other in others {
         context.out.warn(format_args!("{other} is no declaration: the name of one is TENANT.yaml"));
     }
+    // Of all of them, whichever are named.
+    let shared: Vec<Result<()>> =
+        declared.iter().map(|(_, one)| one.as_ref().map_or(Ok(()), |one| own_user(one, &declared))).collect();
+    for ((_, one), shared) in declared.iter_mut().zip(shared) {
+        if let Err(error) = shared {
+            *one = Err(error);
+        }
+    }
     let meant = if args.names.is_empty() { declared } else { of_names(&args.names, declared)? };
-    let outcomes = all(unique(meant), Start::Now, context)?;
+    let outcomes = all(meant, Start::Now, context)?;
     conclude(&outcomes, args.json, context)
 }
 
@@ -61,23 +69,22 @@ fn of_names(names: &[String], declared: Vec<store::Entry>) -> Result<Vec<store::
     Ok(meant.into_iter().collect())
 }
 
-/// Refuses tenants that share a user: each would undo what the other is.
-fn unique(mut entries: Vec<store::Entry>) -> Vec<store::Entry> {
-    let mut users: BTreeMap<String, Vec<TenantId>> = BTreeMap::new();
-    for (name, declared) in &entries {
-        if let Ok(declared) = declared {
-            users.entry(declared.user.to_string()).or_default().push(name.clone());
+/// Refuses a tenant whose user is another one's, too: each would undo what the other is.
+pub fn own_user(declared: &Declared, all: &[store::Entry]) -> Result<()> {
+    let shares = |(name, other): &&store::Entry| {
+        *name != declared.name && other.as_ref().is_ok_and(|other| other.user == declared.user)
+    };
+    match all.iter().find(shares) {
+        None => Ok(()),
+        Some((other, _)) => {
+            Err(Error::input(format!("its user {} is the tenant {other}'s, too", declared.user))
+                .hint(format!("one of them can have it: {} or {}", show(&declared.name), show(other))))
         }
     }
-    for (name, declared) in &mut entries {
-        let Ok(given) = declared else { continue };
-        let user = given.user.to_string();
-        let other = users.get(&user).into_iter().flatten().find(|other| *other != name);
-        if let Some(other) = other {
-            *declared = Err(Error::input(format!("its user {user} is the tenant {other}'s, too")));
-        }
-    }
-    entries
+}
+
+fn show(name: &TenantId) -> String {
+    place::declaration(name).display().to_string()
 }
 
 /// One tenant, half way.
@@ -91,6 +98,8 @@ struct Part {
 enum Left {
     Nothing,
     Fleet(Box<Declared>, Box<Ready>),
+    /// Another run works on it: the others don't wait for that.
+    Whole(Box<Declared>),
     End(Box<Declared>),
 }
 
@@ -98,32 +107,44 @@ enum Left {
 pub fn all(entries: Vec<store::Entry>, start: Start, context: &Context) -> Result<Vec<Outcome>> {
     prepare::reachable()?;
     let system = System::connect()?;
+    let progress = Progress::of(entries.iter().map(|(name, _)| name.to_string()), &context.out);
     let parts = parallel::each(entries, first, |_| {});
     if parts.iter().any(|part| matches!(&part.left, Left::Fleet(_, ready) if ready.reload_due)) {
         system.reload()?;
     }
-    let (done, count) = (AtomicUsize::new(0), parts.len());
-    let tell = |outcome: &Outcome| {
-        context.out.progress(done.fetch_add(1, Ordering::Relaxed) + 1, count, &outcome.tenant);
-    };
-    Ok(parallel::each(parts, |part| second(part, start, &system), tell))
+    let work = |part| second(part, start, &system);
+    Ok(parallel::each(parts, work, |outcome| progress.done(&outcome.tenant)))
 }
 
 /// What is the system's.
 fn first((name, declared): store::Entry) -> Part {
     let began = Instant::now();
     let mut outcome = Outcome::of(name.as_str());
-    let left = match declared {
-        Err(error) => Err(error),
-        Ok(declared) if declared.state == State::Absent => Ok(Left::End(Box::new(declared))),
-        Ok(declared) => prepare::system(&declared, &mut outcome)
-            .map(|ready| Left::Fleet(Box::new(declared), Box::new(ready))),
-    };
+    let left = declared.and_then(|declared| begin(declared, &mut outcome));
     let left = left.unwrap_or_else(|error| {
         outcome.error = Some(error);
         Left::Nothing
     });
     Part { outcome, left, seconds: began.elapsed().as_secs_f64() }
+}
+
+fn begin(declared: Declared, out: &mut Outcome) -> Result<Left> {
+    let declared = Box::new(declared);
+    if declared.state == State::Absent {
+        return Ok(Left::End(declared));
+    }
+    let Some(lock) = prepare::alone_now(&declared.name)? else { return Ok(Left::Whole(declared)) };
+    let ready = prepare::system(&declared, lock, out)?;
+    Ok(Left::Fleet(declared, Box::new(ready)))
+}
+
+/// Both, once the other run has ended.
+fn whole(declared: &Declared, start: Start, system: &System, out: &mut Outcome) -> Result<()> {
+    let ready = prepare::system(declared, prepare::alone(&declared.name)?, out)?;
+    if ready.reload_due {
+        system.reload()?;
+    }
+    prepare::tenant(declared, ready, start, system, out)
 }
 
 /// What is the tenant's.
@@ -132,6 +153,7 @@ fn second(part: Part, start: Start, system: &System) -> Outcome {
     let Part { mut outcome, left, seconds } = part;
     let result = match left {
         Left::Nothing => Ok(()),
+        Left::Whole(declared) => whole(&declared, start, system, &mut outcome),
         Left::Fleet(declared, ready) => prepare::tenant(&declared, *ready, start, system, &mut outcome),
         Left::End(declared) => {
             end::end(&declared.name, Some(&declared), end::Reach::Processes, system, &mut outcome)

@@ -32,10 +32,28 @@ pub enum Decision {
 pub fn decide(declared: &Declared) -> Result<Decision> {
     let name = declared.user.as_str();
     let known = store::book(&declared.name)?;
+    if let Some(book) = &known {
+        same_user(declared, book)?;
+    }
     match accounts::by_name(name)? {
         Some(who) => there(declared, who, known),
         None => absent(declared, known),
     }
+}
+
+/// Refuses another user than the one whom the tenant has: that one would run on, and nobody would know
+/// any more what was made for it.
+fn same_user(declared: &Declared, book: &Book) -> Result<()> {
+    let (old, new) = (&book.user, declared.user.as_str());
+    // Of one that was ended nothing is left but itself.
+    let ended = book.files.is_empty() && !book.linger_by_us;
+    if old == new || ended || accounts::by_name(old)?.is_none_or(|who| who.uid != book.uid) {
+        return Ok(());
+    }
+    let name = &declared.name;
+    Err(Error::input(format!("its user is {old}, and {new} is declared now")).hint(format!(
+        "declare {old} again; or end the tenant before it gets another: fleet tenant remove {name}"
+    )))
 }
 
 fn there(declared: &Declared, who: Who, known: Option<Book>) -> Result<Decision> {
@@ -48,8 +66,9 @@ fn there(declared: &Declared, who: Who, known: Option<Book>) -> Result<Decision>
         .hint("leave the uid out to take the user as it is"));
     }
     make::can_have(who.uid, Some(name))?;
-    if who.gid == 0 {
-        return Err(Error::input(format!("the user {name} is in root's group, and can't be a tenant")));
+    if who.gid == 0 || who.groups.contains(&0) {
+        return Err(Error::input(format!("the user {name} is in root's group, and can't be a tenant"))
+            .hint(format!("to take it out of the group: gpasswd -d {name} root")));
     }
     if let Some(wanted) = declared.home.as_ref().filter(|home| **home != who.home) {
         return Err(Error::input(format!(

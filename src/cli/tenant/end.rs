@@ -19,6 +19,7 @@ use crate::snapshot::Fact;
 use crate::tenant::Declared;
 use crate::tenant::books::Book;
 use crate::tenant::wire::{Request, Who};
+use crate::tenant::words::clean_line;
 
 /// How long agents may take to end.
 const RETIRE: Duration = Duration::from_secs(40);
@@ -68,7 +69,7 @@ pub fn end(
         }
     } else if let (Reach::User, Some(book)) = (reach, &book) {
         // A run before this one came so far.
-        ends::everything(system, book.uid)?;
+        ends::everything(system, book.uid, None)?;
         rmdir(&book.home, book.uid)?;
     }
     if let Some(book) = &mut book {
@@ -113,12 +114,16 @@ fn processes(
     system: &System,
     out: &mut Outcome,
 ) -> Result<()> {
-    if system.manager_of(who.uid) != Fact::Known("inactive".to_owned()) {
+    let is_down = |state: &String| matches!(state.as_str(), "inactive" | "failed");
+    if !system.manager_of(who.uid).known().is_some_and(is_down) {
         match child::ask(system, who, Request::Retire, RETIRE) {
             Ok(reply) => {
-                out.notes.extend(reply.said);
-                out.notes.extend(reply.error.map(|told| told.message));
-                out.did.push("fleet stopped".to_owned());
+                let stopped = reply.value.as_ref().and_then(|value| value["stopped"].as_array());
+                if stopped.is_some_and(|units| !units.is_empty()) {
+                    out.did.push("fleet stopped".to_owned());
+                }
+                out.notes.extend(reply.said.iter().map(|line| clean_line(line)));
+                out.notes.extend(reply.error.map(|told| clean_line(&told.message)));
             }
             // It may well be why it is removed; all of it ends in the next steps.
             Err(error) => out.notes.push(format!("its fleet could not be stopped in order: {error}")),
@@ -145,8 +150,7 @@ fn processes(
         store::keep(name, book)?;
     }
     point("unlingered");
-    if !ends::processes(who.uid).is_empty() {
-        ends::everything(system, who.uid)?;
+    if ends::everything(system, who.uid, Some(who))? {
         out.did.push("processes ended".to_owned());
     }
     point("terminated");
@@ -156,10 +160,9 @@ fn processes(
 fn remove(who: &Who, book: &Book, system: &System, out: &mut Outcome) -> Result<()> {
     if book.home_by_us && home::look(&who.home)?.is_some_and(|home| home.uid == who.uid) {
         let reply = child::ask(system, who, Request::RemoveHome, EMPTY)?;
-        ends::everything(system, who.uid)?;
+        ends::everything(system, who.uid, Some(who))?;
         if let Some(told) = reply.error {
-            let error = Error::machine(told.message);
-            return Err(told.hints.iter().fold(error, Error::hint));
+            return Err(told.into());
         }
         point("emptied");
         rmdir(&who.home, who.uid)?;

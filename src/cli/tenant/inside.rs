@@ -1,30 +1,39 @@
-//! The child's side of root's verbs: becomes the tenant and answers with a verb of the tenant's own.
+//! The other side of root's verbs: a child that becomes the tenant and answers with a verb of the tenant's own, and
+//! one that looks at a home's name and may hang there.
 //!
-//! Until it has become the tenant it reads nothing but its call.
+//! Until the first has become the tenant it reads nothing but its call.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::provision;
 use crate::cli::ground::{self, Ground};
 use crate::cli::{Answer, Context, Globals, Output, doctor, ps, status, verify};
 use crate::error::{Error, Kind, Result};
-use crate::host::tenant::drop;
+use crate::host::tenant::{drop, home};
 use crate::plan::Options;
-use crate::tenant::wire::{Call, ENTRY, LONGEST_CALL, Reply, Request, Told, VERSION};
+use crate::tenant::wire::{Call, ENTRY, GREETING, LONGEST_CALL, LOOK, Reply, Request, Told, VERSION};
 
 /// Answers root's call, where this program was started for that; `None` where it was not.
 pub fn entry() -> Option<ExitCode> {
-    if std::env::args_os().nth(1)? != ENTRY {
-        return None;
+    let mut words = std::env::args_os().skip(1);
+    let entry = words.next()?;
+    if entry == LOOK {
+        let home = words.next().map(PathBuf::from).unwrap_or_default();
+        return Some(say(&home::seen(&home)));
     }
-    let reply = answer().unwrap_or_else(|error| of_error(&error));
-    let written = serde_json::to_vec(&reply)
+    (entry == ENTRY).then(|| say(&answer().unwrap_or_else(|error| of_error(&error))))
+}
+
+fn say(answer: &impl Serialize) -> ExitCode {
+    let written = serde_json::to_vec(answer)
         .map_err(std::io::Error::from)
         .and_then(|bytes| std::io::stdout().lock().write_all(&bytes));
-    Some(if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(4) }
 }
 
 fn answer() -> Result<Reply> {
@@ -37,19 +46,35 @@ fn answer() -> Result<Reply> {
     drop::become_tenant(&call.who, call.parent)
         .map_err(|error| Error::machine(format!("become {}: {error}", call.who.name)))?;
     let out = Output::keeping();
+    if call.request == Request::End {
+        // Before the home is looked at, which may hang.
+        return Ok(reply(drop::end_all().map(|()| Answer::Yes).map_err(Error::machine), &out));
+    }
+    enter(&call.who.home)?;
     let globals = Globals { mosaic_home: None, roster: None, no_color: true, verbose: 0 };
     let done = Context::new(&globals, &out).and_then(|context| carry_out(call.request, &context));
     Ok(reply(done, &out))
+}
+
+/// Looks into the home, where it may hang, and says that it did not. What is wrong with the home is for the verb
+/// to say.
+fn enter(home: &Path) -> Result<()> {
+    let _ = std::fs::read_dir(home).map(|mut entries| entries.next());
+    let _ = std::fs::symlink_metadata(home.join(".config/mosaic"));
+    let mut out = std::io::stdout().lock();
+    out.write_all(GREETING)?;
+    Ok(out.flush()?)
 }
 
 fn carry_out(request: Request, context: &Context) -> Result<Answer> {
     match request {
         Request::Ps { probe } => ps::run(ps::Args::json(probe), context),
         Request::Facts => facts(context),
-        Request::Verify => verify::run(verify::Args::json(), context),
+        Request::Verify { deep } => verify::run(verify::Args::json(deep), context),
         Request::Doctor => doctor::run(doctor::Args::json(), context),
         Request::Apply { roster, start } => provision::apply(roster, start, context),
         Request::Retire => provision::retire(context),
+        Request::End => Ok(Answer::Yes),
         Request::RemoveHome => provision::remove_home(context),
     }
 }

@@ -16,7 +16,7 @@ use crate::names::TenantId;
 use crate::snapshot::Fact;
 use crate::tenant::Fleet;
 use crate::tenant::wire::Request;
-use crate::tenant::words::clean_line;
+use crate::tenant::words::{clean_block, clean_line};
 
 /// How long a tenant may take to say how it is.
 const FACTS: Duration = Duration::from_secs(10);
@@ -70,16 +70,31 @@ pub fn show(args: ShowArgs, context: &Context) -> Result<Answer> {
         context.out.json(&whole)?;
     } else {
         for (key, value) in value.as_object().into_iter().flatten() {
-            let shown = match value {
-                Value::Null => "not known".to_owned(),
-                Value::String(text) => clean_line(text),
-                Value::Array(list) if list.is_empty() => continue,
-                other => other.to_string(),
+            let lines = match value {
+                Value::Array(list) => list.iter().flat_map(lines).collect(),
+                other => lines(other),
             };
-            context.out.line(format_args!("{key:<12} {shown}"));
+            for (at, line) in lines.iter().enumerate() {
+                context.out.line(format_args!("{:<12} {line}", if at == 0 { key } else { "" }));
+            }
         }
     }
     Ok(Answer::Yes)
+}
+
+/// A value for people.
+fn lines(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => vec!["not known".to_owned()],
+        Value::String(text) => text.lines().map(clean_line).collect(),
+        Value::Object(map) => {
+            let known = map.iter().filter(|(_, value)| !value.is_null());
+            let parts: Vec<String> =
+                known.map(|(key, value)| format!("{key} {}", lines(value).join(" "))).collect();
+            vec![if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }]
+        }
+        other => vec![other.to_string()],
+    }
 }
 
 fn look(tenants: Vec<Tenant>, context: &Context) -> Result<Vec<Value>> {
@@ -101,10 +116,9 @@ fn facts(tenant: &Tenant, system: &System, host: &str) -> Value {
         "user": null, "uid": null, "linger": null, "manager": null, "holder": null, "agents": null, "drift": null,
         "problems": [],
     });
-    if let Some(Err(error)) = &tenant.declared {
-        reasons.push(error.message.clone());
-    }
+    reasons.extend(tenant.wrong().map(|error| error.message.clone()));
     match &tenant.who {
+        Err(_) if tenant.wrong().is_some() => {}
         Err(why) => reasons.push(why.clone()),
         Ok(who) => {
             value["user"] = json!(who.name);
@@ -230,7 +244,7 @@ fn print(facts: &[Value], context: &Context) {
     }
     for value in facts {
         for reason in value["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            out.note(format_args!("{}: {}", value["tenant_id"].as_str().unwrap_or("?"), clean_line(reason)));
+            out.note(format_args!("{}: {}", value["tenant_id"].as_str().unwrap_or("?"), clean_block(reason)));
         }
     }
 }

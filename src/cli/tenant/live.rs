@@ -1,5 +1,5 @@
-//! `fleet top --all-tenants`: every tenant's agents, live in place. Only looked at: what is done to an agent is
-//! its tenant's to do.
+//! `fleet top --all-tenants` and `fleet ps --all-tenants --watch`: every tenant's agents, again and again. Only
+//! looked at: what is done to an agent is its tenant's to do.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::host::clock;
 use crate::host::live::{Changes, Live, Woken, hold_signals};
 
 /// Between the end of a look and the next: each is a process a tenant.
-const EVERY: Duration = Duration::from_secs(4);
+pub const EVERY: Duration = Duration::from_secs(4);
 /// How often is asked whether a look has come back.
 const STEP: Duration = Duration::from_millis(200);
 
@@ -24,12 +24,32 @@ struct Look {
     title: String,
 }
 
-/// Shows them until whoever looks has seen enough.
-pub fn run(context: &Context) -> Result<Answer> {
+/// Shows them until whoever looks has seen enough: in place on a terminal, elsewhere one table or one line
+/// of JSON a look.
+pub fn watch(context: &Context, json: bool, every: Duration) -> Result<Answer> {
+    if context.out.is_terminal() && !json {
+        return run(context, every);
+    }
+    loop {
+        if json {
+            context.out.json_line(&all::rows_value(context)?)?;
+        } else {
+            let (table, without, _) = all::rows(context)?;
+            let mut lines = table.lines(None, context.out.colour());
+            lines.push(String::new());
+            context.out.lines(&lines);
+            without.iter().for_each(|line| context.out.note(line));
+        }
+        std::thread::sleep(every);
+    }
+}
+
+/// Shows them in place until whoever looks has seen enough.
+pub fn run(context: &Context, every: Duration) -> Result<Answer> {
     // What is wrong from the beginning is said on the terminal as it is.
     let mut shown = look(context)?;
     let mut live = Live::begin(hold_signals()?, Changes::none())?;
-    let (mut from, mut next) = (0, Next::At(Instant::now() + EVERY));
+    let (mut from, mut next) = (0, Next::At(Instant::now() + every));
     loop {
         let size = live.size();
         let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
@@ -51,7 +71,7 @@ pub fn run(context: &Context) -> Result<Answer> {
                     break;
                 }
                 Woken::Time => {
-                    if let Some(seen) = next.step(context) {
+                    if let Some(seen) = next.step(context, every) {
                         match seen {
                             Ok(seen) => shown = seen,
                             Err(why) => shown.notes = vec![why],
@@ -79,7 +99,7 @@ impl Next {
     }
 
     /// Begins it, or takes what came of it.
-    fn step(&mut self, context: &Context) -> Option<Result<Look, String>> {
+    fn step(&mut self, context: &Context, every: Duration) -> Option<Result<Look, String>> {
         let came = match self {
             Self::At(_) => {
                 let (tell, coming) = mpsc::channel();
@@ -94,7 +114,7 @@ impl Next {
                 Ok(came) => came,
             },
         };
-        *self = Self::At(Instant::now() + EVERY);
+        *self = Self::At(Instant::now() + every);
         Some(came)
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::{Answer, Context};
 use crate::error::{Error, Kind, Result};
 use crate::host::clock;
 use crate::tenant::wire::Reply;
-use crate::tenant::words::clean_line;
+use crate::tenant::words::{clean_block, clean_line};
 
 /// What became of one tenant.
 #[derive(Debug, Clone, Default)]
@@ -114,8 +114,9 @@ fn print(outcomes: &[Outcome], context: &Context) {
             out.note(format_args!("{}: {note}", outcome.tenant));
         }
         if let Some(error) = &outcome.error {
-            let message = format!("{}: {}", outcome.tenant, error.message);
-            out.error(&Error { message, ..error.clone() });
+            let message = format!("{}: {}", outcome.tenant, clean_block(&error.message));
+            let hints = error.hints.iter().map(|hint| clean_line(hint)).collect();
+            out.error(&Error { message, hints, ..error.clone() });
         }
     }
     if outcomes.is_empty() {

@@ -1,6 +1,7 @@
 //! Brings one tenant up, in two parts: what is the system's (user, home, limits), then what is the tenant's
 //! (lingering, manager, fleet). Between them the system's manager reads its files once for all.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Decision, decide};
@@ -11,7 +12,7 @@ use crate::host::logind::{self, Linger, Logind};
 use crate::host::tenant::child;
 use crate::host::tenant::make::{self, New, Turn};
 use crate::host::tenant::system::System;
-use crate::host::tenant::{accounts, home, store};
+use crate::host::tenant::{accounts, home, store, subids};
 use crate::host::{interrupt, site};
 use crate::names::TenantId;
 use crate::snapshot::Fact;
@@ -44,26 +45,31 @@ pub fn alone(name: &TenantId) -> Result<Lock> {
     lock::take(&place::lock(name), "fleet that works on this tenant", TURN, |_| {})
 }
 
+/// The same where nobody does; `None` where somebody does.
+pub fn alone_now(name: &TenantId) -> Result<Option<Lock>> {
+    lock::take_free(&place::lock(name))
+}
+
 /// User, home, limits.
-pub fn system(declared: &Declared, out: &mut Outcome) -> Result<Ready> {
-    let lock = alone(&declared.name)?;
-    let turn = make::turn()?;
+pub fn system(declared: &Declared, lock: Lock, out: &mut Outcome) -> Result<Ready> {
     let (who, mut book) = match decide(declared)? {
         Decision::There { who, book } => (who, book),
-        Decision::Make { uid, home } => {
-            let uid = match uid {
-                Some(uid) => uid,
-                None => make::free_uid(&turn)?,
-            };
-            make_user(declared, uid, &home, &turn, out)?
+        // Judged again in our turn: whoever had it before may have made that very user.
+        Decision::Make { .. } => {
+            let turn = make::turn()?;
+            match decide(declared)? {
+                Decision::There { who, book } => (who, book),
+                Decision::Make { uid, home } => make_user(declared, uid, &home, &turn, out)?,
+            }
         }
     };
     (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
-    shell(declared, &who, &turn, out)?;
-    drop(turn);
+    out.notes.extend(powers(&who));
+    shell(declared, &who, out)?;
+    subordinate(&who, out)?;
     house(&who, &book, out)?;
     store::keep(&declared.name, &book)?;
-    if std::path::Path::new("/etc/NIXOS").exists() {
+    if make::is_nixos() {
         out.notes.push("limits and mounts of tenants come from the NixOS configuration here".to_owned());
     } else if store::system_files(&declared.name, &place::files(declared, who.uid, &who.home), &mut book)? {
         out.did.push("limits written".to_owned());
@@ -73,12 +79,16 @@ pub fn system(declared: &Declared, out: &mut Outcome) -> Result<Ready> {
 
 fn make_user(
     declared: &Declared,
-    uid: u32,
-    home: &std::path::Path,
+    uid: Option<u32>,
+    home: &Path,
     turn: &Turn,
     out: &mut Outcome,
 ) -> Result<(Who, Book)> {
     let name = declared.user.as_str();
+    let uid = match uid {
+        Some(uid) => uid,
+        None => make::free_uid(turn)?,
+    };
     let known = store::book(&declared.name)?.filter(|book| book.uid == uid && book.user == name);
     let mut book = known.unwrap_or_else(|| Book::new(declared.name.as_str(), name, uid, home.to_path_buf()));
     book.user_by_us = true;
@@ -93,7 +103,7 @@ fn make_user(
     Ok((who, book))
 }
 
-fn shell(declared: &Declared, who: &Who, turn: &Turn, out: &mut Outcome) -> Result<()> {
+fn shell(declared: &Declared, who: &Who, out: &mut Outcome) -> Result<()> {
     let Some(wanted) = declared.shell.as_ref().filter(|shell| **shell != who.shell) else { return Ok(()) };
     if !make::is_local(&who.name) {
         out.notes.push(format!(
@@ -103,9 +113,31 @@ fn shell(declared: &Declared, who: &Who, turn: &Turn, out: &mut Outcome) -> Resu
         ));
         return Ok(());
     }
-    make::shell(&who.name, wanted, turn)?;
+    make::shell(&who.name, wanted, &make::turn()?)?;
     out.did.push("shell changed".to_owned());
     Ok(())
+}
+
+/// Subordinate uids, as a user whom we make has them: one that was there before may have come without.
+fn subordinate(who: &Who, out: &mut Outcome) -> Result<()> {
+    if !subids::lacks(who) {
+        return Ok(());
+    }
+    if let Some(first) = subids::give(who, &make::turn()?)? {
+        out.did.push(format!("subordinate uids given from {first} on"));
+    }
+    Ok(())
+}
+
+/// What an admin should know of a user's groups: by some of them a tenant reaches everybody.
+fn powers(who: &Who) -> Option<String> {
+    let groups = accounts::powerful(&who.groups);
+    let first = groups.first()?;
+    Some(format!(
+        "by its groups {} it reaches more than its own; to take it out of one: gpasswd -d {} {first}",
+        groups.join(", "),
+        who.name
+    ))
 }
 
 /// The home is there, is the user's, and an admin knows if others can look into it.

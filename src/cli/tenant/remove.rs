@@ -6,11 +6,12 @@ use super::add::set_state;
 use super::end::{self, Reach};
 use super::named;
 use super::outcome::{Outcome, conclude};
+use crate::cli::progress::Progress;
 use crate::cli::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::host::tenant::store;
 use crate::host::tenant::system::System;
-use crate::tenant::State;
+use crate::tenant::{State, place};
 
 /// Arguments of `fleet tenant remove`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,13 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let name = named(&args.name)?;
     let began = Instant::now();
-    let mut declared = store::declaration(&name)?;
+    let mut declared = store::declaration(&name).map_err(|error| {
+        let file = place::declaration(&name);
+        error.hint(format!(
+            "or end it by what was done for it: rm {}; fleet tenant remove {name}",
+            file.display()
+        ))
+    })?;
     if declared.is_none() && store::book(&name)?.is_none() {
         return Err(Error::input(format!("there is no tenant {name}")).hint("fleet tenant list"));
     }
@@ -40,7 +47,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let mut outcome = Outcome::of(name.as_str());
     let reach = if args.purge { Reach::User } else { Reach::Processes };
     let system = System::connect()?;
+    let progress = Progress::of([name.to_string()], &context.out);
     let result = end::end(&name, declared.as_ref(), reach, &system, &mut outcome);
+    drop(progress);
     outcome.end(result);
     outcome.seconds = began.elapsed().as_secs_f64();
     conclude(&[outcome], args.json, context)

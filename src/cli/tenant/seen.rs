@@ -19,6 +19,11 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// What is wrong with its declaration.
+    pub fn wrong(&self) -> Option<&Error> {
+        self.declared.as_ref().and_then(|declared| declared.as_ref().err())
+    }
+
     /// Whether it is declared to be no tenant any more.
     pub fn is_absent(&self) -> bool {
         matches!(&self.declared, Some(Ok(declared)) if declared.state == State::Absent)
@@ -63,7 +68,17 @@ fn of(name: &TenantId, declared: Result<Declared>) -> Tenant {
             Ok(None) => Err(format!("there is no user {} yet: fleet tenant apply {name}", declared.user)),
             Err(error) => Err(error.message),
         },
-        Err(error) => Err(error.message.lines().next().unwrap_or_default().to_owned()),
+        Err(error) => {
+            let told = || error.message.lines().next().unwrap_or_default().to_owned();
+            as_before(name).ok_or_else(told)
+        }
     };
     Tenant { name: name.to_string(), declared: Some(declared), who }
+}
+
+/// The user whom a tenant had when it was last brought up: what runs is looked at, whatever became of the
+/// declaration.
+fn as_before(name: &TenantId) -> Option<Who> {
+    let book = store::book(name).ok().flatten()?;
+    accounts::by_name(&book.user).ok().flatten().filter(|who| who.uid == book.uid && who.uid != 0)
 }

@@ -42,7 +42,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             .hint("for programs and pipes: fleet ps, fleet ps --json"));
     }
     if args.all_tenants {
-        return super::tenant::live::run(context);
+        return super::tenant::live::run(context, super::tenant::live::EVERY);
     }
     // What is wrong with the roster is told in full, and before the screen is taken.
     context.roster()?;

@@ -30,21 +30,21 @@ pub struct Args {
     #[arg(long)]
     deep: bool,
     /// The fleets of all tenants of this machine; only root may
-    #[arg(long, conflicts_with = "deep")]
+    #[arg(long)]
     all_tenants: bool,
 }
 
 impl Args {
     /// As JSON, of one tenant.
-    pub fn json() -> Self {
-        Self { json: true, deep: false, all_tenants: false }
+    pub fn json(deep: bool) -> Self {
+        Self { json: true, deep, all_tenants: false }
     }
 }
 
 /// Checks everything; answers no where a check does not hold.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if args.all_tenants {
-        return all::verify(context, args.json);
+        return all::verify(context, args.deep, args.json);
     }
     let before = Before::read(context);
     let (observed, mut verdict) = look(context, &before)?;

@@ -23,6 +23,15 @@ pub(super) struct Pipes<'a> {
     pub(super) most: usize,
 }
 
+/// How long a child is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadlines {
+    /// Until it has ended.
+    pub(super) end: Instant,
+    /// Until it has said anything.
+    pub(super) first: Option<Instant>,
+}
+
 /// Why no more bytes are moved.
 pub(super) enum Pumped {
     Ended,
@@ -31,17 +40,19 @@ pub(super) enum Pumped {
 }
 
 impl Pipes<'_> {
-    /// Moves bytes until the child has ended, the deadline has passed or there are too many.
-    pub(super) fn pump(&mut self, ended: &OwnedFd, deadline: Option<Instant>) -> io::Result<Pumped> {
+    /// Moves bytes until the child has ended, a deadline has passed or there are too many.
+    pub(super) fn pump(&mut self, ended: &OwnedFd, deadlines: Deadlines) -> io::Result<Pumped> {
         loop {
             if self.input.is_empty() {
                 self.stdin = None;
             }
-            let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|l| l.is_zero()) {
+            let first = deadlines.first.filter(|_| self.out.is_empty());
+            let deadline = first.map_or(deadlines.end, |first| first.min(deadlines.end));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(Pumped::Late);
             }
-            let ready = self.wait(Some(ended), left)?;
+            let ready = self.wait(ended, left)?;
             self.move_bytes(&ready);
             if self.out.len().max(self.err.len()) > self.most {
                 return Ok(Pumped::TooMuch);
@@ -61,15 +72,12 @@ impl Pipes<'_> {
         self.out.len().max(self.err.len()) <= self.most
     }
 
-    fn wait(&self, ended: Option<&OwnedFd>, left: Option<Duration>) -> io::Result<Ready> {
-        // Rounded up: a rest below a millisecond must not turn into a busy loop.
-        let timeout = left.map_or(PollTimeout::NONE, |l| {
-            PollTimeout::try_from(l.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
-        });
+    fn wait(&self, ended: &OwnedFd, left: Duration) -> io::Result<Ready> {
+        let timeout = timeout(left);
         let mut fds = Vec::with_capacity(4);
         let mut slots = [None; 4];
         let sources = [
-            (ended.map(AsFd::as_fd), PollFlags::POLLIN),
+            (Some(ended.as_fd()), PollFlags::POLLIN),
             (self.stdin.as_ref().map(AsFd::as_fd), PollFlags::POLLOUT),
             (self.stdout.as_ref().map(AsFd::as_fd), PollFlags::POLLIN),
             (self.stderr.as_ref().map(AsFd::as_fd), PollFlags::POLLIN),
@@ -98,6 +106,24 @@ impl Pipes<'_> {
         }
         if ready.stderr {
             take(&mut self.stderr, &mut self.err);
+        }
+    }
+}
+
+/// Rounded up: a rest below a millisecond must not turn into a busy loop.
+fn timeout(left: Duration) -> PollTimeout {
+    PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+}
+
+/// Whether something comes of it within that time.
+pub(super) fn comes(event: &OwnedFd, within: Duration) -> bool {
+    let until = Instant::now() + within;
+    loop {
+        let timeout = timeout(until.saturating_duration_since(Instant::now()));
+        match poll(&mut [PollFd::new(event.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(ready) => return ready > 0,
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
         }
     }
 }

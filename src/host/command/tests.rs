@@ -43,6 +43,15 @@ fn a_program_that_does_not_end_is_killed_with_what_it_started() {
 }
 
 #[test]
+fn one_that_says_nothing_is_not_waited_for_as_long_as_one_that_has_begun_to() {
+    let silent = sh("sleep 600").speaks_within(Duration::from_millis(300));
+    let error = silent.within(Duration::from_secs(600)).run().expect_err("it never speaks");
+    assert!(error.to_string().contains("no end within 0.3 s"), "{error}");
+    let begun = sh("echo begun; sleep 1; echo done").speaks_within(Duration::from_millis(900));
+    assert_eq!(begun.run().expect("it may work on").stdout, b"begun\ndone\n");
+}
+
+#[test]
 fn a_grandchild_that_keeps_the_pipes_open_does_not_hold_us_up() {
     let started = Instant::now();
     let output = sh("sleep 60 & echo $!").run().expect("the shell itself ends");

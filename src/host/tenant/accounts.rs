@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
-use nix::unistd::{Uid, User, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use crate::error::{Error, Result};
 use crate::names::HOLDER_UNIT;
@@ -40,6 +40,33 @@ fn who(user: User) -> Result<Who> {
         shell: user.shell,
         name: user.name,
     })
+}
+
+/// Groups by which a user reaches others' files, devices or root itself, on distributions that have them.
+const POWERFUL: [&str; 17] = [
+    "adm",
+    "admin",
+    "disk",
+    "docker",
+    "incus-admin",
+    "input",
+    "kmem",
+    "libvirt",
+    "lxd",
+    "podman",
+    "root",
+    "shadow",
+    "staff",
+    "sudo",
+    "systemd-journal",
+    "tty",
+    "wheel",
+];
+
+/// Those of these groups that are more than a tenant's.
+pub fn powerful(groups: &[u32]) -> Vec<String> {
+    let names = groups.iter().filter_map(|gid| Group::from_gid(Gid::from_raw(*gid)).ok().flatten());
+    names.map(|group| group.name).filter(|name| POWERFUL.contains(&name.as_str())).collect()
 }
 
 /// The users, but for root, in whose service manager a holder of ours is: seen in the kernel's cgroups, which no

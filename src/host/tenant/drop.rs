@@ -5,12 +5,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{
-    Gid, Pid, Uid, close, getppid, getresgid, getresuid, setgroups, setresgid, setresuid, setsid,
+    Gid, Pid, Uid, close, geteuid, getppid, getresgid, getresuid, setgroups, setresgid, setresuid, setsid,
 };
 
 use crate::tenant::wire::Who;
@@ -60,6 +61,18 @@ pub fn become_tenant(who: &Who, parent: u32) -> io::Result<()> {
         return Err(io::Error::other("whoever asked is gone"));
     }
     std::env::set_current_dir(Path::new("/"))
+}
+
+/// Kills everything that runs as the tenant, but for this process, which has become it.
+pub fn end_all() -> io::Result<()> {
+    if geteuid().is_root() {
+        return Err(io::Error::other("root is no tenant"));
+    }
+    match kill(Pid::from_raw(-1), Signal::SIGKILL) {
+        // There is nobody else.
+        Err(Errno::ESRCH) => Ok(()),
+        killed => Ok(killed?),
+    }
 }
 
 /// This process, as a child tells its own.

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::child;
 use super::system::System;
 use crate::error::{Error, Result};
 use crate::host::kernel;
+use crate::tenant::wire::Who;
 
 /// How long it may take until the last process is gone.
 const GONE: Duration = Duration::from_secs(30);
@@ -16,33 +18,42 @@ const GENTLY: Duration = Duration::from_secs(3);
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(50);
 
-/// Ends everything of `uid` and waits until nothing is left.
-pub fn everything(system: &System, uid: u32) -> Result<()> {
-    system.terminate(uid)?;
+/// Ends everything of `uid` and waits until nothing is left; whether there was anything. `who` it is; `None`
+/// where the user is gone.
+pub fn everything(system: &System, uid: u32, who: Option<&Who>) -> Result<bool> {
     let began = Instant::now();
-    loop {
-        let left = processes(uid);
-        if left.is_empty() {
-            return Ok(());
-        }
-        if began.elapsed() > GONE {
-            let names: Vec<String> =
-                left.iter().take(5).map(|pid| format!("{pid} ({})", name(*pid))).collect();
-            return Err(Error::machine(format!(
-                "{} processes of uid {uid} are left after {} s: {}",
-                left.len(),
-                GONE.as_secs(),
-                names.join(", ")
-            )));
-        }
-        if began.elapsed() > GENTLY {
-            system.stop(uid);
-            // All of a slice at once: what multiplies gets no step ahead.
-            system.kill(uid);
-            left.iter().for_each(|pid| kill(*pid, uid));
-        }
+    let any = !processes(uid).is_empty();
+    system.terminate(uid)?;
+    while !processes(uid).is_empty() && began.elapsed() < GENTLY {
         std::thread::sleep(STEP);
     }
+    loop {
+        // What is another process whenever it is looked at is seen in no list, and met by this alone.
+        let swept = who.map_or(Ok(()), child::end_all);
+        let left = processes(uid);
+        match swept {
+            Ok(()) if left.is_empty() => return Ok(any),
+            Err(error) if left.is_empty() && began.elapsed() > GONE => return Err(error.into()),
+            _ if began.elapsed() > GONE => return Err(are_left(&left, uid)),
+            _ => {}
+        }
+        system.stop(uid);
+        // All of a slice at once: what multiplies gets no step ahead.
+        system.kill(uid);
+        left.iter().for_each(|pid| kill(*pid, uid));
+        std::thread::sleep(STEP);
+    }
+}
+
+fn are_left(left: &[i32], uid: u32) -> Error {
+    let names: Vec<String> = left.iter().take(5).map(|pid| format!("{pid} ({})", name(*pid))).collect();
+    Error::machine(format!(
+        "{} processes of uid {uid} are left after {} s: {}",
+        left.len(),
+        GONE.as_secs(),
+        names.join(", ")
+    ))
+    .hint(format!("see for what they wait: ps -o pid,stat,wchan:30,args -U {uid}"))
 }
 
 /// Processes any of whose user ids is `uid`, but for those that have ended and wait for their parent.

@@ -1,17 +1,23 @@
 //! A home as root sees it from outside: looked at by its name alone, never opened.
+//!
+//! The tenant may have mounted a file system of its own there, which answers when it likes, and whoever waits
+//! for one that does not can't even be killed. So a process of its own looks, and is left behind where it must.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::statfs::{FsType, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
+use serde::{Deserialize, Serialize};
 
+use super::child::OWN;
 use crate::error::{Error, Result};
+use crate::host::command::{Command, CommandError};
 use crate::host::users::{self, Caller};
+use crate::tenant::wire::{LOOK, Told};
 
 /// File systems on which files have no owners of their own (linux/magic.h): FAT, exFAT, NTFS.
 const WITHOUT_OWNERS: [FsType; 4] =
@@ -19,9 +25,11 @@ const WITHOUT_OWNERS: [FsType; 4] =
 
 /// How long the file system of a home may take to answer.
 const ANSWERS: Duration = Duration::from_secs(5);
+/// More than there is to be said of a home.
+const LONGEST: usize = 64 * 1024;
 
 /// A home that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
     /// Its owner.
     pub uid: u32,
@@ -39,39 +47,48 @@ impl Home {
     }
 }
 
-/// The home at `path`, `None` where nothing is; refuses a place where no tenant can live. A tenant may have
-/// mounted a file system of its own there, which answers when it likes: so the look is bounded.
+/// What was seen, as it comes from the process that looked.
+pub type Seen = Result<Option<Home>, Told>;
+
+/// The home at `path`, `None` where nothing is; refuses a place where no tenant can live.
 pub fn look(path: &Path) -> Result<Option<Home>> {
-    let (tell, told) = mpsc::channel();
-    let of = path.to_path_buf();
-    std::thread::spawn(move || {
-        // Who asked may have given up.
-        let _ = tell.send(seen(&of));
-    });
-    told.recv_timeout(ANSWERS).unwrap_or_else(|_| {
-        Err(Error::machine(format!(
-            "look at the home {}: its file system gave no answer within {} s",
-            path.display(),
-            ANSWERS.as_secs()
-        ))
-        .hint(format!("see what is mounted there: findmnt -T {}", path.display())))
-    })
+    let shown = path.display();
+    if path.parent().is_none() {
+        return Err(Error::input(format!("{shown} can't be a home")));
+    }
+    let looker = Command::new(OWN).arg(LOOK).arg(path).bare_env().in_folder("/").within(ANSWERS);
+    let output = match looker.at_most(LONGEST).succeed() {
+        Err(CommandError::Late { .. }) => {
+            return Err(Error::machine(format!(
+                "look at the home {shown}: its file system gave no answer within {} s",
+                ANSWERS.as_secs()
+            ))
+            .hint(format!("see what is mounted there: findmnt -T {shown}")));
+        }
+        looked => looked?,
+    };
+    let seen: Seen = serde_json::from_slice(&output.stdout)
+        .map_err(|error| Error::machine(format!("look at the home {shown}: {error}")))?;
+    seen.map_err(Error::from)
 }
 
-fn seen(path: &Path) -> Result<Option<Home>> {
+/// Looks, in the process that may hang.
+pub fn seen(path: &Path) -> Seen {
+    at(path).map_err(|error| Told { message: error.message, hints: error.hints })
+}
+
+fn at(path: &Path) -> Result<Option<Home>> {
     let shown = path.display();
-    let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
-    let parent = path.parent().ok_or_else(|| Error::input(format!("{shown} can't be a home")))?;
-    if let Some(owner) = users::foreign_path(&root, parent) {
-        return Err(Error::machine(format!(
-            "{shown} is below a folder of {owner}'s, who could put anything there"
-        )));
-    }
+    let parent = path.parent().unwrap_or(path);
+    own_ways(path, parent)?;
     let there = match fs::symlink_metadata(path) {
         Ok(facts) if facts.is_dir() => Some(Home { uid: facts.uid(), mode: facts.mode() & 0o7777 }),
         Ok(_) => return Err(Error::machine(format!("the home {shown} is not a folder"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::machine(format!("look at the home {shown}: {error}"))),
+        Err(error) => {
+            return Err(Error::machine(format!("look at the home {shown}: {error}"))
+                .hint(format!("see what is mounted there: findmnt -T {shown}")));
+        }
     };
     // Of a home that is there only its own name is asked about: it is a folder, so no link is followed.
     let on = if there.is_some() { Some(path) } else { parent.ancestors().find(|folder| folder.is_dir()) };
@@ -79,6 +96,29 @@ fn seen(path: &Path) -> Result<Option<Home>> {
         can_live(path, on)?;
     }
     Ok(there)
+}
+
+/// Refuses a home in a place where somebody else than root could put another thing under its name.
+fn own_ways(home: &Path, parent: &Path) -> Result<()> {
+    let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
+    let shown = home.display();
+    if let Some(owner) = users::foreign_path(&root, parent) {
+        return Err(Error::machine(format!(
+            "{shown} is below a folder of {owner}'s, who could put anything there"
+        )));
+    }
+    for part in parent.ancestors() {
+        let Ok(facts) = fs::metadata(part) else { continue };
+        let by_group = facts.mode() & 0o020 != 0 && facts.gid() != 0;
+        if by_group || facts.mode() & 0o002 != 0 {
+            let (part, mode) = (part.display(), facts.mode() & 0o7777);
+            return Err(Error::machine(format!(
+                "{shown} is below {part}, where others could put anything (mode {mode:04o})"
+            ))
+            .hint(format!("declare another home, or close it: chmod go-w {part}")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a file system on which a tenant can't live.

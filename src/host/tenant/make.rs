@@ -3,15 +3,17 @@
 //! A tool that is running when we are killed keeps the lock until it has ended: the next run meets it
 //! done or not begun.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::fcntl::AtFlags;
+use nix::unistd::{Gid, Group, Uid, User, fchownat};
 
+use super::child::PATH;
 use super::store;
 use crate::error::{Error, Result};
 use crate::host::command::{Command, CommandError};
@@ -58,9 +60,14 @@ pub fn is_local(name: &str) -> bool {
     text.lines().any(|line| line.split(':').next() == Some(name))
 }
 
+/// Whether users, and what the system knows of them, come from a NixOS configuration.
+pub fn is_nixos() -> bool {
+    Path::new("/etc/NIXOS").exists()
+}
+
 /// Refuses where users are made elsewhere.
 pub fn can_make(name: &str) -> Result<()> {
-    if Path::new("/etc/NIXOS").exists() {
+    if is_nixos() {
         return Err(Error::machine(format!(
             "there is no user {name}, and this machine's users come from its NixOS configuration"
         ))
@@ -141,7 +148,11 @@ pub fn home(path: &Path, uid: u32, gid: u32) -> Result<()> {
         made => made.map_err(failed)?,
     }
     point("home");
-    lchown(path, Some(uid), Some(gid)).map_err(failed)
+    // Nothing but a folder is given away, whatever stands there by now.
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let held = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    fchownat(&held, "", uid, gid, AtFlags::AT_EMPTY_PATH).map_err(|errno| failed(errno.into()))
 }
 
 /// Changes a user's login shell.
@@ -157,9 +168,16 @@ pub fn remove(name: &str, turn: &Turn) -> Result<()> {
     Ok(())
 }
 
+/// More of a user: what `usermod` takes.
+pub(super) fn change(name: &str, words: &[&str], turn: &Turn) -> Result<()> {
+    run(Command::new("usermod").args(words.iter().copied()).args(["--", name]), turn)
+}
+
 fn run(command: Command, turn: &Turn) -> Result<()> {
-    // Given as its input, the lock lives as long as the tool does.
-    let command = command.stdin(Arc::clone(&turn.0)).within(TOOL);
+    // Given as its input, the lock lives as long as the tool does. The tool is the system's, whatever root's
+    // shell has for a search path, and what it says is read by anybody.
+    let command = command.stdin(Arc::clone(&turn.0)).within(TOOL).bare_env();
+    let command = command.env("PATH", PATH).env("LC_ALL", "C.UTF-8");
     match command.succeed() {
         Ok(_) => Ok(()),
         Err(CommandError::Missing { program, .. }) => {
@@ -171,13 +189,20 @@ fn run(command: Command, turn: &Turn) -> Result<()> {
 }
 
 /// The numbers that this machine gives to ordinary users.
-fn range() -> (u32, u32) {
-    let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    let value = |key: &str| {
-        text.lines().find_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next() == Some(key)).then(|| words.next()?.parse().ok()).flatten()
-        })
-    };
-    (value("UID_MIN").unwrap_or(RANGE.0).max(1), value("UID_MAX").unwrap_or(RANGE.1))
+pub(super) fn range() -> (u32, u32) {
+    let text = defaults();
+    (number(&text, "UID_MIN").unwrap_or(RANGE.0).max(1), number(&text, "UID_MAX").unwrap_or(RANGE.1))
+}
+
+/// What the machine says of users whom its tools make.
+pub(super) fn defaults() -> String {
+    fs::read_to_string("/etc/login.defs").unwrap_or_default()
+}
+
+/// A number in that.
+pub(super) fn number(defaults: &str, key: &str) -> Option<u32> {
+    defaults.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(key)).then(|| words.next()?.parse().ok()).flatten()
+    })
 }

@@ -11,4 +11,5 @@ pub mod home;
 pub mod make;
 pub mod sound;
 pub mod store;
+pub mod subids;
 pub mod system;

@@ -1,9 +1,9 @@
 //! Root's own files about tenants: declarations, what was done, retired uids. Owner and mode are checked
 //! before one is read: what somebody else could write, root does not carry out.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -64,12 +64,7 @@ pub fn declaration_text(tenant: &TenantId) -> Result<Option<Vec<u8>>> {
 /// Writes a declaration.
 pub fn declare(tenant: &TenantId, text: &str) -> Result<()> {
     // Tenants pass through this one, where a declarative host keeps their rosters.
-    match DirBuilder::new().mode(0o755).create("/etc/mosaic") {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(Error::machine(format!("make /etc/mosaic: {error}")));
-        }
-        _ => {}
-    }
+    make_open_folder(Path::new("/etc/mosaic"))?;
     Ok(files::replace(&place::declaration(tenant), text.as_bytes(), 0o600)?)
 }
 
@@ -229,11 +224,13 @@ pub fn remove_system_files(book: &Book) -> Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
+/// A folder that everybody may look into, whatever root's umask.
 fn make_open_folder(folder: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o755).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::machine(format!("make {}: {error}", folder.display())))
+    let failed = |error: io::Error| Error::machine(format!("make {}: {error}", folder.display()));
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => {
+            made.and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o755))).map_err(failed)
         }
-        _ => Ok(()),
     }
 }

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::super::{Profile, read, schema};
-use crate::yaml::shipped;
+use crate::yaml::schema_tests;
 
 fn valid(text: &str) -> bool {
-    shipped::valid(&schema::generate(), text)
+    schema_tests::valid(&schema::generate(), text)
 }
 
 #[test]
 fn the_shipped_schema_is_what_the_types_say() {
-    shipped::is_what_the_types_say(schema::TEXT, &schema::generate(), "roster.schema.json");
+    schema_tests::is_what_the_types_say(schema::TEXT, &schema::generate(), "roster.schema.json");
 }
 
 #[test]
