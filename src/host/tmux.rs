@@ -126,6 +126,14 @@ pub struct Made {
     pub pid: i32,
 }
 
+impl TmuxError {
+    /// By the first line of what it said: a screen may come behind that, and what an agent shows stands in no
+    /// error.
+    fn unreadable(said: &str) -> Self {
+        Self::Unreadable(said.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
 impl Server {
     /// The server that `program -L name` reaches, with its socket at tmux's default place.
     pub fn new(program: impl Into<OsString>, name: impl AsRef<str>) -> Self {

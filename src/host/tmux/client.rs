@@ -87,7 +87,7 @@ impl Server {
         let call = self.call(["display-message", "-p", "-t", pane, FRAME, ";"]);
         let call = call.args(["capture-pane", "-p", "-t", pane, "-S", &format!("-{above}")]);
         let said = self.said(&call)?;
-        parse_frame(&said, above).ok_or(TmuxError::Unreadable(said))
+        parse_frame(&said, above).ok_or_else(|| TmuxError::unreadable(&said))
     }
 
     /// The terminal and the size of the pane that the session began with; `None` where there is no such

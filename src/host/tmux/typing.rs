@@ -103,7 +103,7 @@ impl Server {
         match self.found(&call)? {
             Some(output) => {
                 let said = text(output);
-                parse(&said).map(Some).ok_or(TmuxError::Unreadable(said))
+                parse(&said).map(Some).ok_or_else(|| TmuxError::unreadable(&said))
             }
             None => Ok(None),
         }
@@ -250,5 +250,7 @@ mod tests {
         for said in ["", "v::::::\n---\n", "v:%4:x:0:9:0:@3:1\n---\n", "v:%4:7:0:9:0:@3:1\nhello\n---\n"] {
             assert_eq!(parse(said), None, "{said:?}");
         }
+        let told = TmuxError::unreadable("v:%4:x:0:9:0:@3:1\n---\nplanted\n").to_string();
+        assert!(told.contains("v:%4:x") && !told.contains("planted"), "{told}");
     }
 }
