@@ -13,7 +13,7 @@ const BEGIN: &str = "<!-- made by tests/reliability.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// A fault, what must hold, and the tests that inject it.
-const FAULTS: [(&str, &str, &[&str]); 42] = [
+const FAULTS: [(&str, &str, &[&str]); 43] = [
     (
         "pane killed",
         "that agent is back, no other is touched",
@@ -112,6 +112,15 @@ const FAULTS: [(&str, &str, &[&str]); 42] = [
         &[
             "rig_power::cold_cuts_of_power_in_the_middle_of_work_cost_nothing_that_was_done",
             "rig_power::two_hundred_cold_cuts_cost_nothing_that_was_done",
+        ],
+    ),
+    (
+        "power cut while root makes, changes or removes a tenant",
+        "the same again converges; what root keeps is whole, no uid is lost or given twice, lingering is remembered as it was",
+        &[
+            "rig_power::cold_cuts_of_power_in_the_middle_of_work_cost_nothing_that_was_done",
+            "rig_power::two_hundred_cold_cuts_cost_nothing_that_was_done",
+            "rig_power::wherever_the_disk_has_made_something_last_a_power_cut_finds_whole_files_and_what_was_promised",
         ],
     ),
     (

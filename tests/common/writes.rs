@@ -16,6 +16,9 @@ const JOURNAL: [u8; 8] = [0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 2];
 /// What `e2fsck -p` ends with at most where it found or left a sound file system; it replays the journal on the way.
 const SOUND: i32 = 1;
 
+/// What files hold, by their paths.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
 /// One entry of the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -90,18 +93,18 @@ impl Replay {
         }
     }
 
-    /// The files below `folder` that a machine would find if it lost its power now.
-    pub fn files(&self, folder: &str) -> Result<BTreeMap<String, Vec<u8>>, String> {
-        self.files_with(folder, &[])
+    /// The files below these folders that a machine would find if it lost its power now, by their paths.
+    pub fn files(&self, folders: &[&str]) -> Result<Files, String> {
+        self.files_with(folders, &[])
     }
 
     /// The same with some of the later writes, too: a disk may take them in any order until it is told to flush.
-    pub fn files_with(&self, folder: &str, later: &[usize]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    pub fn files_with(&self, folders: &[&str], later: &[usize]) -> Result<Files, String> {
         let look = self.scratch.join("look");
         copy(&self.disk(), &look);
         let disk = OpenOptions::new().write(true).open(&look).expect("a copy");
         later.iter().for_each(|entry| self.write(&disk, *entry));
-        files(&look, folder, &self.scratch)
+        files(&look, folders, &self.scratch)
     }
 
     fn write(&self, disk: &File, entry: usize) {
@@ -112,36 +115,41 @@ impl Replay {
     }
 }
 
-/// The files and links (`-> target`) below a folder of a disk that lost its power. The disk is repaired as at a boot.
-pub fn files(disk: &Path, folder: &str, scratch: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
+/// The files and links (`-> target`) below folders of a disk that lost its power; a folder may be a file, and
+/// what is not there holds none. The disk is repaired as at a boot.
+pub fn files(disk: &Path, folders: &[&str], scratch: &Path) -> Result<Files, String> {
     let check = Command::new("e2fsck").args(["-p", "-f"]).arg(disk).output().expect("e2fsck");
     if check.status.code().is_none_or(|code| code > SOUND) {
         return Err(format!("the file system is broken: {}", String::from_utf8_lossy(&check.stdout)));
     }
     let out = scratch.join("out");
     let _ = fs::remove_dir_all(&out);
-    fs::create_dir(&out).expect("a folder");
-    let request = format!("rdump {folder} {}", out.display());
-    let dump = Command::new("debugfs").args(["-R", &request]).arg(disk).output().expect("debugfs");
-    assert!(dump.status.success(), "{dump:?}");
-    let mut found = BTreeMap::new();
-    walk(&out, &out, &mut found);
+    let mut found = Files::new();
+    for (number, folder) in folders.iter().enumerate() {
+        let out = out.join(number.to_string());
+        fs::create_dir_all(&out).expect("a folder");
+        let request = format!("rdump {folder} {}", out.display());
+        let dump = Command::new("debugfs").args(["-R", &request]).arg(disk).output().expect("debugfs");
+        assert!(dump.status.success(), "{dump:?}");
+        walk(&out, Path::new(folder).parent().expect("it is below /"), &mut found);
+    }
     Ok(found)
 }
 
-fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+/// Everything in `folder`, as it stands in `place`.
+fn walk(folder: &Path, place: &Path, found: &mut Files) {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let (path, kind) = (entry.path(), entry.file_type().expect("a kind"));
+        let place = place.join(entry.file_name());
         let content = if kind.is_dir() {
-            walk(root, &path, found);
+            walk(&path, &place, found);
             continue;
         } else if kind.is_symlink() {
             format!("-> {}", fs::read_link(&path).expect("a link").display()).into_bytes()
         } else {
             fs::read(&path).expect("a file")
         };
-        let name = path.strip_prefix(root).expect("below it").to_string_lossy().into_owned();
-        found.insert(name, content);
+        found.insert(place.to_string_lossy().into_owned(), content);
     }
 }
 
