@@ -72,7 +72,7 @@ fn modules() -> Vec<(String, PathBuf, String)> {
         let module = first.trim_end_matches(".rs").to_owned();
         if module == "lib"
             || module == "bin"
-            || below.ends_with("tests.rs")
+            || below.to_string_lossy().ends_with("tests.rs")
             || below.components().any(|c| c.as_os_str() == "tests")
         {
             continue;
