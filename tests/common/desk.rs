@@ -242,7 +242,10 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        if let Ok(pid) = self.ask(&["display-message", "-p", "#{pid}"]).parse() {
+        let server = self.ask(&["display-message", "-p", "#{pid}"]);
+        // One that hangs on purpose would outlive its terminal.
+        let panes = self.ask(&["list-panes", "-a", "-F", "#{pane_pid}"]);
+        for pid in server.lines().chain(panes.lines()).filter_map(|pid| pid.parse().ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         let _ = fs::remove_file(format!("/tmp/tmux-{}/{}", geteuid(), self.socket));
