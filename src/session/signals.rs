@@ -27,6 +27,13 @@ pub enum Wake {
     Now,
 }
 
+impl AsFd for Signals {
+    /// To wait for them along with something else; [`Signals::wait`] then tells what came.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Signals {
     /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1 of this process.
     pub fn take() -> nix::Result<Self> {
