@@ -21,7 +21,7 @@ use super::watch::{self, Runtime};
 use crate::host::cgroup;
 use crate::host::clock;
 use crate::host::process;
-use crate::host::tmux::{Founding, Made, NewSession, Server, Target};
+use crate::host::tmux::{Founding, Made, NewSession, Server, Target, TmuxError};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::record::{Record, State};
@@ -41,7 +41,7 @@ const LONGEST_COMMAND: usize = 8 * 1024;
 pub enum Failed {
     /// tmux did not do what it was asked.
     #[error("{0}")]
-    Tmux(#[from] crate::host::tmux::TmuxError),
+    Tmux(#[from] TmuxError),
     /// The system refused something.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -57,6 +57,14 @@ pub enum Failed {
     /// The pane's first step refused to become the runtime, with that exit code.
     #[error("{1}")]
     Refused(u8, String),
+}
+
+impl Failed {
+    /// Whether a session of the agent's may stand, and be all that is needed: of a server that does not
+    /// answer, or is not there, nothing more can be learnt.
+    fn leaves_open_what_stands(&self) -> bool {
+        !matches!(self, Self::Tmux(error) if !matches!(error, TmuxError::Refused { .. }))
+    }
 }
 
 /// How far a start got.
@@ -123,27 +131,21 @@ fn start(
     };
     journal.phase(State::Starting, "starting");
     let own = cgroup::own()?;
-    let panes = server.panes(agent.as_str())?;
-    if let Some(pane) = panes.iter().find(|pane| !pane.dead) {
-        return adopt(&own, pane.id.clone(), pane.pid, slot, journal).map(Started::Running);
-    }
-    if !panes.is_empty() {
-        server.kill_session(agent.as_str())?;
-    }
-    let settings = Settings::read(layout, agent)?;
-    std::fs::create_dir_all(settings.workdir()).map_err(|e| {
-        Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display()))
-    })?;
-    journal.record.environment = settings.environment();
-    let gate = Gate::open(layout, agent)?;
-    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref())?;
-    let made = server.new_session(&NewSession {
-        name: agent.as_str(),
-        folder: settings.workdir(),
-        argv: &pane_argv(layout, agent, (command.len() <= LONGEST_COMMAND).then_some(command)),
-        size: None,
-        founding: Founding::Forbidden,
-    })?;
+    // Mostly nothing is in the way, and tmux is asked once; what is, is looked at when it is met.
+    let (gate, made) = match make(layout, agent, server, journal) {
+        Err(error) if error.leaves_open_what_stands() => {
+            let panes = server.panes(agent.as_str())?;
+            if let Some(pane) = panes.iter().find(|pane| !pane.dead) {
+                return adopt(&own, pane.id.clone(), pane.pid, slot, journal).map(Started::Running);
+            }
+            if panes.is_empty() {
+                return Err(error);
+            }
+            server.kill_session(agent.as_str())?;
+            make(layout, agent, server, journal)?
+        }
+        made => made?,
+    };
     let pane = match comes(&gate, &made, signals)? {
         Some(Came::ToTheGate(pane)) => pane,
         Some(Came::ToItsEnd) => return Err(Failed::Pane(ended_early(server, &made))),
@@ -154,6 +156,31 @@ fn start(
         waiting::deliver(layout, agent);
     }
     Ok(started)
+}
+
+/// Makes the agent's session, whose pane comes to the gate. Where one stands already, tmux refuses.
+fn make(
+    layout: &Layout,
+    agent: &AgentName,
+    server: &Server,
+    journal: &mut Journal,
+) -> Result<(Gate, Made), Failed> {
+    let settings = Settings::read(layout, agent)?;
+    std::fs::create_dir_all(settings.workdir()).map_err(|e| {
+        Failed::Pane(format!("make the working directory {}: {e}", settings.workdir().display()))
+    })?;
+    let gate = Gate::open(layout, agent)?;
+    let command = settings.pane_command(layout, kept_npm_prefix(layout).as_deref())?;
+    let made = server.new_session(&NewSession {
+        name: agent.as_str(),
+        folder: settings.workdir(),
+        argv: &pane_argv(layout, agent, (command.len() <= LONGEST_COMMAND).then_some(command)),
+        size: None,
+        founding: Founding::Forbidden,
+    })?;
+    // Only now: one that is adopted was made with another.
+    journal.record.environment = settings.environment();
+    Ok((gate, made))
 }
 
 /// Waits out the delay after ends that came too soon; `false` when a stop was asked for.
