@@ -30,10 +30,11 @@ const START_TAKES: Duration = Duration::from_secs(10);
 const LAST_LINES: u32 = 40;
 /// How long news of the cgroup's memory may wait after the last ones.
 const MEMORY_RESTS: Duration = Duration::from_secs(5);
-/// While a start is under way it is looked at so often; at first more often, since a slot that is held
-/// for nothing makes all others wait.
+/// While a start is under way it is looked at so often; for a moment much more often, since many runtimes
+/// answer soon, and a slot that is held for nothing makes all others wait.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const FIRST_LOOK: Duration = Duration::from_millis(5);
+const FIRST_LOOKS: Duration = Duration::from_millis(4);
+const A_MOMENT: Duration = Duration::from_millis(150);
 /// A tmux that manages cgroups itself has moved its pane by then.
 const MOVED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -224,8 +225,8 @@ impl<'a> Chores<'a> {
             layout,
             agent,
             begun,
-            next: Some(begun + FIRST_LOOK),
-            pause: FIRST_LOOK,
+            next: Some(begun + FIRST_LOOKS),
+            pause: FIRST_LOOKS,
             cgroup_checked: false,
             beaten: false,
             cpu: None,
@@ -258,6 +259,7 @@ impl<'a> Chores<'a> {
         self.next = match (soon, self.beaten) {
             // It has answered: only its cgroup is left to look at.
             (true, true) if runtime.slot.is_none() => Some(MOVED_WITHIN.saturating_sub(age)),
+            (true, _) if age < A_MOMENT => Some(FIRST_LOOKS),
             (true, _) => {
                 self.pause = (self.pause * 2).min(LOOK_EVERY);
                 Some(self.pause)
