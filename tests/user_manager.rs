@@ -184,6 +184,11 @@ fn inside_a_batch_is_told_apart() {
         ("absent.service", JobResult::Refused("Unit absent.service not found.".to_owned())),
     ];
     assert_eq!(results(&outcomes), expected);
+    // One that brings nothing along fails all the same with what it requires and has a job of its own.
+    let requests = [JobRequest::start("failing.service"), JobRequest::start("dependent.service").alone()];
+    let outcomes = manager.jobs(&requests, BOUND, |_| {}).expect("queued");
+    let expected = [("failing.service", JobResult::Failed), ("dependent.service", JobResult::Dependency)];
+    assert_eq!(results(&outcomes), expected);
     let request = [JobRequest::start("slow.service")];
     let outcomes = manager.jobs(&request, Duration::from_millis(300), |_| {}).expect("queued");
     assert_eq!(results(&outcomes), [("slow.service", JobResult::Never)]);

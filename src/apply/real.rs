@@ -8,11 +8,11 @@ use super::settle;
 use crate::error::{Error, Result};
 use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
-use crate::host::systemd::{JobOutcome, JobRequest, SystemdError, UserManager};
+use crate::host::systemd::{JobOutcome, JobRequest, JobVerb, SystemdError, UserManager};
 use crate::host::{clock, files, journal, runfiles, users};
 use crate::layout::Layout;
 use crate::ledger::{Ledger, Sha};
-use crate::names::AgentName;
+use crate::names::{AgentName, HOLDER_UNIT};
 use crate::render::{File, Link};
 use crate::runfile::record::{self, Record};
 use crate::snapshot::Fact;
@@ -80,6 +80,7 @@ pub fn batch(
         };
         JobEnd { outcome: outcome.clone(), after, lines }
     };
+    let jobs = &few_along(manager, jobs)?;
     let mut ends = Vec::new();
     // What failed is looked up after the batch: nothing may keep its signals waiting.
     let outcomes = manager.jobs(jobs, bound, |outcome| {
@@ -96,6 +97,23 @@ pub fn batch(
         ends.push(end);
     }
     Ok(ends)
+}
+
+/// The jobs as they are queued. An agent requires its holder and the holder wants all agents, so each
+/// agent's job would bring along one of every other: ten thousand for a hundred. Where the holder is up, or
+/// has a job of its own among these, its agents' jobs bring nothing.
+fn few_along(manager: &UserManager, jobs: &[JobRequest]) -> Result<Vec<JobRequest>, SystemdError> {
+    let holders = jobs.iter().find(|job| job.unit == HOLDER_UNIT).map(|job| job.verb);
+    let holds = match holders {
+        Some(verb) => verb != JobVerb::Stop,
+        None if jobs.len() < 2 => false,
+        None => manager.units(&[HOLDER_UNIT])?.values().any(|unit| unit.active == "active"),
+    };
+    let alone = |job: &JobRequest| match AgentName::from_unit(&job.unit) {
+        Some(_) if holds => job.clone().alone(),
+        _ => job.clone(),
+    };
+    Ok(jobs.iter().map(alone).collect())
 }
 
 /// What a unit said last since `since`, seconds since 1970: the journal's lines, else what its pane showed

@@ -40,7 +40,7 @@ pub enum Route {
 pub struct UserManager {
     pub(super) connection: Connection,
     pub(super) limit: Duration,
-    subscribed: AtomicBool,
+    hears: AtomicBool,
     /// Where the units are that the manager told of; the place of a unit never changes.
     pub(super) places: Mutex<HashMap<String, OwnedObjectPath>>,
 }
@@ -150,7 +150,7 @@ impl UserManager {
         Self {
             connection,
             limit: READ_LIMIT,
-            subscribed: AtomicBool::new(false),
+            hears: AtomicBool::new(false),
             places: Mutex::new(HashMap::new()),
         }
     }
@@ -161,23 +161,22 @@ impl UserManager {
         self
     }
 
-    /// Asks for JobRemoved signals, once: it has to stand before the first job is queued.
-    pub(super) async fn subscribe(&self) -> zbus::Result<()> {
-        if self.subscribed.load(Ordering::Acquire) {
+    /// Asks the bus for JobRemoved signals, once: it has to stand before the first job is queued. The
+    /// manager sends them to whoever queued a job. Nor is it asked for more (`Subscribe`): then it would
+    /// tell, of a hundred agents that start, thousands of changes of units and jobs that nobody reads.
+    pub(super) async fn hear_of_jobs(&self) -> zbus::Result<()> {
+        if !self.connection.is_bus() || self.hears.load(Ordering::Acquire) {
             return Ok(());
         }
-        if self.connection.is_bus() {
-            let rule = MatchRule::builder()
-                .msg_type(zbus::message::Type::Signal)
-                .sender(SYSTEMD)
-                .path(MANAGER_PATH)
-                .interface(MANAGER)
-                .member("JobRemoved")
-                .build()?;
-            zbus::fdo::DBusProxy::new(&self.connection).await?.add_match_rule(rule).await?;
-        }
-        manager(&self.connection).await?.subscribe().await?;
-        self.subscribed.store(true, Ordering::Release);
+        let rule = MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(SYSTEMD)
+            .path(MANAGER_PATH)
+            .interface(MANAGER)
+            .member("JobRemoved")
+            .build()?;
+        zbus::fdo::DBusProxy::new(&self.connection).await?.add_match_rule(rule).await?;
+        self.hears.store(true, Ordering::Release);
         Ok(())
     }
 }

@@ -32,6 +32,27 @@ pub struct JobRequest {
     pub unit: String,
     /// What to do with it.
     pub verb: JobVerb,
+    /// What comes with it.
+    pub along: Along,
+}
+
+/// What a job brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Along {
+    /// Jobs of all that its unit requires and wants, and of what those want in turn.
+    Required,
+    /// Nothing: what its unit requires is there, or has a job of its own. Order is kept, and so is that
+    /// the job fails where one of what it requires does.
+    Nothing,
+}
+
+impl Along {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Required => "replace",
+            Self::Nothing => "ignore-requirements",
+        }
+    }
 }
 
 /// What became of one requested job.
@@ -107,17 +128,22 @@ impl fmt::Display for JobVerb {
 impl JobRequest {
     /// A job that starts `unit`.
     pub fn start(unit: impl Into<String>) -> Self {
-        Self { unit: unit.into(), verb: JobVerb::Start }
+        Self { unit: unit.into(), verb: JobVerb::Start, along: Along::Required }
     }
 
     /// A job that stops `unit`.
     pub fn stop(unit: impl Into<String>) -> Self {
-        Self { unit: unit.into(), verb: JobVerb::Stop }
+        Self { unit: unit.into(), verb: JobVerb::Stop, along: Along::Required }
     }
 
     /// A job that restarts `unit`.
     pub fn restart(unit: impl Into<String>) -> Self {
-        Self { unit: unit.into(), verb: JobVerb::Restart }
+        Self { unit: unit.into(), verb: JobVerb::Restart, along: Along::Required }
+    }
+
+    /// The same job, which brings nothing along.
+    pub fn alone(self) -> Self {
+        Self { along: Along::Nothing, ..self }
     }
 }
 
@@ -171,10 +197,10 @@ impl UserManager {
         let what = "queue jobs with the user manager";
         let calls = requests
             .iter()
-            .map(|r| call(MANAGER_PATH, MANAGER, r.verb.method(), &(r.unit.as_str(), "replace")))
+            .map(|r| call(MANAGER_PATH, MANAGER, r.verb.method(), &(r.unit.as_str(), r.along.mode())))
             .collect::<zbus::Result<Vec<Message>>>()
             .map_err(|error| SystemdError::from_call(what, error))?;
-        bounded(what, self.limit, self.subscribe())?;
+        bounded(what, self.limit, self.hear_of_jobs())?;
         point("jobs");
         let mut batch = Batch::new(requests, on_each);
         let end = bounded(what, bound, async {

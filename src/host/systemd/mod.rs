@@ -19,5 +19,5 @@ pub use connection::{READ_LIMIT, Route, UserManager};
 pub(in crate::host) use connection::{bounded, manager};
 pub use error::SystemdError;
 pub use files::{Enabled, LinkChange, WRITE_LIMIT};
-pub use jobs::{JobOutcome, JobRequest, JobResult, JobVerb, QueuedJob};
+pub use jobs::{Along, JobOutcome, JobRequest, JobResult, JobVerb, QueuedJob};
 pub use units::{Detail, Whom};

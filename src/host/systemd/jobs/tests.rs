@@ -5,13 +5,9 @@ use super::*;
 
 const BOUND: Duration = Duration::from_secs(30);
 
-/// The unit a job is asked for; `None` for the subscription, which is answered.
-fn unit(turn: &mut Turn) -> Option<String> {
-    if turn.method() == "Subscribe" {
-        turn.reply(&());
-        return None;
-    }
-    Some(turn.args::<(String, String)>().0)
+/// The unit a job is asked for.
+fn unit(turn: &mut Turn) -> String {
+    turn.args::<(String, String)>().0
 }
 
 fn starts(units: &[&str]) -> Vec<JobRequest> {
@@ -27,7 +23,7 @@ fn each_job_has_its_own_result() {
     let words = ["done", "skipped", "failed", "dependency", "timeout", "canceled", "invalid"];
     let mut id = 0;
     let (manager, fake) = Fake::manager(move |turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         id += 1;
         turn.queued(id);
         turn.removed(id, &unit, &unit);
@@ -50,15 +46,14 @@ fn each_job_has_its_own_result() {
     assert_eq!(good, [true, true, false, false, false, false, false]);
     drop(manager);
     let calls = fake.calls();
-    assert_eq!(calls.first().map(String::as_str), Some("Subscribe"), "signals are asked for first");
-    assert_eq!(calls.len(), 8);
+    assert_eq!(calls, vec!["StartUnit"; 7], "nobody else's signals are asked for");
 }
 
 #[test]
 fn all_jobs_are_queued_before_the_first_has_ended() {
     let mut open = Vec::new();
     let (manager, _fake) = Fake::manager(move |turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         open.push((turn.call(), unit));
         if open.len() == 100 {
             for (id, (call, unit)) in (0_u32..).zip(open.drain(..)) {
@@ -76,7 +71,7 @@ fn all_jobs_are_queued_before_the_first_has_ended() {
 #[test]
 fn a_job_that_does_not_end_in_our_time_is_neither_failed_nor_forgotten() {
     let (manager, _fake) = Fake::manager(|turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         match unit.as_str() {
             "quick" => {
                 turn.queued(1);
@@ -99,7 +94,7 @@ fn a_job_that_does_not_end_in_our_time_is_neither_failed_nor_forgotten() {
 #[test]
 fn a_job_that_is_removed_before_its_answer_still_has_its_result() {
     let (manager, _fake) = Fake::manager(|turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         turn.removed(7, &unit, "failed");
         turn.queued(7);
     });
@@ -111,7 +106,7 @@ fn a_job_that_is_removed_before_its_answer_still_has_its_result() {
 fn two_requests_for_one_unit_share_its_job() {
     let mut asked = 0;
     let (manager, _fake) = Fake::manager(move |turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         asked += 1;
         turn.queued(5);
         if asked == 2 {
@@ -125,7 +120,7 @@ fn two_requests_for_one_unit_share_its_job() {
 #[test]
 fn other_peoples_jobs_and_signals_in_masses_are_passed_over() {
     let (manager, _fake) = Fake::manager(|turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         turn.queued(1);
         for id in 2..2000 {
             turn.removed(id, &unit, "failed");
@@ -140,7 +135,7 @@ fn other_peoples_jobs_and_signals_in_masses_are_passed_over() {
 #[test]
 fn when_the_bus_goes_away_what_was_not_known_is_unknown_and_not_failed() {
     let (manager, _fake) = Fake::manager(|turn| {
-        let Some(unit) = unit(turn) else { return };
+        let unit = unit(turn);
         match unit.as_str() {
             "a" => {
                 turn.queued(1);
@@ -162,9 +157,7 @@ fn when_the_bus_goes_away_what_was_not_known_is_unknown_and_not_failed() {
 #[test]
 fn a_refused_job_says_what_the_manager_said() {
     let (manager, _fake) = Fake::manager(|turn| {
-        if unit(turn).is_some() {
-            turn.refuse("org.freedesktop.systemd1.NoSuchUnit", "Unit a.service not found.");
-        }
+        turn.refuse("org.freedesktop.systemd1.NoSuchUnit", "Unit a.service not found.");
     });
     let outcomes = manager.jobs(&starts(&["a.service"]), BOUND, |_| {}).expect("asked");
     let said = JobResult::Refused("Unit a.service not found.".to_owned());
@@ -174,26 +167,19 @@ fn a_refused_job_says_what_the_manager_said() {
 #[test]
 fn each_verb_is_its_own_call_and_takes_the_place_of_what_is_queued() {
     let (manager, fake) = Fake::manager(|turn| {
-        if turn.method() == "Subscribe" {
-            return turn.reply(&());
-        }
         let (unit, mode): (String, String) = turn.args();
-        assert_eq!(mode, "replace");
+        assert_eq!(mode, if unit == "d" { "ignore-requirements" } else { "replace" });
         turn.queued(1);
         turn.removed(1, &unit, "done");
     });
-    let requests = [JobRequest::start("a"), JobRequest::stop("b"), JobRequest::restart("c")];
+    let requests = [
+        JobRequest::start("a"),
+        JobRequest::stop("b"),
+        JobRequest::restart("c"),
+        JobRequest::start("d").alone(),
+    ];
     manager.jobs(&requests, BOUND, |_| {}).expect("queued");
     manager.jobs(&requests[..1], BOUND, |_| {}).expect("queued");
     drop(manager);
-    assert_eq!(fake.calls(), ["Subscribe", "StartUnit", "StopUnit", "RestartUnit", "StartUnit"]);
-}
-
-#[test]
-fn nothing_is_queued_where_signals_can_not_be_had() {
-    let (manager, fake) = Fake::manager(|turn| turn.refuse("org.test.No", "no signals for you"));
-    let error = manager.jobs(&starts(&["a"]), BOUND, |_| {}).expect_err("no signals");
-    assert!(error.to_string().contains("no signals for you"), "{error}");
-    drop(manager);
-    assert_eq!(fake.calls(), ["Subscribe"]);
+    assert_eq!(fake.calls(), ["StartUnit", "StopUnit", "RestartUnit", "StartUnit", "StartUnit"]);
 }
