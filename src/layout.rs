@@ -176,7 +176,7 @@ impl Layout {
         self.run().join(format!("{agent}.attached"))
     }
 
-    /// Says that a person stopped the agent, and in which boot.
+    /// A folder that says that a person stopped the agent; its file is named by the boot in which.
     pub fn parked(&self, agent: &AgentName) -> PathBuf {
         self.run().join(within::parked(agent))
     }

@@ -110,7 +110,7 @@ fn a_start_that_is_passed_over_leaves_a_session_that_a_person_started() {
         let pane = fleet.pane("a");
         assert!(pane.is_some(), "{suite:?}");
         fleet.sh("systemctl --user start mosaic-agent@a.service").ok();
-        assert_eq!(fleet.unit(&unit("a"), "Result"), "exec-condition", "{suite:?}");
+        assert_eq!(fleet.unit(&unit("a"), "ConditionResult"), "no", "{suite:?}");
         assert_eq!(fleet.pane("a"), pane, "{suite:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Answer, Context};
 use crate::apply::Report;
 use crate::error::Result;
-use crate::host::{changes, clock, look, runfiles};
+use crate::host::{changes, clock, look, parking, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::roster::Roster;
@@ -44,7 +44,7 @@ pub fn wait(
     }
     let enabled: Vec<AgentName> =
         roster.agents.iter().filter(|a| a.enabled()).map(|a| a.name.clone()).collect();
-    let parked = look::parked(&context.layout, &enabled);
+    let parked = parking::parked(&context.layout, &enabled);
     let wanted: Vec<&AgentName> = enabled.iter().filter(|a| !parked.contains_key(a)).collect();
     let failed = |agent: &AgentName| {
         let end = report.failed().find(|end| end.outcome.unit == agent.unit())?;

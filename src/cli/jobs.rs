@@ -9,7 +9,7 @@ use super::carry::{name, tell_job};
 use super::{Answer, Context, ground, outcome};
 use crate::apply::{self, JobEnd};
 use crate::error::{Error, Result};
-use crate::host::look;
+use crate::host::parking;
 use crate::host::systemd::{JobRequest, JobVerb, UserManager};
 use crate::names::{AgentName, HOLDER_UNIT, TenantId};
 use crate::roster::{Agent, Lifecycle, Roster, State};
@@ -98,7 +98,7 @@ impl Fleet {
 
     /// Whether a person stopped the agent in this boot.
     pub fn is_parked(&self, agent: &AgentName, clock: &Clock) -> bool {
-        let parked = look::parked(&self.context.layout, std::slice::from_ref(agent));
+        let parked = parking::parked(&self.context.layout, std::slice::from_ref(agent));
         matches!(parked.get(agent), Some(Fact::Known(boot)) if *boot == clock.boot_id)
     }
 

@@ -6,7 +6,7 @@ use super::{Answer, Context};
 use crate::apply;
 use crate::error::Result;
 use crate::host::systemd::{Detail, JobRequest, JobVerb, Whom};
-use crate::host::{clock, files, runfiles};
+use crate::host::{clock, parking, runfiles};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::record::{self, Record, State};
 
@@ -33,7 +33,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             }
             continue;
         }
-        files::remove(&context.layout.parked(&agent.name))?;
+        parking::release(&context.layout, &agent.name)?;
         try_now(&fleet, &agent.name)?;
         units.push(agent.name.unit());
     }

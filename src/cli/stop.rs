@@ -4,8 +4,8 @@
 use super::jobs::{Fleet, Which};
 use super::{Answer, Context};
 use crate::error::Result;
+use crate::host::parking;
 use crate::host::systemd::{JobRequest, JobVerb};
-use crate::host::{clock, files};
 use crate::names::HOLDER_UNIT;
 use crate::roster::{Lifecycle, State};
 
@@ -19,7 +19,6 @@ pub struct Args {
 /// Stops them.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let fleet = Fleet::of(args.which, context)?;
-    let boot_id = format!("{}\n", clock::boot_id());
     let mut units = Vec::new();
     for agent in &fleet.agents {
         let unit = agent.name.unit();
@@ -36,7 +35,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         }
         // Parked before it is stopped: a holder that restarts in between must not wake it.
         if agent.state == State::Running {
-            files::replace(&context.layout.parked(&agent.name), boot_id.as_bytes(), 0o600)?;
+            parking::park(&context.layout, &agent.name)?;
         }
         units.push(unit);
     }

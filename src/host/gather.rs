@@ -13,10 +13,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::cgroup::Account;
-use super::look::{LONGEST_FILE, at, parked};
+use super::look::{LONGEST_FILE, at};
 use super::tmux::Server;
 use super::users::Caller;
-use super::{clock, logind, wants};
+use super::{clock, logind, parking, wants};
 use crate::layout::{Layout, within};
 use crate::names::AgentName;
 use crate::snapshot::{Fact, Process, Snapshot, Tmux};
@@ -102,7 +102,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let linger = logind::linger(&look.caller.name);
     let files = look.files.iter().filter_map(|path| Some((path.clone(), at(path, LONGEST_FILE)?)));
     let files = files.collect();
-    let parked = parked(look.layout, &rare.with(look, within::parked));
+    let parked = parking::parked(look.layout, &rare.with(look, within::parked));
     let launched = agents::launched(look, &rare.with(look, within::launched));
     let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),

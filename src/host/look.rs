@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::stand_ins::OwnFiles;
 use super::systemd::{Detail, SystemdError, UserManager};
 use super::tmux::Server;
-use super::{clock, declared, logind, process, runfiles, stand_ins, users, wants};
+use super::{clock, declared, logind, parking, process, runfiles, stand_ins, users, wants};
 use crate::layout::Layout;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::started;
@@ -15,8 +15,6 @@ use crate::snapshot::{Fact, FileFacts, Snapshot, Tmux, UnitFacts};
 
 /// No file of ours is longer; one that is differs from ours anyway.
 pub(super) const LONGEST_FILE: usize = 4 * 1024 * 1024;
-/// A boot id is 36 characters.
-const LONGEST_PARKED: usize = 128;
 /// The units of ours, the holder's and all agents'.
 const OURS: [&str; 2] = [HOLDER_UNIT, "mosaic-agent@*.service"];
 /// What decides whether a unit has to be restarted or reloaded.
@@ -79,7 +77,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         receipts: BTreeMap::new(),
         launched: BTreeMap::new(),
         records: BTreeMap::new(),
-        parked: parked(ask.layout, ask.agents),
+        parked: parking::parked(ask.layout, ask.agents),
         processes: server.into_iter().collect(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
@@ -158,24 +156,6 @@ fn left(layout: &Layout, agent: &AgentName) -> Vec<PathBuf> {
     layout.run_files(agent).into_iter().filter(|path| path.symlink_metadata().is_ok()).collect()
 }
 
-/// Agents that a person stopped, with the boot in which it was done.
-pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact<String>> {
-    let look = |agent: &AgentName| {
-        let fact = match at(&layout.parked(agent), LONGEST_PARKED)? {
-            Fact::Known(FileFacts::File { content, .. }) => {
-                Fact::Known(String::from_utf8_lossy(&content).trim().to_owned())
-            }
-            Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => {
-                Fact::Unknown("a link stands in its place".to_owned())
-            }
-            Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} stands in its place")),
-            Fact::Unknown(why) => Fact::Unknown(why),
-        };
-        Some((agent.clone(), fact))
-    };
-    agents.iter().filter_map(look).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +167,8 @@ mod tests {
         let layout = Layout::new(home.path(), None);
         let agent = AgentName::parse("a").expect("a name");
         std::fs::create_dir_all(layout.run()).expect("made");
-        std::fs::write(layout.parked(&agent), "boot-1\n").expect("written");
+        std::fs::create_dir_all(layout.parked(&agent)).expect("made");
+        std::fs::write(layout.parked(&agent).join("boot-1"), "").expect("written");
         let files = BTreeSet::from([layout.parked(&agent), layout.tmux_conf()]);
         let error = SystemdError::NoRuntimeDir { uid: 4_000_000, user: "nobody".to_owned() };
         let agents = [agent.clone()];

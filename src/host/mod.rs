@@ -25,6 +25,7 @@ pub mod lock;
 pub mod logind;
 pub mod look;
 pub mod mounts;
+pub mod parking;
 pub mod probe;
 pub mod process;
 pub mod programs;

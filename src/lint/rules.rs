@@ -18,7 +18,7 @@ const DEPENDENCIES: [&str; 8] =
 /// Those without which the unit does not start.
 const HARD: [&str; 3] = ["Requires", "Requisite", "BindsTo"];
 /// Specifiers that a unit of ours uses on purpose.
-const OURS: [&str; 2] = ["h", "i"];
+const OURS: [&str; 3] = ["b", "h", "i"];
 /// All that a user manager of systemd 252 knows.
 const KNOWN: &str = "aAbBCdEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
 /// Settings of [Install] that say what enabling means.

@@ -30,9 +30,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::host::tmux::Server;
-use crate::host::{cgroup, clock, declared, users};
+use crate::host::{cgroup, clock, declared, parking, users};
 use crate::layout::Layout;
 use crate::names::{AgentName, SessionName, SocketName};
+use crate::snapshot::Fact;
 use by_hand::Existing;
 
 /// EX_USAGE: no agent was named.
@@ -58,8 +59,8 @@ pub fn entry() -> Option<ExitCode> {
     Some(match args.as_slice() {
         ["start", rest @ ..] => start(rest),
         ["pane", rest @ ..] => ExitCode::from(pane(rest).map_or(USAGE, pane::become_runtime)),
+        // The condition of units that an earlier version rendered.
         ["wanted", "--home", mosaic, agent] => ExitCode::from(wanted(agent, Some(mosaic))),
-        // As units said it that an earlier version rendered.
         ["wanted", agent] => ExitCode::from(wanted(agent, None)),
         ["holder-check", socket, tmux] => around_the_holder(socket, |s| holder::check(&s, Some(tmux))),
         ["holder-check", socket] => around_the_holder(socket, |s| holder::check(&s, None)),
@@ -140,15 +141,15 @@ fn pane(args: &[&str]) -> Option<pane::Order> {
     })
 }
 
-/// `wanted --home DIR AGENT`: the unit's condition. An agent that a person stopped in this boot is not.
+/// `wanted --home DIR AGENT`: an agent that a person stopped in this boot is not.
 fn wanted(agent: &str, mosaic: Option<&str>) -> u8 {
     let layout = match mosaic {
         Some(mosaic) => layout_below(Some(PathBuf::from(mosaic))),
         None => layout(),
     };
     let (Ok(agent), Ok(layout)) = (AgentName::parse(agent), layout) else { return 0 };
-    let parked_in = std::fs::read_to_string(layout.parked(&agent)).unwrap_or_default();
-    u8::from(!parked_in.trim().is_empty() && parked_in.trim() == clock::boot_id())
+    let parked = parking::parked(&layout, std::slice::from_ref(&agent)).remove(&agent);
+    u8::from(parked.is_some_and(|boot| boot == Fact::Known(clock::boot_id())))
 }
 
 /// `home`: before the holder starts on a declarative host, the home's links to what is rendered.
