@@ -6,18 +6,16 @@
 mod common;
 #[path = "../tests/common/fleet.rs"]
 mod fleet;
+#[path = "common/hundred.rs"]
+mod hundred;
 
-use common::{Bound, Figures, INSIDE, inside, measures, median, took};
-use fleet::rig::{Rig, Suite};
-use fleet::{SOON, unit};
+use common::{Bound, Figures, inside, median, took};
+use fleet::unit;
+use hundred::{AGENTS, Bench, USER, name};
 
 /// Each takes both ways, one after the other; the median of the rounds' ratios counts.
 const ROUNDS: usize = 3;
-const AGENTS: usize = 100;
-const PROGRAM: &str = "/root/start-bench";
 const HOLDER: &str = "mosaic-tmux-holder.service";
-const USER: &str = "t100";
-/// A uid that no test's rig has: all rigs share the kernel, and what it gives each uid to watch files with.
 const UID: u32 = 5400;
 
 fn main() {
@@ -27,43 +25,23 @@ fn main() {
     }
 }
 
+/// With a tenant whose files stand and whose holder runs; none of the agents is enabled.
 fn outside() {
-    let mut figures = Figures::new("start");
-    if let Err(why) = Rig::available() {
-        println!("left out, as it needs to boot Debian as root: {why}");
-        return;
-    }
-    let rounds = if measures() { ROUNDS } else { 1 };
-    for suite in Suite::both() {
-        let rig = Rig::boot(suite);
-        rig.take_program(PROGRAM);
-        tenant(&rig);
-        let told = rig.root_ok(&[PROGRAM, INSIDE, &rounds.to_string()]);
-        let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let [ours, theirs, ratio, reloads] = numbers[..] else { panic!("{told}") };
-        let tree = format!("{suite:?}");
-        figures.tell(&tree, "fleet apply, 100 agents to enable and start", ours, "ms");
-        figures.tell(&tree, "the same by systemctl enable and systemctl start for each", theirs, "ms");
-        figures.must(&tree, "enable and start of 100 agents, times faster", ratio, "", Bound::AtLeast(10.0));
-        figures.must(&tree, "reloads of the manager by it", reloads, "", Bound::AtMost(1.0));
-    }
-    figures.finish();
-}
-
-fn name(agent: usize) -> String {
-    format!("agent{agent}")
-}
-
-/// A tenant with a hundred agents: their files stand, the holder runs, none of them is enabled.
-fn tenant(rig: &Rig) {
-    rig.root_ok(&["useradd", "--create-home", "--uid", &UID.to_string(), "--shell", "/bin/bash", USER]);
-    rig.root_ok(&["loginctl", "enable-linger", USER]);
-    rig.wait_until("the user manager runs", SOON, || rig.manager_runs(UID));
     let lines: String =
         (0..AGENTS).map(|n| format!("  - {{name: {}, runtime: dogfood}}\n", name(n))).collect();
-    let roster = format!("version: 1\nagents:\n{lines}");
-    rig.write(&format!("/home/{USER}/.config/mosaic/fleet/roster.yaml"), roster, USER);
-    rig.as_user(USER, &["fleet", "apply", "--files-only"]).ok();
+    let bench = Bench {
+        program: "/root/start-bench",
+        uid: UID,
+        roster: format!("version: 1\nagents:\n{lines}"),
+        ready: |rig| drop(rig.as_user(USER, &["fleet", "apply", "--files-only"]).ok()),
+        rounds: ROUNDS,
+    };
+    bench.run(Figures::new("start"), |figures, tree, [ours, theirs, ratio, reloads]| {
+        figures.tell(tree, "fleet apply, 100 agents to enable and start", ours, "ms");
+        figures.tell(tree, "the same by systemctl enable and systemctl start for each", theirs, "ms");
+        figures.must(tree, "enable and start of 100 agents, times faster", ratio, "", Bound::AtLeast(10.0));
+        figures.must(tree, "reloads of the manager by it", reloads, "", Bound::AtMost(1.0));
+    });
 }
 
 /// In the rig: both ways in turn, from the same beginning.
