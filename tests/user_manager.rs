@@ -126,6 +126,11 @@ fn a_batch_of_units_is_enabled_started_and_told_apart_with_and_without_a_bus() {
             "dependent",
             "[Unit]\nRequires=failing.service\nAfter=failing.service\n[Service]\nExecStart=/bin/true\n",
         );
+        unit("late", "[Service]\nType=notify\nTimeoutStartSec=1\nExecStart=/bin/sleep infinity\n");
+        unit(
+            "behind",
+            "[Unit]\nRequires=late.service\nAfter=late.service\n[Service]\nExecStart=/bin/sleep infinity\n",
+        );
         unit("unwanted", "[Service]\nExecCondition=/bin/false\nExecStart=/bin/sleep infinity\n");
         unit("slow", "[Service]\nType=oneshot\nExecStart=/bin/sleep 600\n");
         play(&rig, "demo", "inside_a_batch_is_told_apart", "bus").ok();
@@ -185,9 +190,9 @@ fn inside_a_batch_is_told_apart() {
     ];
     assert_eq!(results(&outcomes), expected);
     // One that brings nothing along fails all the same with what it requires and has a job of its own.
-    let requests = [JobRequest::start("failing.service"), JobRequest::start("dependent.service").alone()];
+    let requests = [JobRequest::start("late.service"), JobRequest::start("behind.service").alone()];
     let outcomes = manager.jobs(&requests, BOUND, |_| {}).expect("queued");
-    let expected = [("failing.service", JobResult::Failed), ("dependent.service", JobResult::Dependency)];
+    let expected = [("late.service", JobResult::Failed), ("behind.service", JobResult::Dependency)];
     assert_eq!(results(&outcomes), expected);
     let request = [JobRequest::start("slow.service")];
     let outcomes = manager.jobs(&request, Duration::from_millis(300), |_| {}).expect("queued");
