@@ -27,6 +27,14 @@ impl<T> Fact<T> {
         }
     }
 
+    /// The same of what can be told from it.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Self::Known(value) => Fact::Known(of(value)),
+            Self::Unknown(why) => Fact::Unknown(why),
+        }
+    }
+
     /// Why it is not known, where it is not.
     pub fn why(&self) -> Option<&str> {
         match self {
@@ -71,7 +79,7 @@ pub struct Snapshot {
     pub holder: Option<Fact<String>>,
     /// What stands at each agent's heartbeat, of a file at most one byte more than a beat may have;
     /// absent where there is nothing.
-    pub beats: BTreeMap<AgentName, Fact<FileFacts>>,
+    pub beats: BTreeMap<AgentName, Fact<Content>>,
     /// Each agent's supervisor record, its text.
     pub records: BTreeMap<AgentName, Fact<String>>,
     /// Each agent's summary of its receipts, its text.
@@ -234,6 +242,27 @@ pub enum FileFacts {
     Link(PathBuf),
     /// Something else: a folder, a FIFO, a device.
     Other(String),
+}
+
+/// What stands in the place of a file of which nothing but the content matters.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A plain file's bytes.
+    File(Vec<u8>),
+    /// A symbolic link.
+    Link,
+    /// Something else: a folder, a FIFO, a device.
+    Other(String),
+}
+
+impl From<FileFacts> for Content {
+    fn from(facts: FileFacts) -> Self {
+        match facts {
+            FileFacts::File { content, .. } => Self::File(content),
+            FileFacts::Declared { .. } | FileFacts::Link(_) => Self::Link,
+            FileFacts::Other(what) => Self::Other(what),
+        }
+    }
 }
 
 /// Something that systemd reads in the place of a unit file of ours.

@@ -247,6 +247,31 @@ fn a_callers_own_tmux_folder_leads_nowhere_else() {
     assert_eq!(report["rows"][0]["pane"]["state"], "alive");
 }
 
+/// A program in the place of tmux notes which server is asked, and says nothing.
+#[test]
+fn the_rosters_own_server_is_asked_once_and_no_other() {
+    for (names, asked) in [
+        ("", "mosaic-factory"),
+        ("transport: tmux\ntmux: {socket_name: mosaic-factory}\n", "mosaic-factory"),
+        ("tmux: {socket_name: mosaic-test-other}\n", "mosaic-test-other"),
+        ("\"\\x74mux\": {\"socket\\x5fname\": mosaic-test-other}\n", "mosaic-test-other"),
+    ] {
+        let tenant = Tenant::new("");
+        let roster = format!("version: 1\ntenant_id: usc\n{names}agents: [{{name: a, runtime: dogfood}}]\n");
+        std::fs::write(tenant.fleet().join("roster.yaml"), roster).expect("a roster");
+        let (folder, noted) = (tenant.home.path().join("bin"), tenant.home.path().join("noted"));
+        std::fs::create_dir(&folder).expect("a folder");
+        let script = format!("#!/bin/sh\necho \"$2\" >>{}\nexit 1\n", noted.display());
+        std::fs::write(folder.join("tmux"), script).expect("written");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.join("tmux"), executable).expect("set");
+        let path = format!("{}:/usr/bin:/bin", folder.display());
+        let mut fleet = tenant.bare(env!("CARGO_BIN_EXE_fleet"));
+        fleet.env("PATH", path).arg("ps").output().expect("it runs");
+        assert_eq!(std::fs::read_to_string(&noted).expect("asked"), format!("{asked}\n"), "{names}");
+    }
+}
+
 #[test]
 fn status_counts_and_names_what_is_wrong() {
     let tenant = Tenant::new(THREE);

@@ -13,6 +13,7 @@ use crate::roster::Roster;
 use crate::runfile::heartbeat::{self, Expect, Health, judge};
 use crate::runfile::record::{self, End, Record, State};
 use crate::session::backoff::INCURABLE;
+use crate::snapshot::Content;
 
 /// How long it may take from the beginning until every agent has answered.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -99,7 +100,7 @@ fn seen(layout: &Layout, agent: &AgentName) -> Seen {
     if record.state != State::Running || record.started.is_none() {
         return Seen::NotYet(record.status);
     }
-    let beat = look::at(&layout.heartbeat(agent), heartbeat::LONGEST);
+    let beat = look::at(&layout.heartbeat(agent), heartbeat::LONGEST).map(|beat| beat.map(Content::from));
     let expect = Expect { started: record.started, ..Expect::default() };
     let verdict = judge(beat.as_ref(), &clock, &expect, None);
     match verdict.health {

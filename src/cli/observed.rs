@@ -9,10 +9,10 @@ use crate::host::site;
 use crate::host::tmux::Server;
 use crate::layout::Layout;
 use crate::ledger::Ledger;
-use crate::names::{AgentName, HostName};
+use crate::names::{AgentName, DEFAULT_SOCKET, HostName};
 use crate::observe::status::is_unseen;
-use crate::observe::{Given, Row, judged, rows, says_enough};
-use crate::roster::{Roster, Transport};
+use crate::observe::{Given, Row, expected, judged, rows, says_enough};
+use crate::roster::{self, Roster, Transport};
 use crate::snapshot::{Fact, Snapshot};
 use crate::transcript::plain;
 
@@ -38,7 +38,18 @@ impl Observed {
         let asked = gather::ask(&context.layout, &context.caller, depth);
         let (roster, asked, installed) = std::thread::scope(|scope| {
             let ledger = scope.spawn(|| installed(context, files));
-            let roster = context.roster()?;
+            let (file, bytes) = context.roster_bytes()?;
+            let asked = match default_server(&bytes) {
+                Some(server) => asked.and(server),
+                None => asked,
+            };
+            let roster = match roster::read_bytes(&bytes, &file, &context.caller.name) {
+                Ok(roster) => roster,
+                Err(problems) => {
+                    asked.let_go();
+                    return Err(problems.into());
+                }
+            };
             let asked = match server(&roster) {
                 Some(server) => asked.and(server),
                 None => asked,
@@ -64,12 +75,13 @@ impl Observed {
     ) -> Result<Self> {
         let host = context.host()?;
         let agents: Vec<AgentName> = roster.agents.iter().map(|a| a.name.clone()).collect();
+        let expected = expected(&roster);
         let look = Look {
             layout: &context.layout,
             caller: &context.caller,
             agents: &agents,
             files: &files,
-            says_enough: &|agent, pid, process| says_enough(&roster, agent, pid, process),
+            says_enough: &|agent, process| says_enough(expected.get(agent), process),
         };
         let seen = gather(&look, asked);
         Ok(Self { roster, layout: context.layout.clone(), host, seen, installed })
@@ -118,12 +130,23 @@ fn installed(context: &Context, also: &[PathBuf]) -> (Fact<Option<Ledger>>, Vec<
     (installed, files)
 }
 
-/// The fleet's tmux server, where it has one. Its socket is at tmux's default place, whatever
-/// TMUX_TMPDIR the caller has: that is where the holder's unit puts it.
+/// The fleet's tmux server, where it has one.
 pub fn server(roster: &Roster) -> Option<Server> {
+    (roster.transport == Transport::Tmux).then(|| server_on(&roster.socket))
+}
+
+/// The same before the roster is read, where its text alone tells that it can be no other.
+fn default_server(roster: &[u8]) -> Option<Server> {
+    let text = std::str::from_utf8(roster).ok();
+    text.filter(|text| roster::server::is_default(text)).map(|_| server_on(DEFAULT_SOCKET))
+}
+
+/// Its socket is at tmux's default place, whatever TMUX_TMPDIR the caller has: that is where the holder's
+/// unit puts it.
+fn server_on(socket: impl AsRef<str>) -> Server {
     // The one that units call, also where the caller's search path is short or empty.
-    let program = || site::tmux().unwrap_or_else(|_| "tmux".into());
-    (roster.transport == Transport::Tmux).then(|| Server::new(program(), &roster.socket))
+    let program = site::tmux().unwrap_or_else(|_| "tmux".into());
+    Server::new(program, socket)
 }
 
 /// Says why rows are flagged or not known. What is only of interest at leisure is left out unless

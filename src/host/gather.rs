@@ -38,22 +38,42 @@ pub struct Look<'a> {
     pub files: &'a [PathBuf],
     /// Whether an agent's process says enough, so that its arguments, and then those below it, need
     /// no look.
-    pub says_enough: &'a (dyn Fn(&AgentName, i32, &Process) -> bool + Sync),
+    pub says_enough: &'a (dyn Fn(&AgentName, &Process) -> bool + Sync),
 }
 
 /// What the user manager has been asked, while other things are done.
 #[derive(Debug)]
 pub struct Asked {
     told: Receiver<bus::Answer>,
-    tmux: Option<Receiver<Fact<Tmux>>>,
+    tmux: Option<AskedTmux>,
     depth: Depth,
     deadline: Instant,
 }
 
+/// A tmux server that has been asked.
+#[derive(Debug)]
+struct AskedTmux {
+    server: Server,
+    told: Receiver<Fact<Tmux>>,
+}
+
 impl Asked {
-    /// Asks the tmux server, too.
+    /// Asks this tmux server, too, unless it has been; no other counts.
     pub fn and(self, server: Server) -> Self {
-        Self { tmux: Some(beside(move || Fact::from(server.look()))), ..self }
+        if self.tmux.as_ref().is_some_and(|asked| asked.server == server) {
+            return self;
+        }
+        let asks = server.clone();
+        let told = beside(move || Fact::from(asks.look()));
+        Self { tmux: Some(AskedTmux { server, told }), ..self }
+    }
+
+    /// Waits until no program is under way any more: each is ended when its time is up, but only by us.
+    pub fn let_go(self) {
+        if let Some(asked) = self.tmux {
+            // What it says does not matter.
+            let _ = asked.told.recv();
+        }
     }
 }
 
@@ -76,7 +96,10 @@ pub fn ask_again(
     match (&before.tmux, server) {
         (_, None) => asked,
         (Fact::Known(_), Some(server)) => asked.and(server),
-        (Fact::Unknown(why), Some(_)) => Asked { tmux: Some(at_once(Fact::Unknown(why.clone()))), ..asked },
+        (Fact::Unknown(why), Some(server)) => {
+            let told = at_once(Fact::Unknown(why.clone()));
+            Asked { tmux: Some(AskedTmux { server, told }), ..asked }
+        }
     }
 }
 
@@ -106,7 +129,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
     let launched = agents::launched(look, &rare.with(look, within::launched));
     let mut tmux = match &asked.tmux {
         None => Fact::Unknown("tmux was not looked at".to_owned()),
-        Some(tmux) => answer(tmux, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
+        Some(asked) => answer(&asked.told, deadline).unwrap_or_else(|| Fact::Unknown(late("tmux"))),
     };
     agents.shown(look, &mut tmux);
     let bus::Answer { manager, units } = answer(&asked.told, deadline).unwrap_or_else(|| {

@@ -41,7 +41,7 @@ pub enum SocketFolder {
 }
 
 /// One tmux server, running or not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     program: OsString,
     name: String,

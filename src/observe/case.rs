@@ -11,7 +11,8 @@ use crate::roster::{self, Roster};
 use crate::runfile::environment::Environment;
 use crate::runfile::record::{Record, State};
 use crate::snapshot::{
-    Clock, EnvironmentFiles, Fact, FileFacts, Manager, Pane, Process, Snapshot, Tmux, UnitDetail, UnitFacts,
+    Clock, Content, EnvironmentFiles, Fact, FileFacts, Manager, Pane, Process, Snapshot, Tmux, UnitDetail,
+    UnitFacts,
 };
 
 /// CLOCK_BOOTTIME of the tests' look.
@@ -197,7 +198,7 @@ impl Case {
     /// Writes an agent's beat; `ts`, `status` and a boot and time of this look stand before `lines`.
     pub fn beat(&mut self, agent: &AgentName, lines: &str) {
         let content = format!("ts=2026-11-20T09:59:55Z\nstatus=ok\n{lines}").into_bytes();
-        self.seen.beats.insert(agent.clone(), Fact::Known(FileFacts::File { content, mode: 0o600 }));
+        self.seen.beats.insert(agent.clone(), Fact::Known(Content::File(content)));
     }
 
     /// Writes an agent's record, changed.

@@ -24,7 +24,7 @@ use crate::snapshot::{Fact, Snapshot};
 
 pub use flag::Flag;
 pub use row::{PaneState, Row};
-pub use rows::{beside_the_holder, judged, rows, says_enough};
+pub use rows::{beside_the_holder, expected, judged, rows, says_enough};
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]

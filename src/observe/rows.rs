@@ -15,20 +15,21 @@ use super::{Flag, Given};
 use crate::names::AgentName;
 use crate::roster::Roster;
 use crate::runfile::heartbeat::{self, Health, Verdict};
-use crate::runtime::drift;
+use crate::runtime::drift::{self, Expected};
 use crate::snapshot::{self, Fact, Process, Tmux};
 
 pub use installed::judged;
 pub(super) use pane::unreachable_server;
 
+/// What the roster says of each agent's pane.
+pub fn expected(roster: &Roster) -> BTreeMap<&AgentName, Expected<'_>> {
+    roster.agents.iter().map(|agent| (&agent.name, drift::expected(roster, agent))).collect()
+}
+
 /// Whether a pane's process alone tells that it is the roster's runtime. Where it does not, that may
 /// be one of the processes below it.
-pub fn says_enough(roster: &Roster, agent: &AgentName, pid: i32, process: &Process) -> bool {
-    let Some(agent) = roster.agent(agent) else { return true };
-    let expected = drift::expected(roster, agent);
-    let alone = BTreeMap::from([(pid, process.clone())]);
-    expected.process_names.is_empty()
-        || drift::judge(&expected, pid, &alone, process.started) == drift::Drift::Match
+pub fn says_enough(expected: Option<&Expected<'_>>, process: &Process) -> bool {
+    expected.is_none_or(|said| said.process_names.is_empty() || drift::is_alone(said, process))
 }
 
 /// So many agents are judged by two threads: one costs as much as judging a dozen.

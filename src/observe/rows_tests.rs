@@ -7,7 +7,7 @@ use crate::runfile::environment::Environment;
 use crate::runfile::launched::Launched;
 use crate::runfile::receipt::{self, Receipt, Summary};
 use crate::runfile::record::{End, State};
-use crate::snapshot::{Fact, FileFacts, Tmux};
+use crate::snapshot::{Content, Fact, Tmux};
 
 fn ago(seconds: f64) -> String {
     format!("pid=200\nboot_id={BOOT}\nboottime={}\n", NOW - seconds)
@@ -156,7 +156,7 @@ fn a_beat_decides_between_stale_alive_none_and_bad() {
     flags_b(&[Flag::Alive], |case| case.beat(&b, &format!("{}source=sidecar\n", ago(5.0))));
     flags_b(&[Flag::BadBeat], |case| case.beat(&b, &ago(5.0).replace("200", "100")));
     flags_b(&[Flag::BadBeat], |case| {
-        case.seen.beats.insert(b.clone(), Fact::Known(FileFacts::Link("/etc/passwd".into())));
+        case.seen.beats.insert(b.clone(), Fact::Known(Content::Link));
     });
     flags_b(&[Flag::NoBeat], |case| drop(case.seen.beats.remove(&b)));
     // The last beat is of the run before this one, and this one is young.
@@ -268,7 +268,7 @@ fn a_clock_that_was_set_changes_no_verdict_where_a_beat_tells_the_boots_own_time
     // A beat of the three plain lines has the wall clock alone.
     let plain = |case: &mut Case, ts: &str| {
         let content = format!("ts={ts}\npid=200\nstatus=ok\n").into_bytes();
-        case.seen.beats.insert(name("b"), Fact::Known(FileFacts::File { content, mode: 0o600 }));
+        case.seen.beats.insert(name("b"), Fact::Known(Content::File(content)));
     };
     flags_b(&[Flag::BadBeat], |case| plain(case, "2027-01-01T00:00:00Z"));
     no_flags(|case| plain(case, "2026-11-20T09:59:55Z"));

@@ -11,6 +11,7 @@ mod merged;
 pub mod profiles;
 pub mod roles;
 pub mod schema;
+pub mod server;
 mod sizes;
 pub mod valid;
 mod words;

@@ -80,7 +80,7 @@ pub fn judge(expected: &Expected<'_>, pane: i32, processes: &BTreeMap<i32, Proce
         return unknown("its process could not be looked at");
     };
     let kind = Kind::of(expected.runtime);
-    let is_it = |process: &Process| is_runtime(kind, process, expected.process_names);
+    let is_it = |process: &Process| is_alone(expected, process);
     if is_it(process) || may_be_below(kind, expected, process) && below(pane, processes).any(is_it) {
         return Drift::Match;
     }
@@ -93,6 +93,11 @@ pub fn judge(expected: &Expected<'_>, pane: i32, processes: &BTreeMap<i32, Proce
         return unknown("it is being started");
     }
     Drift::Differs { seen: shown(process) }
+}
+
+/// Whether a process by itself is the roster's runtime.
+pub fn is_alone(expected: &Expected<'_>, process: &Process) -> bool {
+    is_runtime(Kind::of(expected.runtime), process, expected.process_names)
 }
 
 /// Whether a process is the pane's first step, of this program.
@@ -128,9 +133,10 @@ fn is_dogfood(process: &Process, names: &[String]) -> bool {
 
 /// Whether a process shows under a name: as the kernel keeps it, and as Nix's wrappers make it.
 fn goes_by(process: &Process, name: &str) -> bool {
-    let kept = |name: &str| name.bytes().take(KEPT_NAME).collect::<Vec<u8>>();
     let comm = process.comm.as_bytes();
-    comm == kept(name) || comm == kept(&format!(".{name}-wrapped"))
+    let wrapped = [b".", name.as_bytes(), b"-wrapped"];
+    comm.iter().eq(name.as_bytes().iter().take(KEPT_NAME))
+        || comm.iter().eq(wrapped.into_iter().flatten().take(KEPT_NAME))
 }
 
 /// Whether an interpreter runs a script of one of these names.

@@ -94,7 +94,7 @@ impl<'a> Beats<'a> {
     fn beat(&mut self, journal: &Journal) -> (Beat, String) {
         let path = self.layout.heartbeat(self.agent);
         let file = match runfiles::read(&path, heartbeat::LONGEST) {
-            Ok(file) => file.map(Fact::Known),
+            Ok(file) => file.map(|file| Fact::Known(file.into())),
             Err(error) => Some(Fact::Unknown(error.to_string())),
         };
         let now = clock::now();
@@ -150,7 +150,7 @@ impl<'a> Beats<'a> {
             return false;
         };
         let expect = Expect { started: record.started, ..Expect::default() };
-        let verdict = heartbeat::judge(Some(&Fact::Known(file)), &clock::now(), &expect, None);
+        let verdict = heartbeat::judge(Some(&Fact::Known(file.into())), &clock::now(), &expect, None);
         let said = verdict.beat.as_ref().and_then(|beat| beat.interval).unwrap_or(expect.interval);
         let theirs = f64::from(said);
         let Some(age) = verdict.age.filter(|_| verdict.health != Health::Unknown) else { return false };

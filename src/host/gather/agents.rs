@@ -14,7 +14,7 @@ use crate::layout::{Layout, within};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::receipt::Summary;
 use crate::runfile::{self, environment, heartbeat, launched, receipt, record};
-use crate::snapshot::{EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
+use crate::snapshot::{Content, EnvironmentFiles, Fact, FileFacts, Tmux, UnitFacts};
 
 /// So many agents are worth a thread of their own.
 const WORTH_A_THREAD: usize = 24;
@@ -27,7 +27,7 @@ pub struct Agents {
     /// Each supervisor's record.
     pub records: ByAgent<String>,
     /// What stands at each heartbeat.
-    pub beats: ByAgent<FileFacts>,
+    pub beats: ByAgent<Content>,
     /// Each one's summary of its receipts.
     pub receipts: ByAgent<String>,
     /// What stands at each one's environment files.
@@ -77,16 +77,20 @@ impl Agents {
     fn of(look: &Look<'_>, rare: &Rare, agents: &[AgentName], boot_id: &str) -> Self {
         let mut part = Self::default();
         let (run, environments) = (Folder::open(look.layout.run()), Folder::open(look.layout.agents()));
-        let read = |folder: &Folder, name: &str, longest| match folder.read(name, longest) {
+        let read = |name: &str| match environments.read(name, LONGEST_FILE) {
             Ok(facts) => facts.map(Fact::Known),
             Err(error) => Some(Fact::Unknown(error.to_string())),
         };
+        let content = |name: &str, longest| match run.content(name, longest) {
+            Ok(content) => content.map(Fact::Known),
+            Err(error) => Some(Fact::Unknown(error.to_string())),
+        };
         for agent in agents {
-            let record = read(&run, &within::record(agent), record::LONGEST);
+            let record = content(&within::record(agent), record::LONGEST);
             let record = record.map(|record| text(record, record::LONGEST));
-            let beat = read(&run, &within::heartbeat(agent), heartbeat::LONGEST);
+            let beat = content(&within::heartbeat(agent), heartbeat::LONGEST);
             let summary = within::receipt_summary(agent);
-            let receipts = if rare.has(&summary) { read(&run, &summary, receipt::LONGEST) } else { None };
+            let receipts = if rare.has(&summary) { content(&summary, receipt::LONGEST) } else { None };
             let receipts = receipts.map(|receipts| text(receipts, receipt::LONGEST));
             let receipts = receipts.map(|receipts| by_now(look.layout, agent, receipts));
             part.receipts.extend(receipts.map(|receipts| (agent.clone(), receipts)));
@@ -109,13 +113,13 @@ impl Agents {
             let environment = match told.stamps {
                 Some(told) if told == now() => EnvironmentFiles::AsStarted,
                 _ => EnvironmentFiles::Seen {
-                    rendered: match read(&environments, &rendered, LONGEST_FILE) {
+                    rendered: match read(&rendered) {
                         Some(Fact::Known(FileFacts::Link(_))) => {
                             at(&look.layout.agent_env(agent), LONGEST_FILE)
                         }
                         other => other,
                     },
-                    local: read(&environments, &local, LONGEST_FILE),
+                    local: read(&local),
                 },
             };
             part.environments.insert(agent.clone(), environment);
@@ -154,7 +158,7 @@ impl Agents {
         {
             self.accounts.insert(unit, account);
         }
-        let enough = |seen: &Seen| (look.says_enough)(agent, pid, &seen.process);
+        let enough = |seen: &Seen| (look.says_enough)(agent, &seen.process);
         let mut told = enough(&seen);
         if !told && seen.process.argv.is_empty() {
             seen.process.argv = process::argv(pid);
@@ -242,7 +246,7 @@ impl Agents {
 /// What was noted at the launch of each of these agents.
 pub fn launched(look: &Look<'_>, agents: &[AgentName]) -> ByAgent<String> {
     let note = |agent: &AgentName| {
-        let stands = at(&look.layout.launched(agent), launched::LONGEST)?;
+        let stands = at(&look.layout.launched(agent), launched::LONGEST)?.map(Content::from);
         Some((agent.clone(), text(stands, launched::LONGEST)))
     };
     agents.iter().filter_map(note).collect()
@@ -281,25 +285,21 @@ impl<'r> Told<'r> {
 }
 
 /// Whose a beat says it is.
-fn writer(beat: &FileFacts) -> Option<i32> {
-    let FileFacts::File { content, .. } = beat else { return None };
+fn writer(beat: &Content) -> Option<i32> {
+    let Content::File(content) = beat else { return None };
     runfile::value(std::str::from_utf8(content).ok()?, "pid")?.trim().parse().ok()
 }
 
 /// The text of a file of which one byte more than it may have was read.
-fn text(fact: Fact<FileFacts>, longest: usize) -> Fact<String> {
+fn text(fact: Fact<Content>, longest: usize) -> Fact<String> {
     match fact {
         Fact::Unknown(why) => Fact::Unknown(why),
-        Fact::Known(FileFacts::File { content, .. }) if content.len() > longest => {
+        Fact::Known(Content::File(content)) if content.len() > longest => {
             Fact::Unknown(format!("more than {longest} bytes"))
         }
-        Fact::Known(FileFacts::File { content, .. }) => {
-            Fact::from(String::from_utf8(content).map_err(|_| "not text"))
-        }
-        Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. }) => {
-            Fact::Unknown("a symbolic link in place of a file".to_owned())
-        }
-        Fact::Known(FileFacts::Other(what)) => Fact::Unknown(format!("{what} in place of a file")),
+        Fact::Known(Content::File(content)) => Fact::from(String::from_utf8(content).map_err(|_| "not text")),
+        Fact::Known(Content::Link) => Fact::Unknown("a symbolic link in place of a file".to_owned()),
+        Fact::Known(Content::Other(what)) => Fact::Unknown(format!("{what} in place of a file")),
     }
 }
 
@@ -330,7 +330,7 @@ mod tests {
                 caller: &caller,
                 agents: some,
                 files: &[],
-                says_enough: &|_, _, _| true,
+                says_enough: &|_, _| true,
             };
             let read = look_at(&look, &Rare::list(&layout), "b");
             assert_eq!((read.records.len(), read.beats.len()), (some.len(), some.len()));

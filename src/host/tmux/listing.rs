@@ -11,8 +11,9 @@ pub const SERVER: &str = "s:#{pid}:#{version}";
 /// One pane. `window_activity` since `pane_activity` does not exist.
 pub const PANE: &str = "p:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:\
                         #{window_activity}:#{session_name}:#{s/[^ -~]/?/:pane_current_command}";
-/// One pane of many, without what it runs: the server would look each up in `/proc`, as we do.
-pub const OF_ALL: &str = "p:#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:#{window_activity}:#{session_name}";
+/// The same of many, without what they run: the server would look each up in `/proc`, as we do. Each
+/// value costs it a search through all options first, so how a pane ended is asked of those that did.
+pub const OF_ALL: &str = "p:#{pane_id}:#{pane_pid}:#{?pane_dead,1:#{pane_dead_status}:#{pane_dead_signal},0::}:#{window_activity}:#{session_name}";
 /// One client and the session it looks at.
 pub const CLIENT: &str = "c:#{client_readonly}:#{session_name}";
 /// A session just made.

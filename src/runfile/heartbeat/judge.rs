@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Beat, DEFAULT_INTERVAL, LONGEST, Source, State, parse};
-use crate::snapshot::{Clock, Fact, FileFacts, Process};
+use crate::snapshot::{Clock, Content, Fact, Process};
 
 /// After how many intervals without a beat a runtime is no longer healthy, and how many it has
 /// after its start before the first.
@@ -88,7 +88,7 @@ pub struct Verdict {
 /// Judges what stands at an agent's heartbeat. `in_tree` says whether a pid is of the agent's
 /// processes; it is left out where those could not be looked at.
 pub fn judge(
-    file: Option<&Fact<FileFacts>>,
+    file: Option<&Fact<Content>>,
     clock: &Clock,
     expect: &Expect,
     in_tree: Option<&dyn Fn(i32) -> bool>,
@@ -101,13 +101,13 @@ pub fn judge(
     let content = match file {
         None => return none("no heartbeat file"),
         Some(Fact::Unknown(why)) => return plain(Health::Unknown, format!("{UNREADABLE}: {why}")),
-        Some(Fact::Known(FileFacts::Link(_) | FileFacts::Declared { .. })) => {
+        Some(Fact::Known(Content::Link)) => {
             return plain(Health::Invalid, "a symbolic link in place of a file".to_owned());
         }
-        Some(Fact::Known(FileFacts::Other(what))) => {
+        Some(Fact::Known(Content::Other(what))) => {
             return plain(Health::Invalid, format!("{what} in place of a file"));
         }
-        Some(Fact::Known(FileFacts::File { content, .. })) => content,
+        Some(Fact::Known(Content::File(content))) => content,
     };
     let beat = match parse(content) {
         Ok(beat) => beat,
@@ -261,20 +261,20 @@ mod tests {
         Clock { unix: NOW, boottime: 1000.0, boot_id: "this".to_owned() }
     }
 
-    fn file(text: &str) -> Fact<FileFacts> {
-        Fact::Known(FileFacts::File { content: text.as_bytes().to_vec(), mode: 0o600 })
+    fn file(text: &str) -> Fact<Content> {
+        Fact::Known(Content::File(text.as_bytes().to_vec()))
     }
 
-    fn beat(lines: &str) -> Fact<FileFacts> {
+    fn beat(lines: &str) -> Fact<Content> {
         file(&format!("ts=2026-11-20T09:59:50Z\npid=77\nstatus=ok\n{lines}"))
     }
 
-    fn with(expect: Expect, fact: &Fact<FileFacts>) -> (Health, String) {
+    fn with(expect: Expect, fact: &Fact<Content>) -> (Health, String) {
         let verdict = judge(Some(fact), &clock(), &expect, Some(&|pid| pid == 77));
         (verdict.health, verdict.reason)
     }
 
-    fn simply(fact: &Fact<FileFacts>) -> (Health, String) {
+    fn simply(fact: &Fact<Content>) -> (Health, String) {
         with(Expect::default(), fact)
     }
 
@@ -355,9 +355,9 @@ mod tests {
     fn what_is_no_beat_is_invalid_and_says_how() {
         is(simply(&file("ts=2026-11-20T09:59:50Z\npid=77\n")), Invalid, "half-written: no status line");
         is(simply(&file(&"x".repeat(LONGEST + 1))), Invalid, "oversized: more than 4096 bytes");
-        let link = Fact::Known(FileFacts::Link("/etc/passwd".into()));
+        let link = Fact::Known(Content::Link);
         is(simply(&link), Invalid, "a symbolic link in place of a file");
-        let fifo = Fact::Known(FileFacts::Other("a FIFO".to_owned()));
+        let fifo = Fact::Known(Content::Other("a FIFO".to_owned()));
         is(simply(&fifo), Invalid, "a FIFO in place of a file");
     }
 
@@ -440,7 +440,7 @@ mod tests {
         #[test]
         fn no_file_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), boottime: f64, unix: f64) {
             let clock = Clock { unix, boottime, boot_id: "this".to_owned() };
-            let fact = Fact::Known(FileFacts::File { content: bytes, mode: 0 });
+            let fact = Fact::Known(Content::File(bytes));
             let expect = Expect { started: Some(boottime), ..Expect::default() };
             let _ = judge(Some(&fact), &clock, &expect, None);
         }

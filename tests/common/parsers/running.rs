@@ -6,7 +6,7 @@ use mosaic_fleet::runfile::receipt::{Receipt, Summary};
 use mosaic_fleet::runfile::record::{self, Record};
 use mosaic_fleet::runfile::started::Started;
 use mosaic_fleet::runfile::{ack, attached, environment, heartbeat, launched};
-use mosaic_fleet::snapshot::{Clock, Fact, FileFacts};
+use mosaic_fleet::snapshot::{Clock, Content, Fact};
 use mosaic_fleet::transcript;
 
 use super::{is_fit, text};
@@ -22,7 +22,7 @@ pub fn a_heartbeat(bytes: &[u8]) {
     }
     let clock =
         Clock { unix: 1.7e9, boottime: 5000.0, boot_id: "00000000-0000-0000-0000-000000000000".into() };
-    let facts = FileFacts::File { content: bytes.to_vec(), mode: 0o600 };
+    let facts = Content::File(bytes.to_vec());
     let verdict = heartbeat::judge(Some(&Fact::Known(facts)), &clock, &heartbeat::Expect::default(), None);
     is_fit(&verdict.reason);
     assert!(verdict.age.is_none_or(|age| !age.is_nan()), "{verdict:?}");
