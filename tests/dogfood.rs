@@ -319,7 +319,7 @@ fn fault_slow_shows_and_writes_nothing_for_a_while() {
     until("a first beat", || agent.beat().is_some());
     let mut stopped = Agent::start(&["--fault", "slow:60"]);
     until("it waits", || {
-        fs::read_to_string(format!("/proc/{}/comm", stopped.pty.pid())).is_ok_and(|c| c == "mosaic\n")
+        fs::read_to_string(format!("/proc/{}/comm", stopped.pty.pid())).is_ok_and(|c| c == "dogfood\n")
             && fs::read_to_string(format!("/proc/{}/status", stopped.pty.pid()))
                 .is_ok_and(|s| s.contains("SigBlk:\t0000000008004001"))
     });

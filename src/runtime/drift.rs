@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Kind;
+use super::{Kind, dogfood};
 use crate::names::RuntimeName;
 use crate::roster::{Agent, Launch, Roster};
 use crate::snapshot::Process;
@@ -124,8 +124,11 @@ fn is_runtime(kind: Kind, process: &Process, names: &[String]) -> bool {
     names.iter().any(|name| goes_by(process, name)) || runs_script_of(process, names)
 }
 
-/// This program, told to be the dogfood runtime.
+/// This program, told to be the dogfood runtime; once it is, it goes by that name.
 fn is_dogfood(process: &Process, names: &[String]) -> bool {
+    if goes_by(process, dogfood::COMM) {
+        return true;
+    }
     let words = || process.argv.iter().map(String::as_str);
     let told = words().skip_while(|word| *word != "yolo").nth(1) == Some("dogfood");
     told && names.iter().any(|name| goes_by(process, name) || words().next().map(file_name) == Some(name))
@@ -278,6 +281,7 @@ mod tests {
             ("pi", "node", "node /home/u/.npm-global/bin/pi --model x/y:high"),
             ("pi", "node", "node /x/@earendil-works/pi-coding-agent/dist/cli.js"),
             ("dogfood", "mosaic", "mosaic yolo dogfood --fault mute"),
+            ("dogfood", "dogfood", "mosaic yolo dogfood"),
             ("dogfood", "fleet", "/opt/bin/fleet --no-color yolo dogfood"),
             ("claude", ".claude-wrapped", "/nix/store/x/bin/.claude-wrapped"),
             ("opencode", ".opencode-wrapp", "/nix/store/x/bin/.opencode-wrapped"),

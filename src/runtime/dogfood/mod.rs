@@ -11,6 +11,7 @@ mod talk;
 mod terminal;
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, pause};
@@ -31,6 +33,9 @@ use crate::layout::Layout;
 use crate::runfile::heartbeat::Status;
 use crate::runtime::identity::Identity;
 
+/// Its name in lists of processes.
+pub const COMM: &str = "dogfood";
+
 /// Runs until it is told to end; the exit code.
 pub fn run(layout: &Layout, me: Option<&Identity>, faults: Vec<Armed>) -> io::Result<u8> {
     let mut signals = SigSet::empty();
@@ -38,6 +43,9 @@ pub fn run(layout: &Layout, me: Option<&Identity>, faults: Vec<Armed>) -> io::Re
         signals.add(signal);
     }
     signals.thread_block()?;
+    // What process lists call it: not the program that is much else, too.
+    let name = CString::new(COMM)?;
+    prctl::set_name(&name)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
     for armed in &faults {
         if let Fault::Slow(time) = armed.fault
