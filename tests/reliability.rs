@@ -13,7 +13,7 @@ const BEGIN: &str = "<!-- made by tests/reliability.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// A fault, what must hold, and the tests that inject it.
-const FAULTS: [(&str, &str, &[&str]); 43] = [
+const FAULTS: [(&str, &str, &[&str]); 44] = [
     (
         "pane killed",
         "that agent is back, no other is touched",
@@ -143,6 +143,11 @@ const FAULTS: [(&str, &str, &[&str]); 43] = [
         "disk full",
         "named; the next apply makes the same of it",
         &["apply_killed::a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it"],
+    ),
+    (
+        "disk quota used up",
+        "named for that tenant, whose files stand as they did; others are provisioned; the next apply makes all well",
+        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_13"],
     ),
     (
         "read-only home",

@@ -1,11 +1,12 @@
-//! Limits of agents and of a whole tenant as the kernel keeps them, in emulated systems with all controllers:
-//! who goes over his own is stopped there, and nobody else feels it.
+//! Limits of agents and of a whole tenant as the kernel keeps them, disk quotas among them, in emulated systems with
+//! all controllers: who goes over his own is stopped there, and nobody else feels it.
 
 #[path = "common/fleet.rs"]
 mod fleet;
 #[path = "common/measured.rs"]
 mod measured;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fleet::rig::{Kernel, Rig, Suite};
@@ -65,6 +66,8 @@ fn limits(suite: Suite) {
     before.are_as_they_were("after the clock's jumps");
     note("clock jump", None, None);
     the_tenant_as_a_whole_is_held(&fleet);
+    let (shown, well) = a_used_up_disk_quota_is_named_and_holds_nobody_up(&fleet.rig);
+    note("disk quota used up", Some(shown), Some(well));
 }
 
 /// How long until it showed.
@@ -177,6 +180,81 @@ fn the_tenant_as_a_whole_is_held(fleet: &Fleet) {
     let refused = fleet.rig.login(TENANT, &many);
     assert!(refused.code != 0 && refused.stderr.contains("Cannot fork"), "{}", refused.report());
     fleet.rig.login("other", &many).ok();
+}
+
+/// A home whose user may have no more on its disk, before its first apply and at a change. How long until it was
+/// told, and until the same command made all well once there was room.
+fn a_used_up_disk_quota_is_named_and_holds_nobody_up(rig: &Rig) -> (Duration, Duration) {
+    let uid = rig.add_user("full");
+    with_quota(rig, "/home/full", uid);
+    let declare = |name: &str, agents: &str| {
+        let text = format!("user: {name}\nroster: {{version: 1, agents: [{agents}]}}\n");
+        let file = format!("/etc/mosaic/tenants.d/{name}.yaml");
+        rig.write(&file, text, "root");
+        rig.root_ok(&["chmod", "0600", &file]);
+    };
+    let running = |user: &str| {
+        let agents = rig.root(&["pgrep", "-u", user, "-f", "^sleep 7"]).stdout;
+        agents.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let as_it_stands = || {
+        let files = "find ~ -xdev -type f -not -path '*/fleet/run/*' -exec md5sum {} + | sort";
+        (rig.as_user("full", &["sh", "-c", files]).ok(), running("full"))
+    };
+    let fill = || {
+        let filled = rig.as_user("full", &["sh", "-c", "cat /dev/zero >~/fill"]);
+        assert!(filled.stderr.contains("Disk quota exceeded"), "{}", filled.report());
+    };
+    let mut took = (Duration::ZERO, Duration::ZERO);
+    let one = "{name: one, command: sleep 70001}";
+    let two = "{name: one, command: sleep 70001}, {name: two, command: sleep 70002}";
+    for (agents, count) in [(one, 1), (two, 2)] {
+        declare("full", agents);
+        declare("other", agents);
+        fill();
+        let before = as_it_stands();
+        let begun = Instant::now();
+        let told = apply(rig, 4);
+        took.0 = begun.elapsed();
+        assert_eq!(told["other"]["ok"], true, "{told:#}");
+        assert_eq!(running("other").len(), count, "the other one is provisioned");
+        let error = &told["full"]["error"];
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains(" /home/full/") && message.contains("Disk quota exceeded"), "{told:#}");
+        assert!(error["hints"].to_string().contains("disk quota is used up: free some space"), "{told:#}");
+        assert!(told["full"]["seconds"].as_f64().expect("a number") < 20.0, "{told:#}");
+        assert_eq!(as_it_stands(), before, "nothing is half-written, lost or restarted");
+
+        rig.as_user("full", &["rm", "/home/full/fill"]).ok();
+        let begun = Instant::now();
+        let told = apply(rig, 0);
+        took.1 = begun.elapsed();
+        assert_eq!(told["full"]["ok"], true, "{told:#}");
+        assert_eq!(running("full").len(), count, "the same command makes all well");
+    }
+    took
+}
+
+/// Puts a file system at that folder on which the user may have half a MiB.
+fn with_quota(rig: &Rig, folder: &str, uid: u32) {
+    let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
+    let image = made.path().join("image");
+    let mut mke2fs = Command::new("mke2fs");
+    mke2fs.args(["-q", "-t", "ext4", "-O", "quota,^has_journal", "-E", &format!("root_owner={uid}:{uid}")]);
+    assert!(mke2fs.arg(&image).arg("4M").output().is_ok_and(|made| made.status.success()));
+    rig.write("/var/lib/quota", std::fs::read(&image).expect("the image is there"), "root");
+    rig.write("/root/quota.py", include_str!("common/quota.py"), "root");
+    let uid = uid.to_string();
+    rig.root_ok(&["python3", "-I", "-S", "/root/quota.py", "/var/lib/quota", folder, &uid, "512"]);
+    rig.root_ok(&["chmod", "0700", folder]);
+}
+
+/// What an apply of these two, with that exit code, tells of each.
+fn apply(rig: &Rig, code: i32) -> Value {
+    let run = rig.root(&["fleet", "tenant", "apply", "full", "other", "--json"]).exits(code);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.report()));
+    let tenants = told["tenants"].as_array().expect("tenants").iter();
+    tenants.map(|one| (one["tenant_id"].as_str().expect("a name").to_owned(), one.clone())).collect()
 }
 
 /// Agents that nothing happens to, and what carries them.

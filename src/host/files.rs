@@ -32,7 +32,9 @@ impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
         let cure = match error.source.kind() {
             io::ErrorKind::StorageFull => "the disk is full: free some space, then run it again",
-            io::ErrorKind::QuotaExceeded => "the user's quota is used up: free some space, then run it again",
+            io::ErrorKind::QuotaExceeded => {
+                "the user's disk quota is used up: free some space or have it raised, then run it again"
+            }
             io::ErrorKind::ReadOnlyFilesystem => {
                 "the file system is read-only: remount it, then run it again"
             }

@@ -4,6 +4,8 @@
 
 # What rig.service needs to be reached from outside. The kernel has the disk and its file system built in.
 modules=(virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_console)
+# What a test of disk quotas loads: another file system than the tree's, and what keeps its books.
+modules+=(loop quota_tree quota_v2)
 image_size=1536M
 
 # Prints the image's path; the kernel is beside it.
