@@ -106,7 +106,11 @@ fn a_name_the_roster_does_not_have_is_told_with_the_nearest_one() {
     let home = Home::with_roster(TWO);
     for verb in ["start", "stop", "restart"] {
         let ran = home.run(&[verb, "codr"], 3);
-        assert!(ran.err.contains("no agent codr") && ran.err.contains("did you mean coder?"), "{}", ran.err);
+        assert!(
+            ran.err.contains("no agent \"codr\"") && ran.err.contains("did you mean coder?"),
+            "{}",
+            ran.err
+        );
         let ran = home.run(&[verb, "coder"], 4);
         assert!(ran.err.contains("hint: "), "without a manager, the cure: {}", ran.err);
     }

@@ -24,6 +24,9 @@ use crate::snapshot::Fact;
 /// How long a manager may take to answer a question.
 pub const READ_LIMIT: Duration = Duration::from_secs(2);
 
+/// What every service answers by itself.
+pub(super) const PING: &str = "Ping";
+
 /// By which way a manager is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -164,7 +167,10 @@ impl UserManager {
     /// Asks the bus for JobRemoved signals, once: it has to stand before the first job is queued. The
     /// manager sends them to whoever queued a job. Nor is it asked for more (`Subscribe`): then it would
     /// tell, of a hundred agents that start, thousands of changes of units and jobs that nobody reads.
+    /// It is asked whether it listens at all: jobs may take their time, an answer may not.
     pub(super) async fn hear_of_jobs(&self) -> zbus::Result<()> {
+        let peer = Some("org.freedesktop.DBus.Peer");
+        self.connection.call_method(Some(SYSTEMD), MANAGER_PATH, peer, PING, &()).await?;
         if !self.connection.is_bus() || self.hears.load(Ordering::Acquire) {
             return Ok(());
         }
