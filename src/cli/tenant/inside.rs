@@ -48,7 +48,7 @@ fn answer() -> Result<Reply> {
     let out = Output::keeping();
     if call.request == Request::End {
         // Before the home is looked at, which may hang.
-        return Ok(reply(drop::end_all().map(|()| Answer::Yes).map_err(Error::machine), &out));
+        return Ok(reply(end(), &out));
     }
     enter(&call.who.home)?;
     let globals = Globals { mosaic_home: None, roster: None, no_color: true, verbose: 0 };
@@ -66,6 +66,10 @@ fn enter(home: &Path) -> Result<()> {
     Ok(out.flush()?)
 }
 
+fn end() -> Result<Answer> {
+    drop::end_all().map(|()| Answer::Yes).map_err(Error::machine)
+}
+
 fn carry_out(request: Request, context: &Context) -> Result<Answer> {
     match request {
         Request::Ps { probe } => ps::run(ps::Args::json(probe), context),
@@ -74,7 +78,7 @@ fn carry_out(request: Request, context: &Context) -> Result<Answer> {
         Request::Doctor => doctor::run(doctor::Args::json(), context),
         Request::Apply { roster, start } => provision::apply(roster, start, context),
         Request::Retire => provision::retire(context),
-        Request::End => Ok(Answer::Yes),
+        Request::End => end(),
         Request::RemoveHome => provision::remove_home(context),
     }
 }

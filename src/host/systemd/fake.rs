@@ -104,9 +104,10 @@ pub(in crate::host) struct Fake {
 }
 
 impl Fake {
-    /// A user manager whose every call is handed to `play`, but for the question whether it is there.
-    pub(in crate::host) fn manager(play: impl FnMut(&mut Turn) + Send + 'static) -> (UserManager, Self) {
-        let (connection, fake) = Self::connection(play);
+    /// A user manager that listens: every other call than the question for that is handed to `play`.
+    pub(in crate::host) fn manager(mut play: impl FnMut(&mut Turn) + Send + 'static) -> (UserManager, Self) {
+        let listens = move |turn: &mut Turn| if turn.method() == PING { turn.reply(&()) } else { play(turn) };
+        let (connection, fake) = Self::connection(listens);
         (UserManager::over(connection), fake)
     }
 
@@ -146,12 +147,8 @@ async fn serve(stream: UnixStream, mut play: impl FnMut(&mut Turn), tell: mpsc::
             continue;
         }
         let mut turn = Turn { call, out: Vec::new(), hang_up: false };
-        if turn.method() == PING {
-            turn.reply(&());
-        } else {
-            log.push(turn.method());
-            play(&mut turn);
-        }
+        log.push(turn.method());
+        play(&mut turn);
         // A client that has given up is no failure of the fake.
         let _ = connection.send_all(&turn.out).await;
         if turn.hang_up {

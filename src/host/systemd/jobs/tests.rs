@@ -46,7 +46,8 @@ fn each_job_has_its_own_result() {
     assert_eq!(good, [true, true, false, false, false, false, false]);
     drop(manager);
     let calls = fake.calls();
-    assert_eq!(calls, vec!["StartUnit"; 7], "nobody else's signals are asked for");
+    assert_eq!(calls.first().map(String::as_str), Some("Ping"), "it listens");
+    assert_eq!(calls[1..], vec!["StartUnit"; 7], "nobody else's signals are asked for");
 }
 
 #[test]
@@ -181,5 +182,16 @@ fn each_verb_is_its_own_call_and_takes_the_place_of_what_is_queued() {
     manager.jobs(&requests, BOUND, |_| {}).expect("queued");
     manager.jobs(&requests[..1], BOUND, |_| {}).expect("queued");
     drop(manager);
-    assert_eq!(fake.calls(), ["StartUnit", "StopUnit", "RestartUnit", "StartUnit", "StartUnit"]);
+    let calls = ["Ping", "StartUnit", "StopUnit", "RestartUnit", "StartUnit", "Ping", "StartUnit"];
+    assert_eq!(fake.calls(), calls);
+}
+
+#[test]
+fn nothing_is_queued_with_a_manager_that_does_not_listen() {
+    let (connection, fake) = Fake::connection(|_| {});
+    let manager = UserManager::over(connection).with_limit(Duration::from_millis(300));
+    let error = manager.jobs(&starts(&["a"]), BOUND, |_| {}).expect_err("no answer");
+    assert!(error.to_string().contains("no answer within"), "{error}");
+    drop(manager);
+    assert_eq!(fake.calls(), ["Ping"]);
 }
