@@ -65,19 +65,20 @@ fn without_values(line: &str) -> String {
     }
 }
 
-/// The end of the first `NAME=` that is written as variables are.
+/// The end of the first `NAME=` that may set a variable: any but the key of a unit's line, `ExecStart=`.
 fn assigned(line: &str) -> Option<usize> {
     line.match_indices('=').map(|(at, _)| at).find_map(|at| {
-        let name: Vec<char> = line
-            .get(..at)?
-            .chars()
-            .rev()
-            .take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_')
-            .collect();
-        let before = line.get(..at - name.len())?.chars().next_back();
-        let is_whole = before.is_none_or(|c| !c.is_alphanumeric());
-        (!name.is_empty() && is_whole).then_some(at + 1)
+        let head = line.get(..at)?;
+        let name = head.rsplit(|c| !is_of_a_name(c)).next().filter(|name| !name.is_empty())?;
+        let is_key = head.trim_start() == name
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.contains(|c: char| c.is_ascii_lowercase());
+        (!is_key).then_some(at + 1)
     })
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// The variables of an environment file. The names in a file of somebody else's are shown only
@@ -208,7 +209,12 @@ mod tests {
             ("export token=planted", "export …"),
             ("ExecStart=/usr/bin/env token=planted x", "ExecStart=/usr/bin/env …"),
             ("ExecStart=/bin/sh -c 'API_KEY=planted exec x'", "ExecStart=/bin/sh -c 'API_KEY=…"),
+            ("ExecStart=/bin/sh -c 'api_key=planted exec x'", "ExecStart=/bin/sh -c 'api_key=…"),
+            ("ExecStart=/usr/bin/x --token=planted", "ExecStart=/usr/bin/x --token=…"),
+            ("api_key=planted", "api_key=…"),
+            ("if [ x == y ]; then Token=planted", "if [ x == y ]; then Token=…"),
             ("Type=oneshot", "Type=oneshot"),
+            ("  CPUQuota=10%", "  CPUQuota=10%"),
             ("ExecStart=/usr/bin/tmux -L mosaic-factory", "ExecStart=/usr/bin/tmux -L mosaic-factory"),
         ] {
             assert_eq!(without_values(line), shown);

@@ -9,7 +9,7 @@ use crate::host::queue::{Put, Queue};
 use crate::host::receipts::{Lasting, Receipts};
 use crate::host::{bell, changes, clock, lock, runfiles};
 use crate::roster::Agent;
-use crate::runfile::heartbeat::{self, Beat, DEFAULT_INTERVAL, GRACE_INTERVALS, Status as Beating};
+use crate::runfile::heartbeat::{self, Beat, Status as Beating};
 use crate::runfile::queued::{DEPTH, Priority, Queued, VERSION};
 use crate::runfile::receipt::{Receipt, State, stamp};
 use crate::runtime::screen::{Activity, Composer};
@@ -271,11 +271,8 @@ impl Desk<'_> {
         let text = runfiles::read_text(&self.layout.heartbeat(&agent.name), heartbeat::LONGEST);
         let beat = text.and_then(|text| heartbeat::parse(text.as_bytes()).ok());
         // What it was doing when it stopped beating is not what it does.
-        let fresh = |beat: &Beat| {
-            let limit = GRACE_INTERVALS * f64::from(beat.interval.unwrap_or(DEFAULT_INTERVAL));
-            heartbeat::seconds_since(beat, &clock::now()).is_some_and(|age| age <= limit)
-        };
-        if beat.is_some_and(|beat| beat.status == Beating::Busy && fresh(&beat)) {
+        let busy = |beat: &Beat| beat.status == Beating::Busy && heartbeat::is_fresh(beat, &clock::now());
+        if beat.is_some_and(|beat| busy(&beat)) {
             return Idleness::Busy;
         }
         match transport.status(&self.recipient(agent)) {

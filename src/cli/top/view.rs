@@ -102,7 +102,7 @@ fn footer(model: &Model, palette: Palette) -> Line<'static> {
             Line::raw(format!(" only rows with: {}_  (Enter keeps, Esc shows all)", model.filter))
         }
         Mode::Ask(Question::Attach, name) => {
-            question(format!(" attach to {name}? What you type will reach it; C-b d comes back. [y/N] "))
+            question(format!(" attach to {name}? What you type reaches it; it says how to leave. [y/N] "))
         }
         Mode::Ask(Question::Restart, name) => question(format!(" restart {name}? [y/N] ")),
         Mode::Compose(name, draft) => {

@@ -167,12 +167,11 @@ fn age(beat: &Beat, clock: &Clock) -> Age {
     }
 }
 
-/// Seconds since a beat; `None` for one of an earlier boot.
-pub fn seconds_since(beat: &Beat, clock: &Clock) -> Option<f64> {
-    match age(beat, clock) {
-        Age::Seconds { age, .. } => Some(age),
-        Age::EarlierBoot => None,
-    }
+/// Whether a beat says what is now: its agent has not missed its time since, nor is it from the future, where a clock
+/// that was set back leaves one that knows no better.
+pub fn is_fresh(beat: &Beat, clock: &Clock) -> bool {
+    let limit = GRACE_INTERVALS * f64::from(beat.interval.unwrap_or(DEFAULT_INTERVAL));
+    matches!(age(beat, clock), Age::Seconds { age, .. } if (-AHEAD..=limit).contains(&age))
 }
 
 /// Whether a beat was written after another one. A clock that was set in between has no say where both tell the
@@ -338,9 +337,20 @@ mod tests {
         assert!(is_newer(&other_boot, &before));
         let plain = |ts: &str| read(&format!("ts={ts}\n"));
         assert!(is_newer(&plain("2026-11-20T10:00:01Z"), &plain("2026-11-20T10:00:00Z")));
-        assert_eq!(seconds_since(&set_back, &clock()), Some(99.0));
-        assert_eq!(seconds_since(&plain("2026-11-20T09:59:50Z"), &clock()), Some(10.0));
-        assert_eq!(seconds_since(&other_boot, &clock()), None);
+    }
+
+    #[test]
+    fn a_beat_says_what_is_now_until_it_is_overdue_and_not_where_the_clock_was_set_back() {
+        let fresh = |lines: &str| {
+            is_fresh(&parse(format!("pid=77\nstatus=busy\n{lines}").as_bytes()).expect("a beat"), &clock())
+        };
+        assert!(fresh("ts=2026-11-20T09:59:50Z\n") && fresh("ts=2026-11-20T10:00:04Z\n"));
+        assert!(!fresh("ts=2026-11-20T09:59:10Z\n") && !fresh("ts=2026-11-20T11:00:00Z\n"));
+        assert!(
+            fresh("ts=2026-11-20T11:00:00Z\nboot_id=this\nboottime=999\n"),
+            "the boot's own time decides"
+        );
+        assert!(!fresh("ts=2026-11-20T10:00:00Z\nboot_id=other\nboottime=999\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod next;
 use jiff::Timestamp;
 
 pub use judge::{
-    Expect, GRACE_INTERVALS, Health, Timer, UNREADABLE, Verdict, is_newer, judge, seconds_since, within,
+    Expect, GRACE_INTERVALS, Health, Timer, UNREADABLE, Verdict, is_fresh, is_newer, judge, within,
 };
 pub use next::{Said, Whose, next};
 
