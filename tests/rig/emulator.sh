@@ -29,7 +29,7 @@ emulator_keep() {
     local folder image number=1 append qemu
     append="root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off panic=-1 systemd.show_status=no"
     qemu=(
-        qemu-system-x86_64 -accel tcg -icount shift=0 -machine q35 -cpu max -smp 1 -m 768 -nodefaults -no-user-config -display none
+        qemu-system-x86_64 -accel tcg -icount shift=0 -machine q35 -cpu Nehalem,+rdrand -smp 1 -m 768 -nodefaults -no-user-config -display none
         -chardev file,id=console,path="$run/console",append=on -serial chardev:console
         -kernel "$run/base/vmlinuz"
         -device virtio-serial-pci -device virtserialport,chardev=rig,name=rig
