@@ -289,6 +289,7 @@ impl<'a> Queue<'a> {
             body_bytes: message.text.len(),
             prompt_sha256: ack::digest(&message.text),
             draft_sha256: Some(draft_digest(&message.text)),
+            typed_again: Vec::new(),
             via: Some("queue".to_owned()),
             enters: 0,
         }

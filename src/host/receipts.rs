@@ -89,6 +89,7 @@ impl<'a> Receipts<'a> {
     pub fn write(&self, receipt: &Receipt, lasting: Lasting) -> io::Result<()> {
         runfiles::make_folder(&self.layout.receipts(self.agent))?;
         let _lock = self.lock()?;
+        self.tell_earlier_ones(receipt)?;
         match lasting {
             Lasting::Durable => self.store(receipt)?,
             Lasting::Running => runfiles::replace(&self.path(&receipt.id), receipt.text().as_bytes())?,
@@ -97,6 +98,25 @@ impl<'a> Receipts<'a> {
             summary.remember(receipt);
             summary.latest = Some(receipt.clone());
         })
+    }
+
+    /// Has earlier messages of the same text, of which more may become known, note one that is being typed: what
+    /// the runtime acknowledges from here on may be that one.
+    fn tell_earlier_ones(&self, receipt: &Receipt) -> io::Result<()> {
+        let open =
+            self.summary().filter(|_| receipt.state.may_have_arrived()).map(|s| s.open).unwrap_or_default();
+        // Once: from its first write on it is among them.
+        if open.contains(&receipt.id) {
+            return Ok(());
+        }
+        for id in open {
+            // One that was removed, or cannot be read, is settled by nobody.
+            let Some(mut earlier) = self.read(&id).ok().flatten() else { continue };
+            if earlier.is_followed_by(receipt, clock::timestamp()) {
+                self.amended(&earlier)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes one that was there before. It is the latest only where it was.
@@ -225,6 +245,7 @@ mod tests {
             body_bytes: 0,
             prompt_sha256: String::new(),
             draft_sha256: None,
+            typed_again: Vec::new(),
             via: None,
             enters: 0,
         }

@@ -275,6 +275,7 @@ impl Desk<'_> {
             body_bytes: message.body.len(),
             prompt_sha256: ack::digest(&body),
             draft_sha256: None,
+            typed_again: Vec::new(),
             via: None,
             enters: 0,
         }

@@ -342,6 +342,7 @@ fn receipts(case: &mut Case, state: receipt::State, expired: u32, next_expiry: O
         body_bytes: 1,
         prompt_sha256: String::new(),
         draft_sha256: None,
+        typed_again: Vec::new(),
         via: None,
         enters: 1,
     };

@@ -126,6 +126,9 @@ pub struct Receipt {
     /// By what its draft is known on a screen: [`draft_digest`] of all that is typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft_sha256: Option<String>,
+    /// When other messages of the very same text were typed after it: an acknowledgement may be theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub typed_again: Vec<String>,
     /// How it reached the runtime: the transport's name, or `queue`.
     #[serde(default)]
     pub via: Option<String>,
@@ -150,15 +153,35 @@ impl Receipt {
         self.steps.push(Step { state, at: stamp(at) });
     }
 
-    /// What the runtime's acknowledgements make of its state; `None` where they add nothing.
+    /// What the runtime's acknowledgements make of its state; `None` where they add nothing. Each is one
+    /// message's: where the same text was typed again, the later ones count as acknowledged first.
     pub fn acknowledged(&self, acks: &[Ack]) -> Option<State> {
         let time = |text: &str| text.parse::<Timestamp>().ok();
-        let since = time(&self.created_at).filter(|_| self.state.is_open())?;
-        let ours = acks.iter().filter(|a| {
-            a.sha256.as_deref() == Some(&self.prompt_sha256) && time(&a.ts).is_some_and(|at| at >= since)
-        });
-        let states = ours.map(|a| if a.event == Event::Queued { State::Queued } else { State::Accepted });
-        states.min_by_key(|state| *state != State::Accepted).filter(|state| *state != self.state)
+        // Before it was typed nothing was acknowledged of it, however long it waited in our queue.
+        let typed = self.steps.iter().find(|step| step.state.may_have_arrived()).map(|step| &step.at);
+        let since = time(typed.unwrap_or(&self.created_at)).filter(|_| self.state.is_open())?;
+        let again: Vec<Timestamp> = self.typed_again.iter().filter_map(|at| time(at)).collect();
+        let is_told = |event: Event| {
+            let same =
+                acks.iter().filter(|a| a.event == event && a.sha256.as_deref() == Some(&self.prompt_sha256));
+            let mut told: Vec<Timestamp> =
+                same.filter_map(|a| time(&a.ts)).filter(|at| *at >= since).collect();
+            told.sort_unstable();
+            told.iter().zip(1..).any(|(at, count)| count > again.iter().filter(|typed| *typed <= at).count())
+        };
+        let states = [(Event::Prompt, State::Accepted), (Event::Queued, State::Queued)];
+        let state = states.into_iter().find(|(event, _)| is_told(*event))?.1;
+        (state != self.state).then_some(state)
+    }
+
+    /// Notes that another message is typed now, if it has the same text; whether it has.
+    pub fn is_followed_by(&mut self, other: &Self, at: Timestamp) -> bool {
+        let same = other.prompt_sha256 == self.prompt_sha256 && other.id != self.id;
+        let noted = same && self.typed_again.len() < MOST_STEPS;
+        if noted {
+            self.typed_again.push(stamp(at));
+        }
+        noted
     }
 
     /// Whether it was typed and its sender ended before it said more, for somebody who knows that none is at
@@ -311,6 +334,7 @@ mod tests {
             body_bytes: 6,
             prompt_sha256: super::super::ack::digest("[h1:ada -> h1:coder0] secret"),
             draft_sha256: Some(draft_digest("[h1:ada -> h1:coder0] secret")),
+            typed_again: Vec::new(),
             via: Some("tmux".to_owned()),
             enters: 1,
         };
@@ -390,6 +414,38 @@ mod tests {
         assert_eq!(summary.undelivered(at(99)), 3);
         summary.latest = Some(receipt());
         assert!(summary.left_a_draft());
+    }
+
+    #[test]
+    fn one_acknowledgement_is_one_messages_and_of_the_same_text_the_later_ones() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let ack = |event, seconds| Ack {
+            ts: stamp(at(seconds)),
+            event,
+            id: None,
+            sha256: Some(receipt().prompt_sha256),
+            pid: None,
+            tenant_id: None,
+            host: None,
+        };
+        let (prompt, queued) = (|at| ack(Event::Prompt, at), |at| ack(Event::Queued, at));
+        let mut first = receipt();
+        let second = Receipt { id: "m2".to_owned(), created_at: stamp(at(10)), ..receipt() };
+        assert_eq!(first.acknowledged(&[prompt(20)]), Some(State::Accepted));
+        assert!(first.is_followed_by(&second, at(10)) && !first.clone().is_followed_by(&receipt(), at(10)));
+        let other = Receipt { prompt_sha256: "another".to_owned(), ..second.clone() };
+        assert!(!first.is_followed_by(&other, at(11)));
+        assert_eq!(first.acknowledged(&[prompt(20)]), None, "that is the second's");
+        assert_eq!(second.acknowledged(&[prompt(20)]), Some(State::Accepted));
+        assert_eq!(first.acknowledged(&[prompt(9)]), Some(State::Accepted), "there was no other then");
+        assert_eq!(first.acknowledged(&[prompt(20), prompt(21)]), Some(State::Accepted));
+        assert_eq!(first.acknowledged(&[queued(20), prompt(21)]), None, "both are the second's");
+        assert_eq!(first.acknowledged(&[queued(9), prompt(21)]), Some(State::Queued));
+        let mut waited = Receipt { steps: Vec::new(), ..receipt() };
+        waited.note(State::Held, at(0));
+        waited.note(State::Typed, at(30));
+        assert_eq!(waited.acknowledged(&[prompt(20)]), None, "it was not typed before");
+        assert_eq!(waited.acknowledged(&[prompt(31)]), Some(State::Accepted));
     }
 
     proptest! {

@@ -86,6 +86,15 @@ fn a_hung_runtime_never_counts_as_having_accepted() {
     assert_eq!((sent.code, sent.state()), (1, "unknown".to_owned()), "{sent:?}");
     let told = "could not verify delivery (no pane change after send) for agent coder0";
     assert!(sent.stderr.contains(told), "{sent:?}");
+
+    // What another one takes of the same text is no word of the first.
+    assert!(desk.tmux(&["kill-session", "-t", "=coder0"]).status.success());
+    desk.dogfood("coder0", &[]);
+    let again = desk.send(&["coder0", "--message", "anyone?", "--verify", "--json"]);
+    assert_eq!((again.code, again.state()), (0, "accepted".to_owned()), "{again:?}");
+    let status = desk.mosaic(&["agent", "status", "coder0", "--json"]).json();
+    assert_eq!(status["open_receipts"][0]["id"], sent.json()["id"], "{status:#}");
+    assert_eq!(desk.received("coder0").len(), 1);
 }
 
 #[test]
