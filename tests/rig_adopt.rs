@@ -55,7 +55,7 @@ fn a_fleet_made_by_hand_is_taken_over_wherever_that_is_cut_off_and_nothing_of_it
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = hand_made(suite);
         let own = mine(&fleet);
         fleet.rig.write(&format!("{MOSAIC}/fleet/roster.yaml"), ROSTER, TENANT);
@@ -133,7 +133,7 @@ fn a_fleet_made_by_hand_is_taken_over_wherever_that_is_cut_off_and_nothing_of_it
         assert!(!fleet.run(&["fleet", "plan"]).stderr.contains("hand-made"));
         fleet.rig.reboot();
         fleet.rig.wait_until("verify holds after a boot", SOON, || fleet.run(&["fleet", "verify"]).code == 0);
-    }
+    });
 }
 
 /// `fleet apply --adopt` on a terminal on which somebody types that.
@@ -167,7 +167,7 @@ fn a_person_is_asked_and_a_server_that_a_script_started_is_taken_over_too() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
         // One saves itself at the hang-up, the other does not hear it.
         let hears = if suite == Suite::Trixie {
@@ -196,5 +196,5 @@ fn a_person_is_asked_and_a_server_that_a_script_started_is_taken_over_too() {
         assert!(yes.stdout.contains("late: ended"), "{suite:?}: {}", yes.report());
         fleet.rig.wait_until("verify holds", SOON, || fleet.run(&["fleet", "verify"]).code == 0);
         assert!(fleet.pane("coder").is_some_and(|new| Some(new) != old), "{suite:?}");
-    }
+    });
 }

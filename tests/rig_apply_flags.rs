@@ -52,13 +52,13 @@ fn restarts_are_held_or_asked_for_and_files_alone_touch_nothing_of_systemd() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::with(suite, &roster("mosaic-factory", ""));
         held_restarts(&fleet, suite);
         files_only(&fleet, suite);
         holder(&fleet, suite);
         cut_off_move(&fleet, suite);
-    }
+    });
 }
 
 /// `--no-restart`: the change is written, who runs runs on, and what is due is named until it is done.

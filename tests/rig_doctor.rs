@@ -20,7 +20,7 @@ fn a_good_machine_is_found_good_and_what_is_taken_away_is_named() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
         assert_eq!(ids(&fleet, "bad", 0), Vec::<String>::new(), "{suite:?}: before anything is installed");
         fleet.apply(&roster(["coder"], "sleep 100000"));
@@ -51,5 +51,5 @@ fn a_good_machine_is_found_good_and_what_is_taken_away_is_named() {
 
         fleet.rig.root_ok(&["loginctl", "disable-linger", TENANT]);
         assert!(ids(&fleet, "bad", 1).contains(&"linger".to_owned()), "{suite:?}");
-    }
+    });
 }

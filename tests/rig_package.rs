@@ -101,7 +101,7 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
     let programs = PathBuf::from(env!("CARGO_BIN_EXE_fleet")).parent().expect("a folder").to_path_buf();
     let newer = next_version(&programs, own, next);
     let (first, second) = (build(&programs, own), build(newer.path(), next));
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
         fleet.rig.root_ok(&["rm", "/usr/bin/fleet", "/usr/bin/mosaic"]);
         install(&fleet.rig, &first.deb);
@@ -215,5 +215,5 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
             "{suite:?}: units would call it: {}",
             plan.report()
         );
-    }
+    });
 }

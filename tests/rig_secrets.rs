@@ -139,7 +139,7 @@ fn a_secret_is_in_its_agents_files_and_processes_and_nowhere_else() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
         fleet.rig.write("/root/mark", format!("{MARK}\n"), "root");
         let home = format!("/home/{TENANT}");
@@ -219,5 +219,5 @@ fn a_secret_is_in_its_agents_files_and_processes_and_nowhere_else() {
         let modes = format!("stat -c %a {MOSAIC}/fleet/agents/[cpr]*[a-z].env {MOSAIC}/fleet/ledger.json");
         let modes = fleet.rig.root_ok(&["sh", "-c", &format!("{modes} | grep -v local")]);
         assert!(modes.lines().filter(|mode| *mode == "600").count() >= 4, "{suite:?}: {modes}");
-    }
+    });
 }

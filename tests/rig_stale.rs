@@ -59,7 +59,7 @@ fn who_stops_answering_is_restarted_alone_and_later_each_time() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = beating(suite);
         let before = panes(&fleet);
         misbehave(&fleet, &["flagged"], "mute");
@@ -90,7 +90,7 @@ fn who_stops_answering_is_restarted_alone_and_later_each_time() {
         // A person's stop and start begin anew.
         fleet.run(&["fleet", "restart", "c"]).ok();
         assert_eq!(fleet.record("c", "stale_restarts"), "0");
-    }
+    });
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn nobody_is_restarted_where_the_reason_lies_elsewhere() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = beating(suite);
         let before = panes(&fleet);
         // Two at one moment, of which each says so.
@@ -144,5 +144,5 @@ fn nobody_is_restarted_where_the_reason_lies_elsewhere() {
         fleet.kill("-CONT", supervisor);
         fleet.rig.wait_until("it is held", SOON, || status(&fleet, "c").contains("stood still a moment ago"));
         fleet.comes_back("c", before[2]);
-    }
+    });
 }

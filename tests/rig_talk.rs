@@ -42,7 +42,7 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::with(suite, ROSTER);
         // The user's own server, and one more, with a session of the same name.
         for socket in ["default", "other"] {
@@ -112,7 +112,7 @@ fn a_fleet_talks_and_what_was_queued_outlives_a_stop_and_a_reboot() {
         fleet.rig.wait_until("its receipt says so", SOON, || {
             fleet.rig.read(&file).contains("\"state\": \"accepted\"")
         });
-    }
+    });
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_runtime_that_does_not_take_its_reset_is_restarted() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::with(suite, ROSTER);
         fleet.rig.wait_until("it shows a prompt", SOON, || {
             let shown = ["tmux", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=mute:"];
@@ -143,5 +143,5 @@ fn a_runtime_that_does_not_take_its_reset_is_restarted() {
         let state = told["kickstart"]["state"].as_str().expect("a state").to_owned();
         assert!(["accepted", "submitted"].contains(&state.as_str()), "{suite:?}: {}", done.report());
         assert_eq!(acks(&fleet, "bare"), 1, "{suite:?}");
-    }
+    });
 }

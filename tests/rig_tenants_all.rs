@@ -51,7 +51,7 @@ fn root_sees_every_tenant_and_one_that_hangs_or_lies_hides_no_other() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let rig = Rig::boot(suite);
         let alpha = tenant(&rig, "alpha", &["a0", "a1"]);
         tenant(&rig, "beta", &["b0"]);
@@ -115,5 +115,5 @@ fn root_sees_every_tenant_and_one_that_hangs_or_lies_hides_no_other() {
         // No child of root's is left among anybody's processes.
         let left = || rig.root_ok(&["systemctl", "list-units", "--plain", "--no-legend", "mosaic-tenant-*"]);
         rig.wait_until("no scope is left", SOON, || left().trim().is_empty());
-    }
+    });
 }

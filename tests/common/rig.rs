@@ -34,6 +34,16 @@ impl Suite {
         [Suite::Bookworm, Suite::Trixie]
     }
 
+    /// Runs a test on both, at the same time: each mostly waits.
+    pub fn each(test: impl Fn(Suite) + Sync) {
+        thread::scope(|scope| {
+            let test = &test;
+            let [other, own] = Suite::both();
+            scope.spawn(move || test(other));
+            test(own);
+        });
+    }
+
     fn name(self) -> &'static str {
         match self {
             Suite::Bookworm => "bookworm",
