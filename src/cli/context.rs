@@ -123,7 +123,8 @@ impl Context {
         })
     }
 
-    fn roster_bytes_if_any(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    /// The roster as it stands in its file, and which that is; `None` where there is none.
+    pub fn roster_bytes_if_any(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
         if let Some(file) = &self.roster_file {
             return match read(file)? {
                 Some(bytes) => Ok(Some((file.clone(), bytes))),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::names::RuntimeName;
 use crate::snapshot::Fact;
+use crate::snapshot::boot::Account;
 
 /// Everything that is judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,8 @@ pub struct System {
     pub pam: Fact<bool>,
     /// Whether the user lingers.
     pub linger: Fact<bool>,
+    /// Until when its account may be used.
+    pub account: Fact<Account>,
     /// Whether polkit is there, which alone lets a plain user linger by itself.
     pub polkit: bool,
     /// Control groups.

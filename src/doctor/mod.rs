@@ -19,6 +19,7 @@ pub use facts::{
     Controllers, Facts, Found, Manager, Mount, Native, Node, Numbers, Places, Process, Programs, Runtime,
     System, Wanted,
 };
+pub use system::account;
 
 /// What a roster asks of its machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

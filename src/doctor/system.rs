@@ -4,6 +4,7 @@ use super::check::Check;
 use super::facts::{Controllers, Manager, Process, System};
 use super::version;
 use crate::snapshot::Fact;
+use crate::snapshot::boot::Account;
 
 /// The oldest systemd that the fleet is tested with.
 const OLDEST: u32 = 252;
@@ -17,14 +18,29 @@ pub fn checks(system: &System) -> Vec<Check> {
         checks.extend(of_systemd.map(|id| Check::unknown(id, "systemd does not run here", "systemd runs")));
         return checks;
     }
-    vec![
+    let mut checks = vec![
         first,
         Check::of("systemd", &system.version, "252 or later", |version| self::version(version)),
         manager(system),
         bus(system),
         pam(system),
         linger(system),
-    ]
+    ];
+    checks.extend(system.account.known().map(|seen| account(seen, &system.user)));
+    checks
+}
+
+/// Whether the user's account is good for a fleet that runs for long.
+pub fn account(seen: &Account, user: &str) -> Check {
+    let (id, expected) = ("account", "it has no end");
+    match &seen.end {
+        None => Check::ok(id, expected),
+        Some(end) if seen.has_ended() => Check::bad(id, end.words(), expected, end.cure(user)),
+        Some(end) => {
+            let seen = format!("{}: from then on no boot starts the fleet", end.words());
+            Check::warn(id, seen, expected, end.cure(user))
+        }
+    }
 }
 
 /// Which controllers of control groups a user has, for limits.

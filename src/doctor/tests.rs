@@ -1,6 +1,7 @@
 use super::*;
 use crate::names::RuntimeName;
 use crate::snapshot::Fact::{self, Known, Unknown};
+use crate::snapshot::boot::{Account, AccountEnd};
 
 fn runtime(name: &str, found: Found) -> Runtime {
     let wanted = Wanted {
@@ -31,6 +32,7 @@ fn healthy() -> Facts {
             manager: Known(Manager::Up),
             bus: Known(true),
             pam: Known(true),
+            account: Unknown("only the user itself and root may ask".into()),
             linger: Known(true),
             polkit: false,
             cgroup: Known(Controllers::Delegated(["cpu", "memory", "pids"].map(String::from).to_vec())),
@@ -143,6 +145,9 @@ fn what_logind_and_the_manager_lack_is_told() {
     assert_eq!(one(|f| f.system.bus = Known(false)), is("user-bus", Level::Warn));
     assert_eq!(one(|f| f.system.pam = Known(false)), is("pam-systemd", Level::Warn));
     assert_eq!(one(|f| f.system.linger = Known(false)), is("linger", Level::Bad));
+    let ends = |day: &str| Account { end: Some(AccountEnd::Account(day.into())), today: "2026-11-29".into() };
+    assert_eq!(one(|f| f.system.account = Known(ends("2026-11-29"))), is("account", Level::Bad));
+    assert_eq!(one(|f| f.system.account = Known(ends("2027-11-29"))), is("account", Level::Warn));
     let with_polkit = |f: &mut Facts| {
         f.system.linger = Known(false);
         f.system.polkit = true;

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::systemd::{SystemdError, UserManager};
-use super::{mounts, tmux};
+use super::{account, mounts, tmux};
 use crate::layout::Layout;
 use crate::names::HOLDER_UNIT;
 use crate::snapshot::Fact;
@@ -15,7 +15,12 @@ use crate::snapshot::boot::BootFacts;
 const TARGET: &str = "default.target";
 
 /// Looks at it. What the manager said is read by [`super::journal`], where something is down.
-pub fn look(layout: &Layout, tmux: Option<&Path>, manager: &Result<UserManager, SystemdError>) -> BootFacts {
+pub fn look(
+    layout: &Layout,
+    user: &str,
+    tmux: Option<&Path>,
+    manager: &Result<UserManager, SystemdError>,
+) -> BootFacts {
     let asked = manager.as_ref();
     let why = || asked.err().map_or_else(String::new, ToString::to_string);
     let link = fs::symlink_metadata(layout.wants_link(TARGET, HOLDER_UNIT));
@@ -32,6 +37,7 @@ pub fn look(layout: &Layout, tmux: Option<&Path>, manager: &Result<UserManager, 
             Some(program) => Fact::from(tmux::installed(program)),
             None => Fact::Unknown("there is no tmux on PATH".to_owned()),
         },
+        account: account::look(user),
         ..BootFacts::default()
     }
 }

@@ -3,6 +3,7 @@
 //! One outside program or interface, one file. What is read is parsed by pure functions beside it.
 
 pub mod above;
+pub mod account;
 pub mod ancestry;
 pub mod bell;
 pub mod boot;

@@ -1,5 +1,5 @@
 //! What a boot brought, beyond what runs: what the manager was told and what it said, whether the home
-//! was there, which tmux is installed. Data only.
+//! was there, which tmux is installed, until when the account is good. Data only.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,6 +20,63 @@ pub struct BootFacts {
     pub said: Fact<Vec<String>>,
     /// The version of the tmux program that the holder would start.
     pub tmux: Fact<String>,
+    /// Until when the user's account may be used: after that no boot starts its manager.
+    pub account: Fact<Account>,
+}
+
+/// Until when an account may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What ends it first, if anything does.
+    pub end: Option<AccountEnd>,
+    /// The day of the look, `2026-11-29`.
+    pub today: String,
+}
+
+/// What ends an account, each with its day where it has one. PAM then refuses all sessions, the user's manager's
+/// among them (pam_unix(8), account).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountEnd {
+    /// It expires.
+    Account(String),
+    /// Its password does.
+    Password(String),
+    /// Its password has to be changed before anything else.
+    PasswordChange,
+}
+
+impl Account {
+    /// Whether that has come.
+    pub fn has_ended(&self) -> bool {
+        match &self.end {
+            None => false,
+            Some(AccountEnd::Account(day)) => self.today >= *day,
+            // The last day is one on which it is good.
+            Some(AccountEnd::Password(day)) => self.today > *day,
+            Some(AccountEnd::PasswordChange) => true,
+        }
+    }
+}
+
+impl AccountEnd {
+    /// In words, with "it" for the account.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Account(day) => format!("it expires on {day}"),
+            Self::Password(day) => format!("its password expires on {day}"),
+            Self::PasswordChange => "its password has to be changed".to_owned(),
+        }
+    }
+
+    /// The command that takes the end away.
+    pub fn cure(&self, user: &str) -> String {
+        let option = match self {
+            Self::Account(_) => "--expiredate -1",
+            Self::Password(_) => "--maxdays -1",
+            Self::PasswordChange => "--lastday -1",
+        };
+        format!("sudo chage {option} {user}")
+    }
 }
 
 impl Default for BootFacts {
@@ -32,6 +89,7 @@ impl Default for BootFacts {
             home_mount: None,
             said: Fact::Unknown(not_asked()),
             tmux: Fact::Unknown(not_asked()),
+            account: Fact::Unknown(not_asked()),
         }
     }
 }

@@ -60,13 +60,27 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         }
     };
     let outcomes = all(vec![(name, Ok(declared))], start, context)?;
-    if !args.start && !args.json && outcomes.iter().all(|outcome| outcome.error.is_none()) {
-        context.out.note(format_args!(
-            "the fleet starts at the next boot, or now with: fleet tenant apply {}",
-            args.name
-        ));
+    if !args.json && outcomes.iter().all(|outcome| outcome.error.is_none()) {
+        next(&args, outcomes.iter().any(|outcome| outcome.fleet.is_some()), context);
     }
     conclude(&outcomes, args.json, context)
+}
+
+/// What is left to be done, where something is.
+fn next(args: &Args, has_fleet: bool, context: &Context) {
+    let name = &args.name;
+    if !has_fleet {
+        let user = args.user.as_deref().unwrap_or(name);
+        context.out.note(format_args!(
+            "it has no fleet yet: runuser -u {user} -- fleet init --profile PROFILE --write; or add a line with its \
+             profile to {}, then: fleet tenant apply {name}",
+            format_args!("{}/{name}.yaml", place::DECLARATIONS)
+        ));
+    } else if !args.start {
+        context.out.note(format_args!(
+            "what does not run yet starts at the next boot, or now with: fleet tenant apply {name}"
+        ));
+    }
 }
 
 fn declared(args: &Args, name: &TenantId) -> Result<Declared> {
@@ -103,6 +117,14 @@ fn again(wanted: &Declared, there: Declared) -> Result<Declared> {
     }
     if wanted.shell.is_some() && wanted.shell != there.shell {
         return differs("shell");
+    }
+    if let (Fleet::Profile(profile), Fleet::Own) = (&wanted.fleet, &there.fleet) {
+        let error = Error::no(format!("{} is declared without a roster: nothing was changed", there.name));
+        let (file, name) = (file.display(), &there.name);
+        let profile = profile.name();
+        return Err(
+            error.hint(format!("add to {file} the line profile: {profile}, then: fleet tenant apply {name}"))
+        );
     }
     if wanted.fleet != Fleet::Own && wanted.fleet != there.fleet {
         return differs("roster");

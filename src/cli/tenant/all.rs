@@ -9,10 +9,13 @@ use super::parallel;
 use super::seen::{self, Tenant};
 use crate::cli::table::{Cell, Column, Table, Tone};
 use crate::cli::{Answer, Context, ps};
+use crate::doctor;
 use crate::error::{Error, Result};
-use crate::host::clock;
 use crate::host::tenant::child;
 use crate::host::tenant::system::System;
+use crate::host::{account, clock};
+use crate::observe;
+use crate::snapshot::Fact;
 use crate::tenant::wire::{Reply, Request};
 use crate::tenant::words::clean_line;
 
@@ -84,7 +87,30 @@ fn look_at(tenant: Tenant, system: &System, request: &Request, limit: Duration) 
         Err(why) => Err(why.clone()),
     };
     let code = reply.as_ref().map_or(4, |reply| reply.code);
-    Seen { tenant, value: reply.and_then(value), code }
+    let mut value = reply.and_then(value);
+    if let (Ok(value), Ok(who)) = (&mut value, &tenant.who) {
+        with_account(value, &who.name, request);
+    }
+    Seen { tenant, value, code }
+}
+
+/// Adds what root alone may ask: the child can gain no rights, so that it can't ask the machine's tool about its
+/// own account.
+fn with_account(value: &mut Value, user: &str, request: &Request) {
+    let check = match (request, account::look(user)) {
+        (Request::Verify { .. }, Fact::Known(seen)) => {
+            observe::verify::account(&seen, user).map(|check| json!(check))
+        }
+        (Request::Doctor, Fact::Known(seen)) => Some(json!(doctor::account(&seen, user))),
+        _ => None,
+    };
+    let Some(check) = check else { return };
+    if check["ok"] == json!(false) {
+        value["ok"] = json!(false);
+    }
+    if let Some(checks) = value["checks"].as_array_mut() {
+        checks.push(check);
+    }
 }
 
 /// The verb's own JSON, or why it has none.
@@ -187,7 +213,8 @@ fn rows_of(all: &[Seen]) -> (Table, Vec<String>) {
             }
         };
         if rows.is_empty() {
-            without.push(format!("{tenant}: the roster has no agent"));
+            let why = if has_none(seen) { "it has no fleet yet" } else { "the roster has no agent" };
+            without.push(format!("{tenant}: {why}"));
         }
         for row in rows {
             let flags: Vec<&str> =
@@ -207,6 +234,11 @@ fn rows_of(all: &[Seen]) -> (Table, Vec<String>) {
         }
     }
     (table, without)
+}
+
+/// Whether the tenant says that it has not begun a fleet.
+fn has_none(seen: &Seen) -> bool {
+    seen.value.as_ref().is_ok_and(|value| value["fleet"] == json!(false))
 }
 
 /// That what runs may not be what was meant.
@@ -246,6 +278,7 @@ fn print_checks(context: &Context, all: &[Seen]) {
     for seen in all {
         let (word, tone, what) = match &seen.value {
             Err(why) => ("unknown", Tone::Warn, clean_line(why)),
+            Ok(_) if has_none(seen) => ("no fleet", Tone::Plain, "it has no roster yet".to_owned()),
             Ok(value) if value["ok"] == json!(true) => {
                 let count = value["checks"].as_array().map_or(0, Vec::len);
                 ("ok", Tone::Good, format!("{count} checks hold"))
@@ -263,8 +296,10 @@ fn print_checks(context: &Context, all: &[Seen]) {
     }
     print_table(context, &table, all);
     all.iter().filter_map(declared_wrong).for_each(|line| context.out.note(line));
+    let mut cures = false;
     for seen in all {
         for check in seen.value.as_ref().map(bad).unwrap_or_default() {
+            cures |= check["cure"].is_string();
             context.out.line("");
             let what = clean_line(text(check, "/seen").unwrap_or("-"));
             context.out.line(format_args!("{}: {}: {what}", seen.tenant.name, name_of(check)));
@@ -275,6 +310,9 @@ fn print_checks(context: &Context, all: &[Seen]) {
                 }
             }
         }
+    }
+    if cures {
+        context.out.note("a cure without sudo is the tenant's to do; as root: runuser -u USER -- COMMAND");
     }
 }
 

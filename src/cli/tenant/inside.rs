@@ -72,6 +72,7 @@ fn end() -> Result<Answer> {
 
 fn carry_out(request: Request, context: &Context) -> Result<Answer> {
     match request {
+        Request::Ps { .. } | Request::Verify { .. } if !has_fleet(context)? => none(context),
         Request::Ps { probe } => ps::run(ps::Args::json(probe), context),
         Request::Facts => facts(context),
         Request::Verify { deep } => verify::run(verify::Args::json(deep), context),
@@ -81,6 +82,20 @@ fn carry_out(request: Request, context: &Context) -> Result<Answer> {
         Request::End => end(),
         Request::RemoveHome => provision::remove_home(context),
     }
+}
+
+/// Whether there is a fleet, or was one: where a roster is missing of what was installed, the verb itself says so.
+fn has_fleet(context: &Context) -> Result<bool> {
+    let installed = std::fs::symlink_metadata(context.layout.ledger()).is_ok();
+    Ok(installed || context.roster_bytes_if_any()?.is_some())
+}
+
+/// The answer of a tenant that has not begun a fleet yet.
+fn none(context: &Context) -> Result<Answer> {
+    context
+        .out
+        .json(&json!({ "schema_version": 1, "fleet": false, "ok": true, "rows": [], "checks": [] }))?;
+    Ok(Answer::Yes)
 }
 
 /// The short state, with what an apply would do counted. A tenant without a roster has no fleet.

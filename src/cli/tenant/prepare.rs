@@ -13,9 +13,10 @@ use crate::host::tenant::child;
 use crate::host::tenant::make::{self, New, Turn};
 use crate::host::tenant::system::System;
 use crate::host::tenant::{accounts, home, store, subids};
-use crate::host::{interrupt, site};
+use crate::host::{account, interrupt, site};
 use crate::names::TenantId;
 use crate::snapshot::Fact;
+use crate::snapshot::boot::Account;
 use crate::tenant::books::Book;
 use crate::tenant::place;
 use crate::tenant::wire::{Given, Other, Request, Start, Who};
@@ -64,6 +65,7 @@ pub fn system(declared: &Declared, lock: Lock, out: &mut Outcome) -> Result<Read
         }
     };
     (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
+    out.notes.extend(lasting(&who)?);
     out.notes.extend(powers(&who));
     shell(declared, &who, out)?;
     subordinate(&who, out)?;
@@ -127,6 +129,17 @@ fn subordinate(who: &Who, out: &mut Outcome) -> Result<()> {
         out.did.push(format!("subordinate uids given from {first} on"));
     }
     Ok(())
+}
+
+/// Refuses an account that has ended, since no manager starts for it; and says when one will.
+fn lasting(who: &Who) -> Result<Option<String>> {
+    let seen = account::look(&who.name);
+    let Some(Account { end: Some(end), .. }) = seen.known() else { return Ok(None) };
+    let (words, cure) = (end.words(), end.cure(&who.name));
+    if seen.known().is_some_and(Account::has_ended) {
+        return Err(Error::machine(format!("the account of {} has ended: {words}", who.name)).hint(cure));
+    }
+    Ok(Some(format!("{words}, and no boot starts its fleet after that: {cure}")))
 }
 
 /// What an admin should know of a user's groups: by some of them a tenant reaches everybody.

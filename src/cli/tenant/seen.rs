@@ -39,8 +39,11 @@ pub fn as_root(context: &Context) -> Result<()> {
         return Ok(());
     }
     let typed: Vec<String> = std::env::args().skip(1).collect();
-    Err(Error::machine(format!("only root sees all tenants, and this is {}", context.caller.name))
-        .hint(format!("sudo fleet {}", typed.join(" "))))
+    Err(Error::machine(format!(
+        "tenants are root's to see and to change, and this is {}",
+        context.caller.name
+    ))
+    .hint(format!("sudo fleet {}", typed.join(" "))))
 }
 
 /// All of them, by name.

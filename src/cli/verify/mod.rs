@@ -119,7 +119,8 @@ fn look(context: &Context, before: &Before) -> Result<(Observed, Verdict)> {
             })
             .collect(),
     };
-    let mut facts = boot::look(layout, site::tmux().ok().as_deref(), &ground::manager(context));
+    let mut facts =
+        boot::look(layout, &context.caller.name, site::tmux().ok().as_deref(), &ground::manager(context));
     // What was said of a start matters where something that is wanted does not run.
     if rows.iter().any(|row| row.pane.state == PaneState::Dead && !row.parked) {
         facts.said = journal::of_the_manager();

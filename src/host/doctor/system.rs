@@ -12,7 +12,7 @@ use crate::host::command::Command;
 use crate::host::kernel;
 use crate::host::systemd::UserManager;
 use crate::host::users::runtime_dir;
-use crate::host::{input, logind};
+use crate::host::{account, input, logind};
 use crate::snapshot::Fact;
 
 /// No honest file of PAM's is longer.
@@ -39,6 +39,7 @@ pub fn look(ask: &Ask) -> System {
         bus: bus(&runtime_dir(uid).join("bus")),
         pam: pam(Path::new("/etc/pam.d")),
         linger: logind::linger(&ask.caller.name),
+        account: account::look(&ask.caller.name),
         polkit: POLKIT.iter().any(|path| Path::new(path).exists()),
         cgroup: controllers(uid),
     }

@@ -123,6 +123,8 @@ pub fn free_uid(_turn: &Turn) -> Result<u32> {
 /// Makes a user with a group of its own and a private home.
 pub fn user(new: New<'_>, turn: &Turn) -> Result<()> {
     let mut command = Command::new("useradd").args(["--uid", &new.uid.to_string(), "--user-group"]);
+    // It comes back at each boot for years: what the machine says of people's accounts would end that.
+    command = command.args(["--key", "PASS_MAX_DAYS=-1", "--expiredate", "", "--inactive", "-1"]);
     command = command.arg("--home-dir").arg(new.home);
     // Where something stands there already, nothing is put into it.
     if fs::symlink_metadata(new.home).is_err() {

@@ -82,6 +82,8 @@ fn explains(cause: &Check, effect: &Check) -> bool {
     match cause.id {
         // Without lingering there is no manager after a boot.
         "linger" => cause.reason == Some(Why::LingerOff) && effect.is("manager", Why::NoManager),
+        // Nor does PAM let one up.
+        "account" => effect.is("manager", Why::NoManager),
         "manager" => match effect.id {
             "home" | "unit-file" | "reload" | "holder" | "agents" => true,
             "server" => !foreign,

@@ -33,6 +33,7 @@ use crate::snapshot::boot::BootFacts;
 pub use causes::Follower;
 pub use check::Check;
 pub use recovery::Recovery;
+pub use tenant::account;
 pub use why::Why;
 
 /// The version of the JSON that a verdict stands in.

@@ -7,6 +7,7 @@ use crate::names::{AgentName, HOLDER_UNIT};
 use crate::observe::row::PaneState;
 use crate::observe::{Flag, beside_the_holder};
 use crate::roster::Transport;
+use crate::snapshot::boot::Account;
 use crate::snapshot::{Fact, Tmux, UnitFacts};
 
 /// How often systemd has to try until a holder that does not come up is called failed.
@@ -14,7 +15,9 @@ const TRIES: u32 = 3;
 
 /// All of them.
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
-    let mut checks = vec![linger(evidence), manager(evidence)];
+    let mut checks = vec![linger(evidence)];
+    checks.extend(evidence.boot.account.known().and_then(|seen| account(seen, evidence.user)));
+    checks.push(manager(evidence));
     checks.extend(home(evidence));
     if evidence.given.roster.transport == Transport::Tmux {
         checks.push(holder(evidence));
@@ -42,6 +45,20 @@ fn linger(evidence: &Evidence<'_>) -> Check {
         Fact::Unknown(why) => Check::fails("linger", None, Why::Unknown, why, "on")
             .cure(format!("loginctl show-user {} --property=Linger", evidence.user)),
     }
+}
+
+/// Whether the user's account is good at the next boot; `None` where nothing ends it.
+pub fn account(seen: &Account, user: &str) -> Option<Check> {
+    let end = seen.end.as_ref()?;
+    if !seen.has_ended() {
+        return Some(Check::holds(
+            "account",
+            None,
+            format!("{}; until then a boot is survived", end.words()),
+        ));
+    }
+    let check = Check::fails("account", None, Why::AccountEnded, end.words(), "no end");
+    Some(check.cure(end.cure(user)))
 }
 
 fn manager(evidence: &Evidence<'_>) -> Check {

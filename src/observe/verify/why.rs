@@ -29,6 +29,8 @@ reasons!(
     NoManager = "no-manager",
     /// logind does not start the user's manager at boot.
     LingerOff = "linger-off",
+    /// The user's account has ended, so that no boot starts its manager.
+    AccountEnded = "account-ended",
     /// A file is missing or not as it should be.
     NotAsRendered = "not-as-rendered",
     /// A file was changed by hand, or is not ours.

@@ -12,7 +12,7 @@ use crate::observe::case::{BOOT, Case, NOW, SERVER, UNIX, name, pane};
 use crate::plan::{Action, Conflict, ConflictKind, Pending, Plan, Reason, Step};
 use crate::render::Link;
 use crate::runfile::record::State;
-use crate::snapshot::boot::BootFacts;
+use crate::snapshot::boot::{Account, AccountEnd, BootFacts};
 use crate::snapshot::{Fact, FileFacts, Tmux};
 
 struct Proof {
@@ -142,6 +142,16 @@ fn lingering_and_the_manager_come_first() {
         none(p);
         p.case.seen.linger = Fact::Known(false);
     });
+    let ended = |end, today: &str| Fact::Known(Account { end: Some(end), today: today.to_owned() });
+    let checks = fails(&[("account", None, Why::AccountEnded)], |p| {
+        none(p);
+        p.boot.account = ended(AccountEnd::Password("2026-11-01".to_owned()), "2026-11-29");
+    });
+    assert_eq!(checks[0].cure.as_deref(), Some("sudo chage --maxdays -1 usc"));
+    let mut later = Proof::of(&["a"]);
+    later.boot.account = ended(AccountEnd::Account("2027-01-01".to_owned()), "2026-11-29");
+    let said = later.verdict().checks.into_iter().find(|check| check.id == "account").expect("it ends");
+    assert!(said.ok && said.seen.contains("2027-01-01"), "{said:?}");
     let hung = fails(&[("manager", None, Why::Unknown)], |p| {
         p.case.seen.manager = Fact::Unknown("did not answer".into());
         p.case.seen.units = Fact::Unknown("did not answer".into());

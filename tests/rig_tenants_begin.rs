@@ -1,0 +1,102 @@
+//! What a tenant begins with: an account that lasts, and a fleet or none yet.
+
+#[path = "common/rig.rs"]
+mod rig;
+
+use rig::{Rig, Run, Suite};
+use serde_json::Value;
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.report()))
+}
+
+/// A check of the only tenant's.
+fn check<'v>(value: &'v Value, id: &str) -> &'v Value {
+    let checks = value.pointer("/tenants/0/checks").unwrap_or(&value["checks"]);
+    let found = checks.as_array().into_iter().flatten().find(|check| check["id"] == id);
+    found.unwrap_or_else(|| panic!("no check {id}: {value:#}"))
+}
+
+#[test]
+fn an_account_that_has_ended_is_told_before_a_boot_shows_it_and_ours_never_end() {
+    if Rig::skipped() {
+        return;
+    }
+    Suite::each(|suite| {
+        let rig = Rig::boot(suite);
+        let aging = "sed -i 's/^PASS_MAX_DAYS.*/PASS_MAX_DAYS 90/' /etc/login.defs; echo EXPIRE=2027-01-01 >>/etc/default/useradd";
+        rig.root_ok(&["sh", "-c", aging]);
+        rig.root_ok(&["fleet", "tenant", "add", "usc", "--profile", "minimal", "--start"]);
+        let verify = || rig.root(&["fleet", "verify", "--all-tenants", "--json"]);
+        let own = || rig.as_user("usc", &["fleet", "verify", "--json"]);
+        let apply = || rig.root(&["fleet", "tenant", "apply", "--json"]);
+        let chage = rig.root_ok(&["chage", "--list", "usc"]);
+        assert_eq!(chage.matches(": never").count(), 3, "{suite:?}: {chage}");
+        rig.root_ok(&["fleet", "verify", "--all-tenants"]);
+
+        rig.root_ok(&["chage", "--expiredate", "2099-01-01", "usc"]);
+        for looked in [verify(), own()] {
+            let value = json(&looked.exits(0));
+            let seen = check(&value, "account")["seen"].as_str().expect("seen").to_owned();
+            assert!(seen.contains("it expires on 2099-01-01"), "{suite:?}: {seen}");
+        }
+        let doctor = json(&rig.root(&["fleet", "doctor", "--all-tenants", "--json"]));
+        assert_eq!(check(&doctor, "account")["level"], "warn", "{doctor:#}");
+        let notes = json(&apply().exits(0))["tenants"][0]["notes"].to_string();
+        assert!(notes.contains("2099-01-01") && notes.contains("sudo chage --expiredate -1 usc"), "{notes}");
+
+        let ends = [
+            (&["chage", "--expiredate", "2020-01-01", "usc"][..], "chage --expiredate -1 usc"),
+            (&["chage", "--maxdays", "90", "--lastday", "2020-01-01", "usc"], "chage --maxdays -1 usc"),
+            (&["chage", "--lastday", "0", "usc"], "chage --lastday -1 usc"),
+        ];
+        for (end, cure) in ends {
+            rig.root_ok(end);
+            for looked in [verify(), own()] {
+                let value = json(&looked.exits(1));
+                let account = check(&value, "account");
+                assert_eq!(account["reason"], "account-ended", "{suite:?}: {value:#}");
+                assert_eq!(account["cure"], format!("sudo {cure}"), "{suite:?}");
+            }
+            let refused = json(&apply().exits(4))["tenants"][0]["error"].to_string();
+            assert!(refused.contains("the account of usc has ended") && refused.contains(cure), "{refused}");
+            rig.root_ok(&["sh", "-c", cure]);
+            apply().exits(0);
+        }
+    });
+}
+
+#[test]
+fn a_tenant_without_a_fleet_is_no_trouble_and_what_to_do_is_said() {
+    if Rig::skipped() {
+        return;
+    }
+    let rig = Rig::boot(Suite::Trixie);
+    let added = rig.root(&["fleet", "tenant", "add", "bare"]).exits(0);
+    assert!(added.stderr.contains("runuser -u bare -- fleet init"), "{}", added.report());
+    let seen = rig.root(&["fleet", "ps", "--all-tenants"]).exits(0);
+    assert!(seen.stderr.contains("bare: it has no fleet yet"), "{}", seen.report());
+    let verify = rig.root(&["fleet", "verify", "--all-tenants"]).exits(0);
+    assert!(verify.stdout.contains("no fleet"), "{}", verify.report());
+    let other = rig.root(&["fleet", "tenant", "add", "bare", "--profile", "minimal"]).exits(1);
+    assert!(other.stderr.contains("the line profile: minimal"), "{}", other.report());
+
+    rig.root_ok(&[
+        "runuser",
+        "-u",
+        "bare",
+        "--",
+        "fleet",
+        "init",
+        "--profile",
+        "minimal",
+        "--write",
+        "--start",
+    ]);
+    let verify = rig.root(&["fleet", "verify", "--all-tenants"]).exits(0);
+    assert!(verify.stdout.contains("checks hold"), "{}", verify.report());
+    // One that had a fleet and lost its roster is another matter.
+    rig.as_user("bare", &["sh", "-c", "rm ~/.config/mosaic/fleet/roster.yaml"]).ok();
+    let lost = rig.root(&["fleet", "verify", "--all-tenants"]);
+    assert!(lost.code != 0 && lost.report().contains("no roster"), "{}", lost.report());
+}
