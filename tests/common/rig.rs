@@ -274,6 +274,8 @@ impl Drop for Rig {
         if thread::panicking() {
             let journal = self.root(&["journalctl", "--quiet", "--no-pager", "--lines=60"]);
             eprintln!("journal of {}:\n{}{}", self.name, journal.stdout, journal.stderr);
+            let processes = self.root(&["ps", "-eo", "pid,stat,wchan:24,etimes,args"]);
+            eprintln!("processes of {}:\n{}{}", self.name, processes.stdout, processes.stderr);
         }
         let down = Run::of(&mut self.verb("down"), b"");
         assert!(down.code == 0 || thread::panicking(), "{}", down.report());

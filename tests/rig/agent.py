@@ -45,6 +45,7 @@ def main():
         payload = read_all(length)
         if kind == b"r":
             commands[channel] = Command(channel, json.loads(payload))
+            commands[channel].watch()
         elif channel in commands:
             commands[channel].told(kind, payload)
 
@@ -104,6 +105,11 @@ class Command:
                                   setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
         for fd in (stdin, stdout, stderr):
             os.close(fd)
+        self.streams = feed, out, err
+
+    def watch(self):
+        """Called once it can be found by its channel: it may have ended already, and then is not found any more."""
+        feed, out, err = self.streams
         pumps = [start(self.pump, out, b"o"), start(self.pump, err, b"e")]
         start(self.feed, feed)
         start(self.reap, pumps)
