@@ -95,6 +95,33 @@ fn a_tenant_without_a_fleet_is_no_trouble_and_what_to_do_is_said() {
     ]);
     let verify = rig.root(&["fleet", "verify", "--all-tenants"]).exits(0);
     assert!(verify.stdout.contains("checks hold"), "{}", verify.report());
+    let shown = json(&rig.root(&["fleet", "tenant", "show", "bare", "--json"]));
+    let uid: u64 = rig.root_ok(&["id", "-u", "bare"]).trim().parse().expect("a number");
+    for (key, value) in [
+        ("user", "bare".into()),
+        ("uid", uid.into()),
+        ("home", "/home/bare".into()),
+        ("declared", true.into()),
+        ("state", "present".into()),
+        ("linger", true.into()),
+        ("manager", "active".into()),
+        ("holder", "active".into()),
+        ("drift", 0.into()),
+    ] {
+        let value: Value = value;
+        assert_eq!(shown[key], value, "{key} of {shown:#}");
+    }
+    // A file that goes ends nothing.
+    rig.root_ok(&["mv", "/etc/mosaic/tenants.d/bare.yaml", "/root"]);
+    rig.root_ok(&["fleet", "tenant", "apply"]);
+    let list = json(&rig.root(&["fleet", "tenant", "list", "--json"]));
+    let one = &list["tenants"][0];
+    assert_eq!(
+        (&one["user"], &one["declared"], &one["holder"]),
+        (&shown["user"], &false.into(), &shown["holder"])
+    );
+    rig.root_ok(&["mv", "/root/bare.yaml", "/etc/mosaic/tenants.d"]);
+
     // One that had a fleet and lost its roster is another matter.
     rig.as_user("bare", &["sh", "-c", "rm ~/.config/mosaic/fleet/roster.yaml"]).ok();
     let lost = rig.root(&["fleet", "verify", "--all-tenants"]);
