@@ -26,6 +26,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 pub fn checks(context: &Context, before: &Observed) -> Result<Vec<Check>> {
     const EXPECTED: &str = "one agent is restarted, and nothing else";
     let rows = before.rows();
+    if before.roster.agents.is_empty() {
+        return Ok(vec![Check::holds("deep-restart", None, "there is no agent to restart")]);
+    }
     let Some(canary) = canary(&before.roster, &rows) else {
         let seen = "nothing was restarted: no agent answers, waits for a prompt and has nobody attached";
         let check = Check::fails("deep-restart", None, Why::NotBack, seen, EXPECTED);
