@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::interrupt::point;
+use super::removal;
 use crate::error::Error;
 
 /// How the name of a file ends that is not complete yet.
@@ -80,13 +81,9 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 /// Removes what stands at `path`, a folder with all that is in it; no link is followed. That it is
 /// gone already is fine. What this is for is worth nothing after a power cut, so no disk is waited for.
 pub fn remove_whole(path: &Path) -> Result<(), FileError> {
-    let is_folder = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir());
-    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = removal::remove(path);
     point("removed");
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|source| FileError { doing: "remove", path: path.to_path_buf(), source }),
-    }
+    removed.map_err(|left| FileError { doing: "remove", path: left.path, source: left.source })
 }
 
 /// Removes what an interrupted [`replace`] of `path` left beside it.

@@ -32,6 +32,8 @@ pub mod process;
 pub mod programs;
 pub mod queue;
 pub mod receipts;
+pub mod removal;
+pub mod room;
 pub mod runfiles;
 pub mod sender;
 pub mod site;
