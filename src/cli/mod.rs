@@ -11,6 +11,7 @@ mod apply;
 mod carry;
 mod completions;
 mod context;
+mod crowded;
 mod diff;
 mod doctor;
 mod flags;
@@ -228,6 +229,11 @@ pub fn main(program: Program) -> ExitCode {
         Err(error) => error.exit(),
     };
     let out = Output::new(globals.no_color);
+    let no_color = globals.no_color;
+    crowded::tell_by(move |error| {
+        Output::new(no_color).error(error);
+        ExitCode::FAILURE
+    });
     let answer = run(&globals, verb, &out);
     match answer {
         Ok(_) if out.lost() => ExitCode::from(u8::try_from(Kind::Machine.code()).unwrap_or(4)),

@@ -21,6 +21,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::room;
 use crate::error::Error;
 use pipes::{Deadlines, Pipes, Pumped};
 
@@ -101,7 +102,7 @@ pub enum CommandError {
         program: String,
     },
     /// The system refused to start or to watch it.
-    #[error("run {command}: {source}")]
+    #[error("run {command}: {}", refusal(source))]
     Refused {
         /// The command as typed.
         command: String,
@@ -144,11 +145,16 @@ pub enum CommandError {
     },
 }
 
+fn refusal(source: &io::Error) -> String {
+    if room::is_missing(source) { room::words() } else { source.to_string() }
+}
+
 impl From<CommandError> for Error {
     fn from(error: CommandError) -> Self {
         let shown = Error::machine(&error);
         match error {
             CommandError::Missing { program, .. } => shown.hint(format!("install {program}, or set PATH")),
+            CommandError::Refused { source, .. } if room::is_missing(&source) => room::hinted(shown),
             _ => shown,
         }
     }

@@ -69,8 +69,7 @@ pub fn empty(path: &Path) -> Result<(), Left> {
 /// A folder that is only a place to go on from.
 const HELD: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// One whose names are read.
-const READ: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn left(path: &Path, owner: Option<u32>, source: io::Error) -> Left {
     Left { path: path.to_path_buf(), owner, source, count: 1 }
@@ -119,7 +118,8 @@ struct Walk {
 impl Walk {
     fn new(base: &Path, here: OwnedFd) -> Result<Self, Errno> {
         let (id, owner) = identity(&here)?;
-        let first = Level { name: CString::default(), id, owner, todo: Vec::new(), kept: false, again: false };
+        let first =
+            Level { name: CString::default(), id, owner, todo: Vec::new(), kept: false, again: false };
         Ok(Self { base: base.to_path_buf(), here, levels: vec![first], left: None })
     }
 
@@ -266,7 +266,9 @@ impl Walk {
         let owner = owner.filter(|uid| *uid != own).or(Some(of_folder));
         let mut path = self.base.clone();
         let names = self.levels.iter().skip(1).map(|level| level.name.as_c_str()).chain([name]);
-        path.extend(names.filter(|name| name.to_bytes() != b".").map(|name| OsStr::from_bytes(name.to_bytes())));
+        path.extend(
+            names.filter(|name| name.to_bytes() != b".").map(|name| OsStr::from_bytes(name.to_bytes())),
+        );
         self.left = Some(Left { path, owner, source, count: 1 });
     }
 }

@@ -138,6 +138,13 @@ pub struct Told {
     pub hints: Vec<String>,
 }
 
+impl Told {
+    /// What was seen and what to do about it, where there is room for one text only.
+    pub fn whole(self) -> String {
+        std::iter::once(self.message).chain(self.hints).collect::<Vec<_>>().join("; ")
+    }
+}
+
 impl From<Told> for Error {
     fn from(told: Told) -> Self {
         told.hints.iter().fold(Self::machine(told.message), Self::hint)

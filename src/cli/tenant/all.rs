@@ -117,7 +117,7 @@ fn with_account(value: &mut Value, user: &str, request: &Request) {
 fn value(reply: Reply) -> Result<Value, String> {
     match (reply.value, reply.error) {
         (Some(value @ Value::Object(_)), _) => Ok(value),
-        (_, Some(told)) => Err(told.message),
+        (_, Some(told)) => Err(told.whole()),
         (_, None) => Err("its answer is empty".to_owned()),
     }
 }

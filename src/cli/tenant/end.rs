@@ -161,6 +161,7 @@ fn remove(who: &Who, book: &Book, system: &System, out: &mut Outcome) -> Result<
     if book.home_by_us && home::look(&who.home)?.is_some_and(|home| home.uid == who.uid) {
         let reply = child::ask(system, who, Request::RemoveHome, EMPTY)?;
         ends::everything(system, who.uid, Some(who))?;
+        out.notes.extend(reply.said.iter().map(|line| clean_line(line)));
         if let Some(told) = reply.error {
             return Err(told.into());
         }
@@ -174,7 +175,7 @@ fn remove(who: &Who, book: &Book, system: &System, out: &mut Outcome) -> Result<
     // Before the user: a number whose user is gone may be in use on files anywhere.
     store::retire(who.uid, &who.name)?;
     make::remove(&who.name, &turn)?;
-    mail(who);
+    mail_and_jobs(who);
     out.did.push(format!("user removed, uid {} retired", who.uid));
     Ok(())
 }
@@ -194,11 +195,14 @@ fn rmdir(home: &Path, uid: u32) -> Result<()> {
     Ok(())
 }
 
-/// The mailbox, as `userdel -r` removes it.
-fn mail(who: &Who) {
-    let path = PathBuf::from("/var/mail").join(&who.name);
-    if fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_file() && facts.uid() == who.uid) {
-        // One that stays is of no harm.
-        let _ = fs::remove_file(path);
+/// The mailbox, as `userdel -r` removes it, and the table of cron's jobs, which would be the next user's of that
+/// name.
+fn mail_and_jobs(who: &Who) {
+    for folder in ["/var/mail", "/var/spool/cron/crontabs", "/var/spool/cron"] {
+        let path = PathBuf::from(folder).join(&who.name);
+        if fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_file() && facts.uid() == who.uid) {
+            // One that stays is of no harm.
+            let _ = fs::remove_file(path);
+        }
     }
 }

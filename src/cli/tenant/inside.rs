@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::provision;
+use super::{provision, purge};
 use crate::cli::ground::{self, Ground};
-use crate::cli::{Answer, Context, Globals, Output, doctor, ps, status, verify};
+use crate::cli::{Answer, Context, Globals, Output, crowded, doctor, ps, status, verify};
 use crate::error::{Error, Kind, Result};
 use crate::host::tenant::{drop, home};
 use crate::plan::Options;
@@ -26,7 +26,10 @@ pub fn entry() -> Option<ExitCode> {
         let home = words.next().map(PathBuf::from).unwrap_or_default();
         return Some(say(&home::seen(&home)));
     }
-    (entry == ENTRY).then(|| say(&answer().unwrap_or_else(|error| of_error(&error))))
+    (entry == ENTRY).then(|| {
+        crowded::tell_by(|error| say(&of_error(error)));
+        say(&answer().unwrap_or_else(|error| of_error(&error)))
+    })
 }
 
 fn say(answer: &impl Serialize) -> ExitCode {
@@ -80,7 +83,7 @@ fn carry_out(request: Request, context: &Context) -> Result<Answer> {
         Request::Apply { roster, start } => provision::apply(roster, start, context),
         Request::Retire => provision::retire(context),
         Request::End => end(),
-        Request::RemoveHome => provision::remove_home(context),
+        Request::RemoveHome => purge::remove_home(context),
     }
 }
 

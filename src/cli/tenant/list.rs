@@ -15,7 +15,7 @@ use crate::host::{clock, logind};
 use crate::names::TenantId;
 use crate::snapshot::Fact;
 use crate::tenant::Fleet;
-use crate::tenant::wire::Request;
+use crate::tenant::wire::{Request, Told};
 use crate::tenant::words::{clean_block, clean_line};
 
 /// How long a tenant may take to say how it is.
@@ -135,7 +135,7 @@ fn facts(tenant: &Tenant, system: &System, host: &str) -> Value {
             if !tenant.is_absent() {
                 match child::ask(system, who, Request::Facts, FACTS) {
                     Ok(reply) => {
-                        reasons.extend(reply.error.map(|told| told.message));
+                        reasons.extend(reply.error.map(Told::whole));
                         let said = reply.value.unwrap_or_default();
                         if said["fleet"] == json!(false) {
                             reasons.push("it has no roster".to_owned());

@@ -12,6 +12,7 @@ mod outcome;
 mod parallel;
 mod prepare;
 mod provision;
+mod purge;
 mod remove;
 mod seen;
 

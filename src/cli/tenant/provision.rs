@@ -1,9 +1,7 @@
-//! What the child does in its home for `fleet tenant`: the roster and an apply; the end of a fleet; the end
-//! of a home. Run as the tenant.
+//! What the child does in its home for `fleet tenant`: the roster and an apply; the end of a fleet. Run as the
+//! tenant.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,10 +10,9 @@ use crate::cli::carry::{Manner, carry};
 use crate::cli::ground::{self, Ground};
 use crate::cli::{Answer, Context, answers, npm, outcome};
 use crate::error::{Error, Result};
+use crate::host::clock;
 use crate::host::systemd::JobRequest;
 use crate::host::tenant::sound;
-use crate::host::{clock, files};
-use crate::layout::TMUX_FOLDER;
 use crate::ledger::copy_name;
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::plan::{Conflicts, Options, Plan, RosterFile, Starting, roster_file};
@@ -117,46 +114,4 @@ pub fn retire(context: &Context) -> Result<Answer> {
     }
     context.out.json(&json!({ "schema_version": 1, "stopped": names }))?;
     Ok(Answer::Yes)
-}
-
-/// Empties the home. A folder is entered only as what it is: no link is followed.
-pub fn remove_home(context: &Context) -> Result<Answer> {
-    let home = context.layout.home();
-    let sockets = Path::new(TMUX_FOLDER).join(format!("tmux-{}", context.caller.uid));
-    if fs::symlink_metadata(&sockets).is_ok_and(|facts| facts.is_dir() && facts.uid() == context.caller.uid) {
-        files::remove_whole(&sockets)?;
-    }
-    let failed = |error: std::io::Error| Error::machine(format!("empty {}: {error}", home.display()));
-    let mut left: Vec<String> = Vec::new();
-    for entry in fs::read_dir(home).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if files::remove_whole(&path).is_ok() {
-            continue;
-        }
-        // Folders that even their owner may not write to, as Go's module cache has them.
-        open_up(&path);
-        if let Err(error) = files::remove_whole(&path) {
-            left.push(error.to_string());
-        }
-    }
-    match left.as_slice() {
-        [] => Ok(Answer::Yes),
-        [first, rest @ ..] => Err(Error::machine(format!(
-            "the home {} is not empty yet: {first}{}",
-            home.display(),
-            if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) }
-        ))
-        .hint(format!("look whose it is and remove it yourself: ls -la {}", home.display()))),
-    }
-}
-
-fn open_up(path: &Path) {
-    if !fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
-        return;
-    }
-    // Where it can't be done, removing says why.
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        open_up(&entry.path());
-    }
 }

@@ -120,11 +120,16 @@ fn read(ran: Result<Output, CommandError>, who: &Who) -> Result<Reply, ChildErro
     let answer = output.stdout.strip_prefix(GREETING).unwrap_or(&output.stdout);
     if answer.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().map(clean_line).find(|line| !line.trim().is_empty());
-        let said = last.map_or_else(String::new, |line| format!(": {line}"));
+        let said = last_words(&said).map_or_else(String::new, |line| format!(": {line}"));
         return Err(ChildError::Ended { how: output.status.to_string(), said });
     }
     Ok(Reply::read(answer)?)
+}
+
+/// The last line that says something: of a panic, what happened, and not how to see more of it.
+fn last_words(said: &str) -> Option<String> {
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
+    said.lines().rev().find(says).map(clean_line)
 }
 
 /// What the child's environment is made of: the password database, and nothing of root's.
@@ -139,4 +144,17 @@ fn environment(who: &Who) -> Vec<(&'static str, PathBuf)> {
         ("XDG_RUNTIME_DIR", users::runtime_dir(who.uid)),
         ("LANG", "C.UTF-8".into()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_child_that_panicked_are_what_happened() {
+        let said = "thread 'main' (7) panicked at src/x.rs:1:2:\nthe disk is gone\n\
+            note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n\n";
+        assert_eq!(last_words(said).as_deref(), Some("the disk is gone"));
+        assert_eq!(last_words("\n"), None);
+    }
 }

@@ -54,6 +54,9 @@ pub fn become_tenant(who: &Who, parent: u32) -> io::Result<()> {
     }
     umask(Mode::from_bits_truncate(0o077));
     prctl::set_no_new_privs()?;
+    // A change of user does that where fs.suid_dumpable is as it is by default; so that no other process of the
+    // tenant's may look into this one, which was root's.
+    prctl::set_dumpable(false)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     // The change of user took this back, so it is asked for after it.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
