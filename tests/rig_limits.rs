@@ -22,6 +22,16 @@ agents:
 - {name: bomb, command: ./bomb, working_directory: ~/, limits: {tasks_max: 24}}
 - {name: busy, command: \"sh -c 'while :; do :; done'\", limits: {cpu_quota: 10%}}
 ";
+/// Takes every process that it can get, and each that becomes free.
+const FILL: &str = "import os, time
+while True:
+    try:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+    except OSError:
+        time.sleep(0.01)
+";
 /// Starts itself twice, again and again, until it is refused.
 const BOMB: &str = "#!/bin/sh
 # Not before it is asked to, so that all others are up.
@@ -180,6 +190,33 @@ fn the_tenant_as_a_whole_is_held(fleet: &Fleet) {
     let refused = fleet.rig.login(TENANT, &many);
     assert!(refused.code != 0 && refused.stderr.contains("Cannot fork"), "{}", refused.report());
     fleet.rig.login("other", &many).ok();
+    one_that_is_at_its_limit_is_named_and_holds_nobody_up(
+        fleet,
+        &format!("/sys/fs/cgroup/user.slice/{slice}"),
+    );
+}
+
+/// An apply while all that the tenant may have is taken, and taken again as soon as something ends.
+fn one_that_is_at_its_limit_is_named_and_holds_nobody_up(fleet: &Fleet, group: &str) {
+    let rig = &fleet.rig;
+    let declare = "umask 077; echo 'user: other\nroster: {version: 1, agents: [{name: one, command: sleep 70001}]}' \
+                   >/etc/mosaic/tenants.d/other.yaml";
+    rig.root_ok(&["sh", "-c", declare]);
+    rig.write("/home/demo/fill.py", FILL, TENANT);
+    let mut filling = rig.login_command(TENANT, &["python3", "/home/demo/fill.py"]).spawn().expect("started");
+    rig.wait_until("all is taken", BOUND, || rig.read(&format!("{group}/pids.current")).trim() == "60");
+    let run = rig.root(&["fleet", "tenant", "apply", "other", "demo", "--json"]);
+    let told = tenants_of(&run.stdout);
+    rig.root_ok(&["pkill", "-KILL", "-f", "fill.p[y]"]);
+    // How the session ended does not matter.
+    let _ = filling.wait();
+    assert_eq!(told["other"]["ok"], true, "{told:#}");
+    assert!(!rig.root_ok(&["pgrep", "-u", "other", "-f", "^sleep 70001"]).is_empty());
+    let message = told["demo"]["error"]["message"].as_str().expect("an error");
+    assert!(message.contains("may start no more processes or threads (tasks_max"), "{told:#}");
+    assert!(told["demo"]["error"]["hints"].to_string().contains("raise tasks_max"), "{told:#}");
+    assert!(told["demo"]["seconds"].as_f64().expect("a number") < 60.0, "{told:#}");
+    rig.root_ok(&["fleet", "tenant", "apply", "demo"]);
 }
 
 /// A home whose user may have no more on its disk, before its first apply and at a change. How long until it was
@@ -252,7 +289,12 @@ fn with_quota(rig: &Rig, folder: &str, uid: u32) {
 /// What an apply of these two, with that exit code, tells of each.
 fn apply(rig: &Rig, code: i32) -> Value {
     let run = rig.root(&["fleet", "tenant", "apply", "full", "other", "--json"]).exits(code);
-    let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.report()));
+    tenants_of(&run.stdout)
+}
+
+/// What is told of each tenant, by its name.
+fn tenants_of(told: &str) -> Value {
+    let told: Value = serde_json::from_str(told).unwrap_or_else(|_| panic!("{told}"));
     let tenants = told["tenants"].as_array().expect("tenants").iter();
     tenants.map(|one| (one["tenant_id"].as_str().expect("a name").to_owned(), one.clone())).collect()
 }

@@ -10,6 +10,30 @@ use tenants::{SOON, all_green, boot, declare, json, processes, tenant, uid};
 /// Tries everything that one tenant could want of another.
 const TRESPASS: &[u8] = include_bytes!("common/trespass.py");
 
+/// What only a tenant's agents know.
+fn secret(tenant: &str) -> String {
+    format!("planted-in-{tenant}")
+}
+
+/// What `one` could do of all that it tried at `other`'s; as `own`, what it could not.
+fn trespass(rig: &Rig, one: &str, other: &str, whose: &str) -> String {
+    let theirs = uid(rig, other).to_string();
+    rig.as_user_with(one, &["python3", "-", other, &theirs, &secret(other), whose], TRESPASS).ok()
+}
+
+/// Whether it is of what the owner can't do either.
+fn is_for_root(line: &str) -> bool {
+    let root = [
+        "/etc/mosaic",
+        "/var/lib/mosaic",
+        "fleet tenant list",
+        "fleet ps --all-tenants",
+        "stack",
+        "systemd-run",
+    ];
+    root.iter().any(|word| line.contains(word))
+}
+
 fn stat(rig: &Rig, format: &str, path: &str) -> String {
     rig.root_ok(&["stat", "-c", format, path]).trim().to_owned()
 }
@@ -58,6 +82,10 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
         assert_eq!(tenant(&listed, "alpha")["drift"], 0, "{listed:#}");
         assert_eq!(tenant(&listed, "beta")["agents"]["healthy"], 0, "not before the next boot: {listed:#}");
 
+        for name in ["alpha", "beta"] {
+            let plant = format!("echo TOKEN={} >~/.config/mosaic/fleet/agents/coder.local.env", secret(name));
+            rig.as_user(name, &["sh", "-c", &plant]).ok();
+        }
         rig.reboot();
         rig.wait_until("all tenants are green", SOON, || all_green(&rig));
         let people = rig.root_ok(&["loginctl", "list-sessions", "--no-legend"]);
@@ -68,16 +96,18 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
         }
 
         for (one, other) in [("alpha", "beta"), ("beta", "alpha")] {
-            let theirs = uid(&rig, other).to_string();
-            let run = rig.as_user_with(one, &["python3", "-", other, &theirs, "no-secret"], TRESPASS);
-            assert_eq!(run.ok(), "", "{suite:?}: {one} reaches into {other}");
+            // What the owner, or root, can do there is what is tried in vain.
+            rig.as_user(other, &["mosaic", "agent", "send", "coder", "--message", "x"]).ok();
+            let owner = trespass(&rig, other, other, "own");
+            let vain: Vec<&str> = owner.lines().filter(|line| !is_for_root(line)).collect();
+            assert_eq!(vain, Vec::<&str>::new(), "{suite:?}: {other} could, at home");
+            assert_eq!(trespass(&rig, "root", other, "own"), "", "{suite:?}: and root the rest");
+            assert_eq!(trespass(&rig, one, other, "others"), "", "{suite:?}: {one} reaches into {other}");
         }
         assert!(all_green(&rig), "{suite:?}: nothing came of it");
         // What is open is found.
         rig.root_ok(&["chmod", "0755", "/home/alpha"]);
-        let run =
-            rig.as_user_with("beta", &["python3", "-", "alpha", &alpha.to_string(), "no-secret"], TRESPASS);
-        let told = run.ok();
+        let told = trespass(&rig, "beta", "alpha", "others");
         assert!(told.starts_with("could list /home/alpha: ") && told.lines().count() == 1, "{told}");
         rig.root_ok(&["chmod", "0700", "/home/alpha"]);
 
@@ -91,34 +121,24 @@ fn two_tenants_come_up_survive_a_reboot_reach_nothing_of_each_other_and_go_witho
         rig.root_ok(&["fleet", "tenant", "add", "alpha", "--start"]);
         assert_eq!(uid(&rig, "alpha"), alpha);
 
-        // Purged: user and home are gone, and only they; added again it is another user.
+        // Purged: user and home are gone, and only they, and what it left where everybody may leave something; added
+        // again it is another user.
+        let litter =
+            "for folder in /tmp /var/tmp /dev/shm /run/lock; do echo x >$folder/mine; done; ipcmk -M 4096";
+        rig.as_user("alpha", &["sh", "-c", litter]).ok();
         let before = rig.root_ok(&["sh", "-c", "cut -d: -f1 /etc/passwd; ls /home"]);
         rig.root_ok(&["fleet", "tenant", "remove", "alpha", "--purge"]);
         let after = rig.root_ok(&["sh", "-c", "cut -d: -f1 /etc/passwd; ls /home"]);
         let left: Vec<&str> = before.lines().filter(|l| *l != "alpha").collect();
         assert_eq!(after.lines().collect::<Vec<_>>(), left);
         assert_eq!(processes(&rig, alpha), "");
-        let of_it = rig.root_ok(&[
-            "find",
-            "/",
-            "-xdev",
-            "(",
-            "-uid",
-            &alpha.to_string(),
-            "-o",
-            "-name",
-            "*alpha*",
-            ")",
-            "-not",
-            "-path",
-            "/proc/*",
-            "-not",
-            "-path",
-            "/sys/*",
-            "-not",
-            "-path",
-            "/var/log/*",
-        ]);
+        // Of each mount by itself: find does not go from one to the other.
+        let find = format!(
+            "awk '$3 !~ /^(proc|sysfs|cgroup2?)$/ {{print $2}}' /proc/mounts | sort -u | while read -r mount; do \
+             find \"$mount\" -xdev '(' -uid {alpha} -o -name '*alpha*' ')' -not -path '/var/log/*'; done; \
+             awk '$8 == {alpha}' /proc/sysvipc/shm"
+        );
+        let of_it = rig.root_ok(&["sh", "-c", &find]);
         assert!(of_it.lines().all(|l| l.ends_with("alpha.lock") || l.starts_with("/usr/")), "{of_it}");
         let run = rig.root(&["fleet", "tenant", "add", "gamma", "--uid", &alpha.to_string()]).exits(3);
         assert!(run.stderr.contains("was a tenant's that has been removed"), "{}", run.report());

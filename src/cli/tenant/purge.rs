@@ -66,9 +66,7 @@ fn stays(left: &Left, home: &Path, caller: &Caller) -> Error {
         None => error,
     };
     error
-        .hint(format!(
-            "as root, which follows no link and enters no mount of a tree that a tenant made: {all}"
-        ))
+        .hint(format!("or as root, in the one way that follows no link and enters no mount: {all}"))
         .hint("then run the same command again")
 }
 
