@@ -122,6 +122,8 @@ for name in os.listdir("/proc"):
                 theirs.append(int(name))
         except OSError:
             pass
+if below and below.pid not in theirs:
+    theirs.append(below.pid)
 secrets = 0
 for pid in theirs:
     for file in ["environ", "maps", "syscall", "stack"]:
