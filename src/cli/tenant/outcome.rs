@@ -72,14 +72,19 @@ pub fn conclude(outcomes: &[Outcome], as_json: bool, context: &Context) -> Resul
     } else {
         print(outcomes, context);
     }
+    Ok(answer(outcomes))
+}
+
+/// The exit code of all.
+fn answer(outcomes: &[Outcome]) -> Answer {
     let mut codes: Vec<i32> =
         outcomes.iter().filter_map(|o| o.error.as_ref()).map(|e| e.kind.code()).collect();
     codes.dedup();
-    Ok(match codes.as_slice() {
+    match codes.as_slice() {
         [] => Answer::Yes,
         [code] => Answer::Code(u8::try_from(*code).unwrap_or(4)),
         _ => Answer::No,
-    })
+    }
 }
 
 fn of_all(outcomes: &[Outcome], context: &Context) -> Result<Value> {
@@ -147,5 +152,29 @@ fn print(outcomes: &[Outcome], context: &Context) {
     }
     for line in table.lines(out.width(), out.colour()) {
         out.line(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_the_failures_where_they_agree_and_else_1() {
+        let of = |errors: &[Option<Kind>]| {
+            let one = |kind: &Option<Kind>| Outcome {
+                error: kind.map(|kind| Error::new(kind, "why")),
+                ..Outcome::of("usc")
+            };
+            answer(&errors.iter().map(one).collect::<Vec<_>>())
+        };
+        let (input, machine, no) = (Some(Kind::Input), Some(Kind::Machine), Some(Kind::No));
+        assert_eq!(of(&[]), Answer::Yes);
+        assert_eq!(of(&[None, None]), Answer::Yes);
+        assert_eq!(of(&[machine]), Answer::Code(4));
+        assert_eq!(of(&[None, input, None, input]), Answer::Code(3), "those that are well have no say");
+        assert_eq!(of(&[no, no]), Answer::Code(1));
+        assert_eq!(of(&[input, machine]), Answer::No);
+        assert_eq!(of(&[input, machine, input]), Answer::No, "in whatever order");
     }
 }
