@@ -201,6 +201,10 @@ fn what_cannot_be_a_tenant_is_refused_before_the_first_step_and_no_secret_is_tol
     assert_eq!(stat(&rig, "%a", "/home/plain"), "755");
     let run = rig.root(&["fleet", "tenant", "remove", "plain", "--purge"]).exits(1);
     assert!(run.stderr.contains("was there before it became a tenant"), "{}", run.report());
+    assert!(
+        !rig.read("/etc/mosaic/tenants.d/plain.yaml").contains("absent"),
+        "nor does it take effect later"
+    );
 
     // Lingering that was on before stays on.
     let keeper = rig.add_lingering_user("keeper");

@@ -13,6 +13,7 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant};
 use zruntime::SharedRuntime;
 
 use crate::error::Error;
+use crate::host::files::{self, FileError};
 use crate::host::systemd::proxy::{LoginProxy, ManagerProxy, PROPERTIES, SYSTEMD, UNIT};
 use crate::host::systemd::{READ_LIMIT, SystemdError, UserManager, WRITE_LIMIT, bounded, manager};
 use crate::host::users::name_of;
@@ -103,6 +104,11 @@ impl From<LogindError> for Error {
 /// Whether `user` lingers.
 pub fn linger(user: &str) -> Fact<bool> {
     linger_in(Path::new(LINGER_FOLDER), user)
+}
+
+/// Has nobody of that name linger, where no such user is left whom logind could be asked about.
+pub fn forget_linger(user: &str) -> Result<(), FileError> {
+    files::remove(&Path::new(LINGER_FOLDER).join(user))
 }
 
 fn linger_in(folder: &Path, user: &str) -> Fact<bool> {

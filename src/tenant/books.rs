@@ -9,9 +9,60 @@ use serde::{Deserialize, Serialize};
 
 use super::place;
 use super::words::clean_line;
+use crate::names::UserName;
 
 /// The version this program writes. It reads this one and all before it.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+
+/// Subordinate numbers in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Span {
+    /// The number behind the last.
+    pub fn end(self) -> u64 {
+        u64::from(self.first) + u64::from(self.count)
+    }
+
+    /// Whether the number is one of these.
+    pub fn has(self, number: u32) -> bool {
+        number >= self.first && u64::from(number) < self.end()
+    }
+
+    /// Whether both have a number.
+    pub fn meets(self, other: Self) -> bool {
+        u64::from(self.first) < other.end() && u64::from(other.first) < self.end()
+    }
+}
+
+/// The subordinate numbers of one user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spans {
+    /// Uids.
+    #[serde(default)]
+    pub uids: Vec<Span>,
+    /// Gids.
+    #[serde(default)]
+    pub gids: Vec<Span>,
+}
+
+impl Spans {
+    /// Takes those of another in, each once.
+    pub fn add(&mut self, other: &Self) {
+        for (all, more) in [(&mut self.uids, &other.uids), (&mut self.gids, &other.gids)] {
+            all.extend(more);
+            all.sort_unstable();
+            all.dedup();
+        }
+    }
+}
 
 /// What root did for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +89,9 @@ pub struct Book {
     /// Such files changed, and the system's manager has not been told yet.
     #[serde(default)]
     pub reload_due: bool,
+    /// The user's subordinate numbers, also where its entry is gone.
+    #[serde(default)]
+    pub subordinate: Spans,
 }
 
 /// A uid that a tenant had.
@@ -50,6 +104,12 @@ pub struct Retired {
     pub user: String,
     /// Since when, RFC 3339.
     pub time: String,
+    /// Whether the user stayed when its tenant got another: it alone may be a tenant's again.
+    #[serde(default)]
+    pub stays: bool,
+    /// Its subordinate numbers, which nobody gets again either.
+    #[serde(default)]
+    pub subordinate: Spans,
 }
 
 /// The uids that no tenant gets again: files of theirs may be left somewhere.
@@ -96,7 +156,13 @@ impl Book {
             linger_by_us: false,
             files: BTreeMap::new(),
             reload_due: false,
+            subordinate: Spans::default(),
         }
+    }
+
+    /// Whether the tenant has been ended: nothing is left of it but its user.
+    pub fn is_ended(&self) -> bool {
+        self.files.is_empty() && !self.linger_by_us
     }
 
     /// The text to keep.
@@ -106,9 +172,12 @@ impl Book {
 
     /// Reads it.
     pub fn from_text(text: &str) -> Result<Self, BookError> {
-        let book: Self = read(text)?;
+        let book = Self { version: VERSION, ..read(text)? };
         if book.uid == 0 {
             return Err(BookError::Foreign("root".to_owned()));
+        }
+        if UserName::parse(&book.user).is_err() {
+            return Err(BookError::Foreign(clean_line(&book.user)));
         }
         match book.files.keys().find(|path| !place::is_file(path)) {
             Some(path) => Err(BookError::Foreign(clean_line(&path.to_string_lossy()))),
@@ -124,9 +193,20 @@ impl Default for RetiredUids {
 }
 
 impl RetiredUids {
-    /// Whether a tenant had it.
-    pub fn has(&self, uid: u32) -> bool {
-        self.uids.iter().any(|retired| retired.uid == uid)
+    /// The tenant's that had it.
+    pub fn of(&self, uid: u32) -> Option<&Retired> {
+        self.uids.iter().find(|retired| retired.uid == uid)
+    }
+
+    /// Adds one, or what more is known of one that is there.
+    pub fn add(&mut self, more: Retired) {
+        match self.uids.iter_mut().find(|retired| retired.uid == more.uid) {
+            Some(there) => {
+                there.stays &= more.stays;
+                there.subordinate.add(&more.subordinate);
+            }
+            None => self.uids.push(more),
+        }
     }
 
     /// The text to keep.
@@ -136,7 +216,7 @@ impl RetiredUids {
 
     /// Reads it.
     pub fn from_text(text: &str) -> Result<Self, BookError> {
-        read(text)
+        Ok(Self { version: VERSION, ..read(text)? })
     }
 }
 
@@ -154,7 +234,9 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, BookError> {
     };
     let value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
     match value.get("version") {
-        Some(version) if version.as_u64() == Some(VERSION) => serde_json::from_str(text).map_err(malformed),
+        Some(version) if version.as_u64().is_some_and(|version| (1..=VERSION).contains(&version)) => {
+            serde_json::from_str(text).map_err(malformed)
+        }
         Some(version) => Err(BookError::Version(clean_line(&version.to_string()))),
         None => Err(BookError::Version("none".to_owned())),
     }
@@ -170,22 +252,43 @@ mod tests {
         book.files.insert("/etc/systemd/system/user-1000.slice.d/mosaic.conf".into(), "ab".into());
         let text = book.to_text();
         assert_eq!(Book::from_text(&text), Ok(book));
-        let newer = text.replacen("\"version\": 1", "\"version\": 2, \"more\": 1", 1);
-        assert_eq!(Book::from_text(&newer), Err(BookError::Version("2".into())));
+        let newer = text.replacen("\"version\": 2", "\"version\": 3, \"more\": 1", 1);
+        assert_eq!(Book::from_text(&newer), Err(BookError::Version("3".into())));
         assert!(matches!(Book::from_text(&text[..text.len() / 2]), Err(BookError::Malformed { .. })));
         assert_eq!(Book::from_text("{}"), Err(BookError::Version("none".into())));
         let root = text.replacen("\"uid\": 1000", "\"uid\": 0", 1);
         assert_eq!(Book::from_text(&root), Err(BookError::Foreign("root".into())));
+        let other = text.replacen("\"user\": \"usc\"", "\"user\": \"../x\"", 1);
+        assert_eq!(Book::from_text(&other), Err(BookError::Foreign("../x".into())));
         for path in ["/etc/passwd", "/etc/systemd/system/../x.d/mosaic.conf", "/etc/systemd/system/x.service"]
         {
             let other = text.replacen("/etc/systemd/system/user-1000.slice.d/mosaic.conf", path, 1);
             assert_eq!(Book::from_text(&other), Err(BookError::Foreign(path.into())));
         }
-        let uids = RetiredUids {
-            uids: vec![Retired { uid: 7, user: "x".into(), time: "t".into() }],
-            ..RetiredUids::default()
-        };
+    }
+
+    #[test]
+    fn a_retired_uid_reads_back_with_its_subordinate_ones_and_from_a_record_without_any() {
+        let old = r#"{"version": 1, "uids": [{"uid": 7, "user": "x", "time": "t"}]}"#;
+        let mut uids = RetiredUids::from_text(old).expect("an old record");
+        let spans = |first| Spans { uids: vec![Span { first, count: 10 }], gids: Vec::new() };
+        let seven =
+            |stays, subordinate| Retired { uid: 7, user: "x".into(), time: "u".into(), stays, subordinate };
+        uids.add(seven(true, spans(500)));
+        uids.add(seven(true, spans(500)));
+        uids.add(seven(true, spans(100)));
         assert_eq!(RetiredUids::from_text(&uids.to_text()), Ok(uids.clone()));
-        assert!(uids.has(7) && !uids.has(8));
+        let known = uids.of(7).expect("retired");
+        assert_eq!((known.stays, known.time.as_str()), (false, "t"), "once gone is gone");
+        assert_eq!(known.subordinate.uids, [Span { first: 100, count: 10 }, Span { first: 500, count: 10 }]);
+        assert_eq!((uids.uids.len(), uids.of(8)), (1, None));
+    }
+
+    #[test]
+    fn rows_of_numbers_meet_where_they_share_one() {
+        let row = |first, count| Span { first, count };
+        assert!(row(100, 10).meets(row(109, 1)) && row(109, 1).meets(row(100, 10)));
+        assert!(!row(100, 10).meets(row(110, 5)) && !row(100, 0).meets(row(100, 10)));
+        assert!(row(100, 10).has(109) && !row(100, 10).has(110) && row(u32::MAX, 9).has(u32::MAX));
     }
 }

@@ -156,7 +156,8 @@ fn second(part: Part, start: Start, system: &System) -> Outcome {
         Left::Whole(declared) => whole(&declared, start, system, &mut outcome),
         Left::Fleet(declared, ready) => prepare::tenant(&declared, *ready, start, system, &mut outcome),
         Left::End(declared) => {
-            end::end(&declared.name, Some(&declared), end::Reach::Processes, system, &mut outcome)
+            let reach = end::Reach::Processes;
+            end::end(&declared.name, Some(&declared), reach, || Ok(()), system, &mut outcome)
         }
     };
     outcome.end(result);

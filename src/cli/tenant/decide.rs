@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::host::tenant::{accounts, home, make, store};
+use crate::host::tenant::{accounts, home, make, numbers, store};
 use crate::tenant::Declared;
 use crate::tenant::books::Book;
 use crate::tenant::wire::Who;
@@ -17,7 +17,7 @@ pub enum Decision {
         /// The user.
         who: Who,
         /// What root did for the tenant before, or nothing yet.
-        book: Book,
+        book: Box<Book>,
     },
     /// It is to be made.
     Make {
@@ -46,8 +46,7 @@ pub fn decide(declared: &Declared) -> Result<Decision> {
 fn same_user(declared: &Declared, book: &Book) -> Result<()> {
     let (old, new) = (&book.user, declared.user.as_str());
     // Of one that was ended nothing is left but itself.
-    let ended = book.files.is_empty() && !book.linger_by_us;
-    if old == new || ended || accounts::by_name(old)?.is_none_or(|who| who.uid != book.uid) {
+    if old == new || book.is_ended() || accounts::by_name(old)?.is_none_or(|who| who.uid != book.uid) {
         return Ok(());
     }
     let name = &declared.name;
@@ -65,7 +64,7 @@ fn there(declared: &Declared, who: Who, known: Option<Book>) -> Result<Decision>
         ))
         .hint("leave the uid out to take the user as it is"));
     }
-    make::can_have(who.uid, Some(name))?;
+    numbers::can_have(who.uid, Some(name), &declared.name)?;
     if who.gid == 0 || who.groups.contains(&0) {
         return Err(Error::input(format!("the user {name} is in root's group, and can't be a tenant"))
             .hint(format!("to take it out of the group: gpasswd -d {name} root")));
@@ -91,27 +90,43 @@ fn there(declared: &Declared, who: Who, known: Option<Book>) -> Result<Decision>
                 .hint(format!("install -d -m 0700 -o {name} -g {} {path}", who.gid)));
         }
     }
-    Ok(Decision::There { who, book })
+    Ok(Decision::There { who, book: Box::new(book) })
 }
 
 fn absent(declared: &Declared, known: Option<Book>) -> Result<Decision> {
     let name = declared.user.as_str();
     make::can_make(name)?;
-    // Where a run was cut off, its number is taken up again.
-    let begun = known.filter(|book| book.user_by_us && book.user == name).map(|book| book.uid);
-    let begun = begun.filter(|uid| make::can_have(*uid, None).is_ok());
-    let uid = declared.uid.or(begun);
-    if let Some(uid) = uid {
-        make::can_have(uid, None)?;
+    if let Some((gid, _)) = accounts::group(name)? {
+        return Err(group_is_there(declared, gid));
+    }
+    // A tenant's number is its own, where a run was cut off as where its user was removed by hand.
+    let own = known.filter(|book| book.user == name);
+    let begun = own.as_ref().is_some_and(|book| book.user_by_us);
+    let own = own.map(|book| book.uid).filter(|uid| numbers::can_have(*uid, None, &declared.name).is_ok());
+    let uid = declared.uid.or(own);
+    match uid {
+        Some(uid) => numbers::can_have(uid, None, &declared.name)?,
+        None => drop(numbers::lowest()?),
     }
     let home = declared.home.clone().unwrap_or_else(|| Path::new("/home").join(name));
     if let Some(there) = home::look(&home)?
         && Some(there.uid) != uid
-        && !(there.uid == 0 && begun.is_some())
+        && !(there.uid == 0 && begun && own.is_some())
     {
         return Err(foreign(&home, there.uid));
     }
     Ok(Decision::Make { uid, home })
+}
+
+/// A user whom we make has a group of its own, of its name.
+fn group_is_there(declared: &Declared, gid: u32) -> Error {
+    let (tenant, user) = (&declared.name, &declared.user);
+    Error::input(format!(
+        "there is no user {user}, and a group {user} (gid {gid}) that is none of a user's own"
+    ))
+    .hint(format!("where nobody needs the group: groupdel {user}"))
+    .hint(format!("or make the user yourself, in that group: useradd --create-home --gid {user} {user}"))
+    .hint(format!("or take another user: fleet tenant add {tenant} --user USER"))
 }
 
 fn foreign(home: &Path, uid: u32) -> Error {

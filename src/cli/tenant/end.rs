@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 use super::prepare::alone;
+use super::whom::{Case, Whom, judge};
 use crate::error::{Error, Result};
 use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
+use crate::host::tenant::numbers::Other;
 use crate::host::tenant::system::System;
-use crate::host::tenant::{accounts, child, ends, home, make, store};
+use crate::host::tenant::{accounts, child, ends, home, make, store, subids};
 use crate::names::TenantId;
 use crate::snapshot::Fact;
 use crate::tenant::Declared;
-use crate::tenant::books::Book;
+use crate::tenant::books::{Book, Span};
 use crate::tenant::wire::{Request, Who};
 use crate::tenant::words::clean_line;
 
@@ -35,42 +37,43 @@ pub enum Reach {
     User,
 }
 
-/// Ends a tenant.
+/// Ends a tenant. `agreed` is called once nothing is left that could be refused, before the first step.
 pub fn end(
     name: &TenantId,
     declared: Option<&Declared>,
     reach: Reach,
+    agreed: impl FnOnce() -> Result<()>,
     system: &System,
     out: &mut Outcome,
 ) -> Result<()> {
     let _lock = alone(name)?;
-    let book = store::book(name)?;
-    let user = declared.map(|d| d.user.to_string()).or_else(|| book.as_ref().map(|book| book.user.clone()));
-    let there = user.as_deref().map(accounts::by_name).transpose()?.flatten();
-    let mut book = match (&there, book) {
-        // A record about another user of that name is about nobody who is here.
-        (Some(who), Some(book)) if book.uid != who.uid => {
-            return Err(Error::machine(format!(
-                "{} has uid {} and had uid {} when it was made a tenant: nothing was done",
-                who.name, who.uid, book.uid
-            )));
+    let Case { whom, mut book } = judge(name, declared, reach)?;
+    agreed()?;
+    match &whom {
+        Whom::Here(who) | Whom::Gone(who) => {
+            (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
+            let here = matches!(whom, Whom::Here(_));
+            let spans =
+                subids::alone(who, name, &book.as_ref().map(|b| b.subordinate.clone()).unwrap_or_default())?;
+            if here {
+                in_order(who, system, out);
+            } else {
+                out.notes.push(format!(
+                    "there is no user {} any more: what uid {} has is ended",
+                    who.name, who.uid
+                ));
+            }
+            unlinger(name, &mut book, here, out)?;
+            processes(who, &spans, system, out)?;
+            if let (Reach::User, Some(book)) = (reach, &book) {
+                home(who, book, &spans, system, out)?;
+                user(who, here, book, out)?;
+            }
         }
-        (_, book) => book,
-    };
-    if let Some(who) = &there {
-        (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
-        may_end(who)?;
-        if reach == Reach::User {
-            may_remove(who, book.as_ref())?;
+        Whom::Anothers(other) => {
+            anothers(name, other, reach, &mut book, out)?;
         }
-        processes(name, who, &mut book, system, out)?;
-        if let (Reach::User, Some(book)) = (reach, &book) {
-            remove(who, book, system, out)?;
-        }
-    } else if let (Reach::User, Some(book)) = (reach, &book) {
-        // A run before this one came so far.
-        ends::everything(system, book.uid, None)?;
-        rmdir(&book.home, book.uid)?;
+        Whom::Nobody => {}
     }
     if let Some(book) = &mut book {
         let kept = store::remove_system_files(book)?;
@@ -89,31 +92,8 @@ pub fn end(
     Ok(())
 }
 
-/// Nothing that is not an ordinary user is ended, whatever a declaration says.
-fn may_end(who: &Who) -> Result<()> {
-    if who.uid < 1000 || who.uid == 65_534 {
-        return Err(Error::input(format!("{} has uid {}: a system user is no tenant", who.name, who.uid)));
-    }
-    Ok(())
-}
-
-/// Only what we made is removed.
-fn may_remove(who: &Who, book: Option<&Book>) -> Result<()> {
-    if book.is_some_and(|book| book.user_by_us && book.user == who.name) && make::is_local(&who.name) {
-        return Ok(());
-    }
-    Err(Error::no(format!("the user {} was there before it became a tenant: nothing was removed", who.name))
-        .hint("without --purge, all that it runs is ended")
-        .hint(format!("to remove user and home yourself after that: userdel -r {}", who.name)))
-}
-
-fn processes(
-    name: &TenantId,
-    who: &Who,
-    book: &mut Option<Book>,
-    system: &System,
-    out: &mut Outcome,
-) -> Result<()> {
+/// The fleet's own end, as the tenant.
+fn in_order(who: &Who, system: &System, out: &mut Outcome) {
     let is_down = |state: &String| matches!(state.as_str(), "inactive" | "failed");
     if !system.manager_of(who.uid).known().is_some_and(is_down) {
         match child::ask(system, who, Request::Retire, RETIRE) {
@@ -130,16 +110,27 @@ fn processes(
         }
     }
     point("retired");
+}
+
+/// That it lingers ends, where it was us who turned that on.
+fn unlinger(name: &TenantId, book: &mut Option<Book>, here: bool, out: &mut Outcome) -> Result<()> {
+    let Some(user) = book.as_ref().map(|book| book.user.clone()).or_else(|| out.user.clone()) else {
+        return Ok(());
+    };
     let by_us = book.as_ref().is_some_and(|book| book.linger_by_us);
-    match (logind::linger(&who.name), by_us) {
+    match (logind::linger(&user), by_us) {
         (Fact::Known(true), true) => {
-            Logind::connect()?.set_linger(who.uid, Linger::Off)?;
+            match out.uid.filter(|_| here) {
+                Some(uid) => Logind::connect()?.set_linger(uid, Linger::Off)?,
+                // logind takes its word for a user who is there alone.
+                None => logind::forget_linger(&user)?,
+            }
             out.did.push("lingering turned off".to_owned());
         }
         (Fact::Known(true), false) => {
             out.notes.push(format!(
-                "lingering was on before it became a tenant and stays on: loginctl disable-linger {}",
-                who.name
+                "lingering was on before it became a tenant and stays on: {} {user}",
+                if here { "loginctl disable-linger" } else { "cd /var/lib/systemd/linger && rm" }
             ));
         }
         (Fact::Known(false), _) => {}
@@ -150,34 +141,90 @@ fn processes(
         store::keep(name, book)?;
     }
     point("unlingered");
-    if ends::everything(system, who.uid, Some(who))? {
+    Ok(())
+}
+
+fn processes(who: &Who, spans: &[Span], system: &System, out: &mut Outcome) -> Result<()> {
+    if ends::everything(system, who, spans)? {
         out.did.push("processes ended".to_owned());
     }
     point("terminated");
     Ok(())
 }
 
-fn remove(who: &Who, book: &Book, system: &System, out: &mut Outcome) -> Result<()> {
-    if book.home_by_us && home::look(&who.home)?.is_some_and(|home| home.uid == who.uid) {
-        let reply = child::ask(system, who, Request::RemoveHome, EMPTY)?;
-        ends::everything(system, who.uid, Some(who))?;
-        out.notes.extend(reply.said.iter().map(|line| clean_line(line)));
-        if let Some(told) = reply.error {
-            return Err(told.into());
-        }
-        point("emptied");
-        rmdir(&who.home, who.uid)?;
-        out.did.push("home removed".to_owned());
-    } else if !book.home_by_us {
+/// Removes the home, where we made it: the tenant empties it, and where its user is gone the bare uid.
+fn home(who: &Who, book: &Book, spans: &[Span], system: &System, out: &mut Outcome) -> Result<()> {
+    if !book.home_by_us {
         out.notes.push(format!("its home {} was there before and stays", who.home.display()));
+        return Ok(());
     }
-    let turn = make::turn()?;
-    // Before the user: a number whose user is gone may be in use on files anywhere.
-    store::retire(who.uid, &who.name)?;
-    make::remove(&who.name, &turn)?;
-    mail_and_jobs(who);
-    out.did.push(format!("user removed, uid {} retired", who.uid));
+    if home::look(&who.home)?.is_none_or(|home| home.uid != who.uid) {
+        return Ok(());
+    }
+    let reply = child::ask(system, who, Request::RemoveHome, EMPTY)?;
+    ends::everything(system, who, spans)?;
+    out.notes.extend(reply.said.iter().map(|line| clean_line(line)));
+    if let Some(told) = reply.error {
+        return Err(told.into());
+    }
+    point("emptied");
+    rmdir(&who.home, who.uid)?;
+    out.did.push("home removed".to_owned());
     Ok(())
+}
+
+/// Removes the user, and has no tenant get its numbers again.
+fn user(who: &Who, here: bool, book: &Book, out: &mut Outcome) -> Result<()> {
+    let turn = make::turn()?;
+    let mut subordinate = subids::of(who);
+    subordinate.add(&book.subordinate);
+    // Before the user: a number whose user is gone may be in use on files anywhere.
+    store::retire(who.uid, &who.name, false, &subordinate)?;
+    if here {
+        make::remove(&who.name, &turn)?;
+    } else if book.user_by_us && accounts::group(&who.name)? == Some((who.uid, Vec::new())) {
+        // A userdel that was cut off leaves the group that useradd made with the user.
+        make::remove_group(&who.name, &turn)?;
+    }
+    mail_and_jobs(who);
+    out.did.push(format!("{}uid {} retired", if here { "user removed, " } else { "" }, who.uid));
+    Ok(())
+}
+
+/// Nothing of a number is touched that is somebody else's now.
+fn anothers(
+    name: &TenantId,
+    other: &Other,
+    reach: Reach,
+    book: &mut Option<Book>,
+    out: &mut Outcome,
+) -> Result<()> {
+    if let Some(user) = book.as_ref().map(|book| book.user.clone())
+        && accounts::by_name(&user)?.is_none()
+    {
+        unlinger(name, book, false, out)?;
+    }
+    let Some(book) = book else {
+        out.notes.push(format!("its user is that of {other}, and nothing of it was touched"));
+        return Ok(());
+    };
+    out.notes.push(format!(
+        "uid {}, which its user {} had, is that of {other} now: nothing that this uid runs or has was touched, nor {}",
+        book.uid,
+        book.user,
+        book.home.display()
+    ));
+    match other {
+        // What stands there is that one's: it was written for the same uid.
+        Other::Tenant(_) => book.files.clear(),
+        Other::User(_) if reach == Reach::User => {
+            let _turn = make::turn()?;
+            store::retire(book.uid, &book.user, false, &book.subordinate)?;
+            out.did.push(format!("uid {} retired: no tenant gets it", book.uid));
+        }
+        Other::User(_) => {}
+    }
+    store::keep(name, book)
 }
 
 /// Removes an empty folder that was a home. The folder above it is root's; a link is not followed.

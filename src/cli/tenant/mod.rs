@@ -8,6 +8,7 @@ mod end;
 pub mod inside;
 mod list;
 pub mod live;
+mod made;
 mod outcome;
 mod parallel;
 mod prepare;
@@ -15,6 +16,7 @@ mod provision;
 mod purge;
 mod remove;
 mod seen;
+mod whom;
 
 use super::{Answer, Context};
 use crate::error::{Error, Kind, Result};

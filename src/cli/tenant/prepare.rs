@@ -1,18 +1,18 @@
 //! Brings one tenant up, in two parts: what is the system's (user, home, limits), then what is the tenant's
 //! (lingering, manager, fleet). Between them the system's manager reads its files once for all.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::decide::{Decision, decide};
+use super::made;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::host::lock::{self, Lock};
 use crate::host::logind::{self, Linger, Logind};
 use crate::host::tenant::child;
-use crate::host::tenant::make::{self, New, Turn};
+use crate::host::tenant::make;
 use crate::host::tenant::system::System;
-use crate::host::tenant::{accounts, home, store, subids};
+use crate::host::tenant::{accounts, home, store};
 use crate::host::{account, interrupt, site};
 use crate::names::TenantId;
 use crate::snapshot::Fact;
@@ -54,21 +54,24 @@ pub fn alone_now(name: &TenantId) -> Result<Option<Lock>> {
 /// User, home, limits.
 pub fn system(declared: &Declared, lock: Lock, out: &mut Outcome) -> Result<Ready> {
     let (who, mut book) = match decide(declared)? {
-        Decision::There { who, book } => (who, book),
+        Decision::There { who, book } => (who, *book),
         // Judged again in our turn: whoever had it before may have made that very user.
         Decision::Make { .. } => {
             let turn = make::turn()?;
             match decide(declared)? {
-                Decision::There { who, book } => (who, book),
-                Decision::Make { uid, home } => make_user(declared, uid, &home, &turn, out)?,
+                Decision::There { who, book } => (who, *book),
+                Decision::Make { uid, home } => made::make(declared, uid, &home, &turn, out)?,
             }
         }
     };
     (out.user, out.uid) = (Some(who.name.clone()), Some(who.uid));
     out.notes.extend(lasting(&who)?);
+    if store::book(&declared.name)?.is_some_and(|old| old.uid != book.uid) {
+        made::supersede(&declared.name, book.uid, &make::turn()?)?;
+    }
     out.notes.extend(powers(&who));
     shell(declared, &who, out)?;
-    subordinate(&who, out)?;
+    made::subordinate(&declared.name, &who, &mut book, out)?;
     house(&who, &book, out)?;
     store::keep(&declared.name, &book)?;
     if make::is_nixos() {
@@ -77,32 +80,6 @@ pub fn system(declared: &Declared, lock: Lock, out: &mut Outcome) -> Result<Read
         out.did.push("limits written".to_owned());
     }
     Ok(Ready { reload_due: book.reload_due, who, book, _lock: lock })
-}
-
-fn make_user(
-    declared: &Declared,
-    uid: Option<u32>,
-    home: &Path,
-    turn: &Turn,
-    out: &mut Outcome,
-) -> Result<(Who, Book)> {
-    let name = declared.user.as_str();
-    let uid = match uid {
-        Some(uid) => uid,
-        None => make::free_uid(turn)?,
-    };
-    let known = store::book(&declared.name)?.filter(|book| book.uid == uid && book.user == name);
-    let mut book = known.unwrap_or_else(|| Book::new(declared.name.as_str(), name, uid, home.to_path_buf()));
-    book.user_by_us = true;
-    book.home_by_us |= home::look(home)?.is_none();
-    // Said before it is done: a run that is cut off leaves nothing that nobody knows the maker of.
-    store::keep(&declared.name, &book)?;
-    make::user(New { name, uid, home, shell: declared.shell.as_deref() }, turn)?;
-    let who = accounts::by_name(name)?
-        .filter(|who| who.uid == uid)
-        .ok_or_else(|| Error::machine(format!("useradd made {name}, and it is not there")))?;
-    out.did.push(format!("user made with uid {uid}"));
-    Ok((who, book))
 }
 
 fn shell(declared: &Declared, who: &Who, out: &mut Outcome) -> Result<()> {
@@ -117,17 +94,6 @@ fn shell(declared: &Declared, who: &Who, out: &mut Outcome) -> Result<()> {
     }
     make::shell(&who.name, wanted, &make::turn()?)?;
     out.did.push("shell changed".to_owned());
-    Ok(())
-}
-
-/// Subordinate uids, as a user whom we make has them: one that was there before may have come without.
-fn subordinate(who: &Who, out: &mut Outcome) -> Result<()> {
-    if !subids::lacks(who) {
-        return Ok(());
-    }
-    if let Some(first) = subids::give(who, &make::turn()?)? {
-        out.did.push(format!("subordinate uids given from {first} on"));
-    }
     Ok(())
 }
 

@@ -30,7 +30,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let name = named(&args.name)?;
     let began = Instant::now();
-    let mut declared = store::declaration(&name).map_err(|error| {
+    let declared = store::declaration(&name).map_err(|error| {
         let file = place::declaration(&name);
         error.hint(format!(
             "or end it by what was done for it: rm {}; fleet tenant remove {name}",
@@ -40,15 +40,16 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     if declared.is_none() && store::book(&name)?.is_none() {
         return Err(Error::input(format!("there is no tenant {name}")).hint("fleet tenant list"));
     }
-    // First what is wanted: a run that is cut off here is not undone by the next apply.
-    if let Some(there) = declared.as_ref().filter(|declared| declared.state == State::Present) {
-        declared = Some(set_state(there, State::Absent)?);
-    }
     let mut outcome = Outcome::of(name.as_str());
     let reach = if args.purge { Reach::User } else { Reach::Processes };
     let system = System::connect()?;
     let progress = Progress::of([name.to_string()], &context.out);
-    let result = end::end(&name, declared.as_ref(), reach, &system, &mut outcome);
+    // Once nothing is refused, first what is wanted: a run that is cut off is not undone by the next apply.
+    let agreed = || match declared.as_ref().filter(|declared| declared.state == State::Present) {
+        Some(there) => set_state(there, State::Absent).map(drop),
+        None => Ok(()),
+    };
+    let result = end::end(&name, declared.as_ref(), reach, agreed, &system, &mut outcome);
     drop(progress);
     outcome.end(result);
     outcome.seconds = began.elapsed().as_secs_f64();

@@ -26,6 +26,12 @@ pub fn by_uid(uid: u32) -> Result<Option<Who>> {
     User::from_uid(Uid::from_raw(uid)).map_err(failed)?.map(who).transpose()
 }
 
+/// The group of that name: its number, and who is in it besides those whose own it is.
+pub fn group(name: &str) -> Result<Option<(u32, Vec<String>)>> {
+    let failed = |error| Error::machine(format!("look up the group {name}: {error}"));
+    Ok(Group::from_name(name).map_err(failed)?.map(|group| (group.gid.as_raw(), group.mem)))
+}
+
 fn who(user: User) -> Result<Who> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::machine(format!("look up the groups of {}: {error}", user.name))

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::fcntl::AtFlags;
-use nix::unistd::{Gid, Group, Uid, User, fchownat};
+use nix::unistd::{Gid, Uid, fchownat};
 
 use super::child::PATH;
-use super::store;
 use crate::error::{Error, Result};
 use crate::host::command::{Command, CommandError};
 use crate::host::interrupt::point;
@@ -27,8 +26,6 @@ const TOOL: Duration = Duration::from_secs(30);
 const TURN: Duration = Duration::from_secs(120);
 /// Ordinary users, where the machine says nothing else.
 const RANGE: (u32, u32) = (1000, 60_000);
-/// Numbers that systemd gives away itself.
-const DYNAMIC: std::ops::RangeInclusive<u32> = 61_184..=65_535;
 
 /// Held while users are made or removed.
 #[derive(Debug, Clone)]
@@ -80,51 +77,13 @@ pub fn can_make(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a number that a tenant can't have; `own` is the user who may have it.
-pub fn can_have(uid: u32, own: Option<&str>) -> Result<()> {
-    let (first, last) = range();
-    if store::retired()?.has(uid) {
-        return Err(Error::input(format!(
-            "uid {uid} was a tenant's that has been removed, and files of that tenant may be left"
-        ))
-        .hint("leave the uid out, or take another one"));
-    }
-    if uid < first {
-        return Err(Error::input(format!("uid {uid} is a system uid: ordinary users begin at {first} here")));
-    }
-    if DYNAMIC.contains(&uid) {
-        return Err(Error::input(format!("uid {uid} is among those that systemd gives away itself")));
-    }
-    if own.is_none() && uid > last {
-        return Err(Error::input(format!(
-            "uid {uid} is beyond {last}, the last that this machine gives to users"
-        )));
-    }
-    let other =
-        User::from_uid(Uid::from_raw(uid)).ok().flatten().filter(|user| own != Some(user.name.as_str()));
-    match other {
-        Some(other) => Err(Error::input(format!("uid {uid} is in use: it is {}'s", other.name))),
-        None => Ok(()),
-    }
-}
-
-/// The lowest number that nobody has and no tenant had. Called with the turn held.
-pub fn free_uid(_turn: &Turn) -> Result<u32> {
-    let (first, last) = range();
-    let retired = store::retired()?;
-    let free = |uid: &u32| {
-        !retired.has(*uid)
-            && matches!(User::from_uid(Uid::from_raw(*uid)), Ok(None))
-            && matches!(Group::from_gid(Gid::from_raw(*uid)), Ok(None))
-    };
-    (first..=last).find(free).ok_or_else(|| Error::machine(format!("no uid from {first} to {last} is free")))
-}
-
-/// Makes a user with a group of its own and a private home.
+/// Makes a user with a group of its own and a private home. Subordinate uids are given afterwards: useradd
+/// knows nothing of those that a removed tenant had.
 pub fn user(new: New<'_>, turn: &Turn) -> Result<()> {
     let mut command = Command::new("useradd").args(["--uid", &new.uid.to_string(), "--user-group"]);
     // It comes back at each boot for years: what the machine says of people's accounts would end that.
     command = command.args(["--key", "PASS_MAX_DAYS=-1", "--expiredate", "", "--inactive", "-1"]);
+    command = command.args(["--key", "SUB_UID_COUNT=0", "--key", "SUB_GID_COUNT=0"]);
     command = command.arg("--home-dir").arg(new.home);
     // Where something stands there already, nothing is put into it.
     if fs::symlink_metadata(new.home).is_err() {
@@ -168,6 +127,11 @@ pub fn remove(name: &str, turn: &Turn) -> Result<()> {
     run(Command::new("userdel").args(["--", name]), turn)?;
     point("userdeled");
     Ok(())
+}
+
+/// Removes the group that a user had of its own, where the user's end was cut off before that.
+pub fn remove_group(name: &str, turn: &Turn) -> Result<()> {
+    run(Command::new("groupdel").args(["--", name]), turn)
 }
 
 /// More of a user: what `usermod` takes.

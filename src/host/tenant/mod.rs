@@ -9,6 +9,7 @@ pub mod drop;
 pub mod ends;
 pub mod home;
 pub mod make;
+pub mod numbers;
 pub mod rest;
 pub mod sound;
 pub mod store;

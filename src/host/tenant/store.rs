@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::host::{clock, files};
 use crate::ledger::Sha;
 use crate::names::TenantId;
-use crate::tenant::books::{Book, Retired, RetiredUids};
+use crate::tenant::books::{Book, Retired, RetiredUids, Spans};
 use crate::tenant::place;
 use crate::tenant::{self, Declared};
 use crate::yaml::MAX_BYTES;
@@ -84,6 +84,30 @@ pub fn keep(tenant: &TenantId, book: &Book) -> Result<()> {
     Ok(files::replace(&path, text.as_bytes(), 0o600)?)
 }
 
+/// What was done for every tenant; one record that can't be read hides no other.
+pub fn books() -> Result<Vec<(TenantId, Result<Book>)>> {
+    let folder = Path::new(place::BOOKS);
+    if !is_private_folder(folder)? {
+        return Ok(Vec::new());
+    }
+    let failed = |error: io::Error| Error::machine(format!("read {}: {error}", folder.display()));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let Some(Ok(tenant)) = name.strip_suffix(".json").map(TenantId::parse) else { continue };
+        if let Some(book) = book(&tenant).transpose() {
+            found.push((tenant, book));
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+/// Forgets that anything was begun for it; what is declared stays.
+pub fn unkeep(tenant: &TenantId) -> Result<()> {
+    Ok(files::remove(&place::book(tenant))?)
+}
+
 /// Forgets it.
 pub fn forget(tenant: &TenantId) -> Result<()> {
     files::remove(&place::book(tenant))?;
@@ -96,13 +120,16 @@ pub fn retired() -> Result<RetiredUids> {
     Ok(kept(Path::new(place::RETIRED), RetiredUids::from_text)?.unwrap_or_default())
 }
 
-/// Adds one, before its user is removed. Called with the users' lock held.
-pub fn retire(uid: u32, user: &str) -> Result<()> {
-    let mut retired = retired()?;
-    if retired.has(uid) {
+/// Adds one, before its user is removed; `stays` where that user is left as it is. Called with the users' lock
+/// held.
+pub fn retire(uid: u32, user: &str, stays: bool, subordinate: &Spans) -> Result<()> {
+    let before = retired()?;
+    let mut retired = before.clone();
+    let time = clock::rfc3339(clock::unix());
+    retired.add(Retired { uid, user: user.to_owned(), time, stays, subordinate: subordinate.clone() });
+    if retired == before {
         return Ok(());
     }
-    retired.uids.push(Retired { uid, user: user.to_owned(), time: clock::rfc3339(clock::unix()) });
     private_above()?;
     Ok(files::replace(Path::new(place::RETIRED), retired.to_text().as_bytes(), 0o600)?)
 }

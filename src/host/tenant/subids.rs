@@ -5,7 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use super::make::{self, Turn};
+use super::store;
 use crate::error::{Error, Result};
+use crate::names::TenantId;
+use crate::tenant::books::{Span, Spans};
 use crate::tenant::wire::Who;
 
 /// Who has which uids, and the option of `usermod` that adds some.
@@ -14,6 +17,9 @@ const UIDS: (&str, &str) = ("/etc/subuid", "--add-subuids");
 const GIDS: (&str, &str) = ("/etc/subgid", "--add-subgids");
 /// The numbers that are given away, and how many to one user, where the machine says nothing else.
 const RANGE: (u32, u32, u32) = (100_000, 600_100_000, 65_536);
+
+/// The last of the numbers that users and the system itself have.
+const SYSTEM: u32 = 65_535;
 
 /// Whether the user has none, of either kind, and could: an ordinary one of this machine's own.
 pub fn lacks(who: &Who) -> bool {
@@ -26,8 +32,55 @@ pub fn lacks(who: &Who) -> bool {
         && [UIDS, GIDS].iter().any(|(file, _)| !has(&text(file), who))
 }
 
-/// Gives them; the first, or `None` where the machine gives none or somebody else was first.
-pub fn give(who: &Who, turn: &Turn) -> Result<Option<u32>> {
+/// Those that the machine's files give the user.
+pub fn of(who: &Who) -> Spans {
+    let own = |file| text(file).lines().filter(|line| is_of(line, who)).filter_map(span).collect();
+    Spans { uids: own(UIDS.0), gids: own(GIDS.0) }
+}
+
+/// Uids that are subordinate to this user and to nobody else, with those that it had when its tenant was last
+/// brought up. What runs as one of them is the tenant's.
+pub fn alone(who: &Who, tenant: &TenantId, known: &Spans) -> Result<Vec<Span>> {
+    let mut all = of(who);
+    all.add(known);
+    let mut others: Vec<Span> =
+        text(UIDS.0).lines().filter(|line| !is_of(line, who)).filter_map(span).collect();
+    others.extend(of_tenants(tenant)?.uids);
+    all.uids.retain(|own| own.first > SYSTEM && !others.iter().any(|other| other.meets(*own)));
+    Ok(all.uids)
+}
+
+/// Those of all other tenants, by their records, also of users who are gone.
+fn of_tenants(but: &TenantId) -> Result<Spans> {
+    let mut all = Spans::default();
+    for (_, book) in store::books()?.into_iter().filter(|(name, _)| name != but) {
+        // What one that can't be read says is missing, and no reason to do nothing for the others.
+        all.add(&book.map(|book| book.subordinate).unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Those of the user that are in another tenant's record, or that one had before: the machine's own tools know
+/// nothing of that.
+pub fn of_others(who: &Who, tenant: &TenantId) -> Result<Spans> {
+    let had = had(who.uid, tenant)?;
+    let mut own = of(who);
+    own.uids.retain(|span| had.uids.iter().any(|other| other.meets(*span)));
+    own.gids.retain(|span| had.gids.iter().any(|other| other.meets(*span)));
+    Ok(own)
+}
+
+/// All that other tenants have and that users had who were one's.
+fn had(own: u32, tenant: &TenantId) -> Result<Spans> {
+    let mut had = of_tenants(tenant)?;
+    let retired = store::retired()?;
+    retired.uids.iter().filter(|one| one.uid != own).for_each(|one| had.add(&one.subordinate));
+    Ok(had)
+}
+
+/// Gives them; the first, or `None` where the machine gives none or somebody else was first. Nobody has or had
+/// them.
+pub fn give(who: &Who, tenant: &TenantId, turn: &Turn) -> Result<Option<u32>> {
     let defaults = make::defaults();
     let value = |key: &str, usual| make::number(&defaults, key).unwrap_or(usual);
     let (min, max, count) =
@@ -36,7 +89,10 @@ pub fn give(who: &Who, turn: &Turn) -> Result<Option<u32>> {
         return Ok(None);
     }
     let texts = [UIDS, GIDS].map(|(file, _)| text(file));
-    let first = free(&texts, min, max, count)
+    let mut taken: Vec<Span> = texts.iter().flat_map(|text| text.lines()).filter_map(span).collect();
+    let had = had(who.uid, tenant)?;
+    taken.extend(had.uids.iter().chain(&had.gids));
+    let first = free(taken, min, max, count)
         .ok_or_else(|| Error::machine(format!("no {count} subordinate uids are free up to {max}")))?;
     let span = format!("{first}-{}", u64::from(first) + u64::from(count) - 1);
     let mut words = Vec::new();
@@ -60,49 +116,50 @@ fn are_here() -> bool {
     sources.is_none_or(|sources| sources.split_whitespace().eq(["files"]))
 }
 
-/// Whether a line is the user's, by name or by number.
+/// Whether a line is the user's.
 fn has(text: &str, who: &Who) -> bool {
-    let number = who.uid.to_string();
-    text.lines().filter_map(|line| line.split(':').next()).any(|owner| owner == who.name || owner == number)
+    text.lines().any(|line| is_of(line, who))
 }
 
-/// The first of `count` numbers that stand in no line.
-fn free(texts: &[String], min: u32, max: u32, count: u32) -> Option<u32> {
-    let mut taken: Vec<(u64, u64)> = texts.iter().flat_map(|text| text.lines()).filter_map(span).collect();
+/// Whether this line is, by name or by number.
+fn is_of(line: &str, who: &Who) -> bool {
+    line.split(':').next().is_some_and(|owner| owner == who.name || owner == who.uid.to_string())
+}
+
+/// The first of `count` numbers that are none of these.
+fn free(mut taken: Vec<Span>, min: u32, max: u32, count: u32) -> Option<u32> {
     taken.sort_unstable();
     let mut first = u64::from(min);
-    for (begin, end) in taken {
-        if begin < first + u64::from(count) && end > first {
-            first = end;
+    for span in taken {
+        if u64::from(span.first) < first + u64::from(count) && span.end() > first {
+            first = span.end();
         }
     }
     u32::try_from(first).ok().filter(|first| u64::from(*first) + u64::from(count) <= u64::from(max) + 1)
 }
 
-/// From where to where, the end not among them, a line goes.
-fn span(line: &str) -> Option<(u64, u64)> {
-    let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u64>().ok());
-    let (first, count) = (fields.next()??, fields.next()??);
-    Some((first, first.saturating_add(count)))
+/// The numbers of a line.
+fn span(line: &str) -> Option<Span> {
+    let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u32>().ok());
+    Some(Span { first: fields.next()??, count: fields.next()?? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn first(texts: &[&str]) -> Option<u32> {
-        let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
-        free(&texts, 100_000, 400_000, 65_536)
+    fn first(text: &str) -> Option<u32> {
+        free(text.lines().filter_map(span).collect(), 100_000, 400_000, 65_536)
     }
 
     #[test]
     fn the_first_numbers_that_nobody_has_are_taken_and_no_line_is_crossed() {
-        assert_eq!(first(&["", ""]), Some(100_000));
-        assert_eq!(first(&["a:100000:65536\n", ""]), Some(165_536));
-        assert_eq!(first(&["", "a:100000:65536\n1001:231072:65536\n"]), Some(165_536));
-        assert_eq!(first(&["b:160000:10\na:100000:1\n", ""]), Some(160_010));
-        assert_eq!(first(&["a:0:4294967295\n", ""]), None);
-        assert_eq!(first(&["what is this\na:x:y\n", ""]), Some(100_000));
+        assert_eq!(first(""), Some(100_000));
+        assert_eq!(first("a:100000:65536\n"), Some(165_536));
+        assert_eq!(first("a:100000:65536\n1001:231072:65536\n"), Some(165_536));
+        assert_eq!(first("b:160000:10\na:100000:1\n"), Some(160_010));
+        assert_eq!(first("a:0:4294967295\n"), None);
+        assert_eq!(first("what is this\na:x:y\n"), Some(100_000));
     }
 
     #[test]

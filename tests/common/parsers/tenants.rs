@@ -58,7 +58,7 @@ pub fn a_book(bytes: &[u8]) {
 pub fn retired_uids(bytes: &[u8]) {
     match RetiredUids::from_text(&text(bytes)) {
         Ok(retired) => {
-            assert!(retired.uids.iter().all(|one| retired.has(one.uid)));
+            assert!(retired.uids.iter().all(|one| retired.of(one.uid).is_some()));
             assert_eq!(RetiredUids::from_text(&retired.to_text()), Ok(retired));
         }
         Err(error) => is_told(&error),
