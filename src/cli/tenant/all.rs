@@ -87,7 +87,15 @@ fn look_at(tenant: Tenant, system: &System, request: &Request, limit: Duration) 
         Err(why) => Err(why.clone()),
     };
     let code = reply.as_ref().map_or(4, |reply| reply.code);
-    let mut value = reply.and_then(value);
+    let mut value = reply.and_then(value).and_then(|value| {
+        let lost = value["fleet"] == json!(false) && tenant.has_a_fleet();
+        // It may have been put out of the way.
+        if lost {
+            Err("there is no roster in its home, and its fleet is known of".to_owned())
+        } else {
+            Ok(value)
+        }
+    });
     if let (Ok(value), Ok(who)) = (&mut value, &tenant.who) {
         with_account(value, &who.name, request);
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::tenant::{accounts, store};
 use crate::names::TenantId;
 use crate::tenant::wire::Who;
-use crate::tenant::{Declared, State};
+use crate::tenant::{Declared, Fleet, State};
 
 /// One tenant.
 #[derive(Debug, Clone)]
@@ -19,6 +19,13 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Whether it has a fleet by what root itself knows: its declaration says so, or a holder runs.
+    pub fn has_a_fleet(&self) -> bool {
+        let declared = self.declared.as_ref().and_then(|declared| declared.as_ref().ok());
+        let runs = || self.who.as_ref().is_ok_and(|who| accounts::with_a_holder().contains(&who.uid));
+        declared.is_some_and(|declared| declared.fleet != Fleet::Own) || runs()
+    }
+
     /// What is wrong with its declaration.
     pub fn wrong(&self) -> Option<&Error> {
         self.declared.as_ref().and_then(|declared| declared.as_ref().err())
