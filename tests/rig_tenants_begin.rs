@@ -111,6 +111,16 @@ fn a_tenant_without_a_fleet_is_no_trouble_and_what_to_do_is_said() {
         let value: Value = value;
         assert_eq!(shown[key], value, "{key} of {shown:#}");
     }
+    let limited = "user: bare\nlimits: {memory_max: 3G, tasks_max: 777, cpu_quota: 150%}\n";
+    rig.write("/etc/mosaic/tenants.d/bare.yaml", limited, "root");
+    rig.root_ok(&["fleet", "tenant", "apply"]);
+    let slice = format!("user-{uid}.slice");
+    let limits = ["MemoryMax", "TasksMax", "CPUQuotaPerSecUSec"].map(|limit| format!("--property={limit}"));
+    let show = ["systemctl", "show", &slice, &limits[0], &limits[1], &limits[2]];
+    let held = rig.root_ok(&show);
+    for limit in ["MemoryMax=3221225472", "TasksMax=777", "CPUQuotaPerSecUSec=1.5s"] {
+        assert!(held.lines().any(|line| line == limit), "{limit}: {held}");
+    }
     // A file that goes ends nothing.
     rig.root_ok(&["mv", "/etc/mosaic/tenants.d/bare.yaml", "/root"]);
     rig.root_ok(&["fleet", "tenant", "apply"]);
