@@ -118,8 +118,8 @@ fn a_tenant_without_a_fleet_is_no_trouble_and_what_to_do_is_said() {
     let limits = ["MemoryMax", "TasksMax", "CPUQuotaPerSecUSec"].map(|limit| format!("--property={limit}"));
     let show = ["systemctl", "show", &slice, &limits[0], &limits[1], &limits[2]];
     let held = rig.root_ok(&show);
-    for limit in ["MemoryMax=3221225472", "TasksMax=777", "CPUQuotaPerSecUSec=1.5s"] {
-        assert!(held.lines().any(|line| line == limit), "{limit}: {held}");
+    for limit in ["MemoryMax=3221225472", "TasksMax=777", "CPUQuotaPerSecUSec=1.5"] {
+        assert!(held.lines().any(|line| line.starts_with(limit)), "{limit}: {held}");
     }
     // A file that goes ends nothing.
     rig.root_ok(&["mv", "/etc/mosaic/tenants.d/bare.yaml", "/root"]);
