@@ -113,10 +113,15 @@ fn may_end(who: &Who) -> Result<()> {
 
 /// Only what we made is removed.
 fn may_remove(who: &Who, book: Option<&Book>) -> Result<()> {
-    if book.is_some_and(|book| book.user_by_us && book.user == who.name) && make::is_local(&who.name) {
+    let local = make::is_local(&who.name);
+    if local && book.is_some_and(|book| book.user_by_us && book.user == who.name) {
         return Ok(());
     }
+    let by_hand = match local {
+        true => format!("to remove user and home yourself after that: userdel -r {}", who.name),
+        false => "the user comes from elsewhere and can't be removed here".to_owned(),
+    };
     Err(Error::no(format!("the user {} was there before it became a tenant: nothing was removed", who.name))
         .hint("without --purge, all that it runs is ended")
-        .hint(format!("to remove user and home yourself after that: userdel -r {}", who.name)))
+        .hint(by_hand))
 }
