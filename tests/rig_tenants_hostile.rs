@@ -76,6 +76,19 @@ impl Machine {
         self.rig.root_ok(&["sh", "-c", ELSEWHERE])
     }
 
+    /// Puts a file system at the hostile tenant's home that answers nobody but `answers`.
+    fn hang_but_for(&self, answers: &str) {
+        let rig = &self.rig;
+        rig.write("/root/hang.py", HANG, "root");
+        let serve = ["systemd-run", "-q", "--unit=hang", "python3", "/root/hang.py", "/home/evil"];
+        rig.root_ok(&[&serve[..], &[&uid(rig, "evil").to_string(), answers]].concat());
+        rig.wait_until("it is mounted", SOON, || rig.read("/proc/mounts").contains("hang /home/evil fuse"));
+    }
+
+    fn hang_no_more(&self) {
+        self.rig.root_ok(&["sh", "-c", "systemctl stop hang; umount /home/evil"]);
+    }
+
     /// As the hostile tenant, in its home.
     fn evil(&self, line: &str) {
         self.rig.as_user("evil", &["bash", "-c", line]).ok();
@@ -358,17 +371,13 @@ fn a_home_on_a_file_system_that_hangs_is_named_within_a_bound_and_holds_nobody_e
     }
     let machine = Machine::new(Suite::Trixie);
     let rig = &machine.rig;
-    let evil = uid(rig, "evil");
-    rig.write("/root/hang.py", HANG, "root");
     for (answers, said) in [
         // Whoever waits for it can't even be killed: the child, which the tenant's rights let in.
         ("root", "no answer within 20 s: a file system that it uses hangs"),
         // And root itself, which only asks whose the home is.
         ("nothing", "look at the home /home/evil: its file system gave no answer within 5 s"),
     ] {
-        let serve = ["systemd-run", "-q", "--unit=hang", "python3", "/root/hang.py", "/home/evil"];
-        rig.root_ok(&[&serve[..], &[&evil.to_string(), answers]].concat());
-        rig.wait_until("it is mounted", SOON, || rig.read("/proc/mounts").contains("hang /home/evil fuse"));
+        machine.hang_but_for(answers);
         let told = machine.apply(&format!("a home that hangs, but for: {answers}"));
         assert!(told["error"]["message"].as_str().is_some_and(|m| m.contains(said)), "{told:#}");
         assert!(told["error"]["hints"].to_string().contains("findmnt -T /home/evil"), "{told:#}");
@@ -391,7 +400,7 @@ fn a_home_on_a_file_system_that_hangs_is_named_within_a_bound_and_holds_nobody_e
         });
         assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
 
-        rig.root_ok(&["sh", "-c", "systemctl stop hang; umount /home/evil"]);
+        machine.hang_no_more();
         let waits = || rig.root(&["pgrep", "-f", "tenant-(child|look)"]).code == 0;
         rig.wait_until("whoever waited for it is gone", SOON, || !waits());
     }
@@ -408,10 +417,7 @@ fn a_tenant_whose_home_hangs_is_removed_within_a_bound_as_far_as_it_goes_and_who
     let machine = Machine::new(Suite::Trixie);
     let rig = &machine.rig;
     let evil = uid(rig, "evil");
-    rig.write("/root/hang.py", HANG, "root");
-    let serve = ["systemd-run", "-q", "--unit=hang", "python3", "/root/hang.py", "/home/evil"];
-    rig.root_ok(&[&serve[..], &[&evil.to_string(), "root"]].concat());
-    rig.wait_until("it is mounted", SOON, || rig.read("/proc/mounts").contains("hang /home/evil fuse"));
+    machine.hang_but_for("root");
     let began = Instant::now();
     let run = rig.root(&["fleet", "tenant", "remove", "evil", "--purge"]).exits(4);
     assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
@@ -422,7 +428,7 @@ fn a_tenant_whose_home_hangs_is_removed_within_a_bound_as_far_as_it_goes_and_who
         run.report()
     );
     rig.root_ok(&["id", "evil"]);
-    rig.root_ok(&["sh", "-c", "systemctl stop hang; umount /home/evil"]);
+    machine.hang_no_more();
     rig.root_ok(&["fleet", "tenant", "remove", "evil", "--purge"]);
     assert_eq!(tenants::processes(rig, evil), "");
     assert_eq!(rig.root(&["ls", "/home"]).stdout.trim(), "good");

@@ -16,6 +16,7 @@ use crate::host::tenant::system::System;
 use crate::host::{account, clock};
 use crate::observe;
 use crate::snapshot::Fact;
+use crate::snapshot::boot::Account;
 use crate::tenant::wire::{Reply, Request};
 use crate::tenant::words::clean_line;
 
@@ -105,14 +106,14 @@ fn look_at(tenant: Tenant, system: &System, request: &Request, limit: Duration) 
 /// Adds what root alone may ask: the child can gain no rights, so that it can't ask the machine's tool about its
 /// own account.
 fn with_account(value: &mut Value, user: &str, request: &Request) {
-    let check = match (request, account::look(user)) {
-        (Request::Verify { .. }, Fact::Known(seen)) => {
-            observe::verify::account(&seen, user).map(|check| json!(check))
-        }
-        (Request::Doctor, Fact::Known(seen)) => Some(json!(doctor::account(&seen, user))),
-        _ => None,
+    let judge = |seen: Account| match request {
+        Request::Verify { .. } => observe::verify::account(&seen, user).map(|check| json!(check)),
+        _ => Some(json!(doctor::account(&seen, user))),
     };
-    let Some(check) = check else { return };
+    if !matches!(request, Request::Verify { .. } | Request::Doctor) {
+        return;
+    }
+    let Fact::Known(Some(check)) = account::look(user).map(judge) else { return };
     if check["ok"] == json!(false) {
         value["ok"] = json!(false);
     }
@@ -286,7 +287,9 @@ fn print_checks(context: &Context, all: &[Seen]) {
     for seen in all {
         let (word, tone, what) = match &seen.value {
             Err(why) => ("unknown", Tone::Warn, clean_line(why)),
-            Ok(_) if has_none(seen) => ("no fleet", Tone::Plain, "it has no roster yet".to_owned()),
+            Ok(value) if has_none(seen) && value["ok"] == json!(true) => {
+                ("no fleet", Tone::Plain, "it has no roster yet".to_owned())
+            }
             Ok(value) if value["ok"] == json!(true) => {
                 let count = value["checks"].as_array().map_or(0, Vec::len);
                 ("ok", Tone::Good, format!("{count} checks hold"))

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::{Answer, Context};
 use crate::error::{Error, Result};
 use crate::host::removal::{self, Left};
-use crate::host::tenant::rest;
+use crate::host::tenant::{rest, subids};
 use crate::host::users::Caller;
 
 /// Empties the home. A folder is entered only as what it is: no link is followed. What is the tenant's in
@@ -56,7 +56,7 @@ fn stays(left: &Left, home: &Path, caller: &Caller) -> Error {
         Some(uid) if uid == caller.uid => error.hint(format!(
             "see what keeps it, as the tenant: runuser -u {name} -- find {shown} -xdev -ls; lsattr"
         )),
-        Some(uid) if rest::is_subordinate(uid, name, caller.uid) => error.hint(format!(
+        Some(uid) if subids::of_user(name, caller.uid).uids.iter().any(|span| span.has(uid)) => error.hint(format!(
             "these are files of its containers: uid {uid} is one of its subordinate uids. With the tenant's \
             rights and no others: runuser -u {name} -- unshare --map-auto --map-root-user --wd={shown} {all}"
         )),

@@ -10,8 +10,6 @@ use crate::host::removal::{self, Left};
 
 /// Where files of everybody are: in memory, in files, and of message queues.
 const PUBLIC: [&str; 5] = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock"];
-/// Who has which subordinate uids.
-const SUBUIDS: &str = "/etc/subuid";
 /// Kinds of memory, queues and semaphores that have numbers in place of names, with the options by which
 /// `ipcrm` removes one.
 const NUMBERED: [(&str, &str); 3] = [("shm", "-m"), ("msg", "-q"), ("sem", "-s")];
@@ -78,34 +76,9 @@ fn ids(table: &str, uid: u32) -> Vec<String> {
     own.filter_map(|line| line.get(id).map(|id| (*id).to_owned())).collect()
 }
 
-/// Whether `owner` is one of the numbers that the user may give away in its containers.
-pub fn is_subordinate(owner: u32, name: &str, uid: u32) -> bool {
-    is_in(&fs::read_to_string(SUBUIDS).unwrap_or_default(), owner, name, uid)
-}
-
-fn is_in(text: &str, owner: u32, name: &str, uid: u32) -> bool {
-    text.lines().any(|line| {
-        let fields: Vec<&str> = line.split(':').map(str::trim).collect();
-        let [whose, first, count] = fields[..] else { return false };
-        let (Ok(first), Ok(count)) = (first.parse::<u64>(), count.parse::<u64>()) else { return false };
-        let span = first..first.saturating_add(count);
-        (whose == name || whose.parse() == Ok(uid)) && span.contains(&u64::from(owner))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_is_subordinate_to_the_user_whose_line_spans_it() {
-        let text = "other:165536:65536\nkp:100000:65536\n1002:231072:1\nwrong:x:1\n";
-        for (owner, is) in
-            [(100_000, true), (165_535, true), (165_536, false), (99_999, false), (231_072, true)]
-        {
-            assert_eq!(is_in(text, owner, "kp", 1002), is, "{owner}");
-        }
-    }
 
     #[test]
     fn tables_of_the_kernel_are_read_by_their_headings() {

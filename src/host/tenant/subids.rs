@@ -34,7 +34,12 @@ pub fn lacks(who: &Who) -> bool {
 
 /// Those that the machine's files give the user.
 pub fn of(who: &Who) -> Spans {
-    let own = |file| text(file).lines().filter(|line| is_of(line, who)).filter_map(span).collect();
+    of_user(&who.name, who.uid)
+}
+
+/// The same, of a user of that name and number.
+pub fn of_user(name: &str, uid: u32) -> Spans {
+    let own = |file| text(file).lines().filter(|line| is_users(line, name, uid)).filter_map(span).collect();
     Spans { uids: own(UIDS.0), gids: own(GIDS.0) }
 }
 
@@ -123,7 +128,11 @@ fn has(text: &str, who: &Who) -> bool {
 
 /// Whether this line is, by name or by number.
 fn is_of(line: &str, who: &Who) -> bool {
-    line.split(':').next().is_some_and(|owner| owner == who.name || owner == who.uid.to_string())
+    is_users(line, &who.name, who.uid)
+}
+
+fn is_users(line: &str, name: &str, uid: u32) -> bool {
+    line.split(':').next().is_some_and(|owner| owner == name || owner == uid.to_string())
 }
 
 /// The first of `count` numbers that are none of these.
