@@ -82,7 +82,9 @@ impl Desk {
             roster.push_str(&format!("  - {agent}\n"));
         }
         fs::write(fleet.join("roster.yaml"), roster).expect("a roster");
-        fs::write(home.path().join("tmux.conf"), "set -g remain-on-exit on\n").expect("a configuration");
+        // As a fleet's own: a server that ends with its last session would meet the next one while it ends.
+        let conf = "set -s exit-empty off\nset -g remain-on-exit on\n";
+        fs::write(home.path().join("tmux.conf"), conf).expect("a configuration");
         Self { home, socket, commands }
     }
 
