@@ -5,11 +5,9 @@ mod fleet;
 #[path = "common/measured.rs"]
 mod measured;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fleet::rig::{Rig, Suite};
+use fleet::rig::{Rig, Suite, released};
 use fleet::{Fleet, SOON, roster, unit};
 
 const QUIET: &str = "sleep 100000";
@@ -215,16 +213,9 @@ fn a_supervisor_as_it_is_shipped_is_small_and_sleeps() {
         return;
     }
     // What a debug build has in memory says nothing of the program that people run.
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--quiet"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    assert!(build.expect("cargo runs").success());
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("release");
     for suite in Suite::both() {
         let fleet = Fleet::tenant(suite);
-        fleet.rig.install(&release);
+        fleet.rig.install(released());
         fleet.apply(
             "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n  \
              - {name: watched, runtime: dogfood, on_stale: restart}\n",

@@ -137,3 +137,38 @@ fn a_tenant_without_a_fleet_is_no_trouble_and_what_to_do_is_said() {
     let lost = rig.root(&["fleet", "verify", "--all-tenants"]);
     assert!(lost.code != 0 && lost.report().contains("no roster"), "{}", lost.report());
 }
+
+#[test]
+fn a_wrong_value_of_the_command_line_is_told_without_a_place_and_a_shell_has_to_be_there() {
+    if Rig::skipped() {
+        return;
+    }
+    let rig = Rig::boot(Suite::Trixie);
+    let add = |option: &str, value: &str| rig.root(&["fleet", "tenant", "add", "ada", option, value]);
+    for (option, value, said) in [
+        ("--home", "ada", "home cannot be \"ada\"\n    expected a path that begins with /"),
+        ("--shell", "/bin/../sh", "shell cannot be \"/bin/../sh\""),
+        ("--user", "root", "root cannot be a tenant"),
+    ] {
+        let wrong = add(option, value).exits(2);
+        assert!(wrong.stderr.contains(said), "{}", wrong.report());
+        assert!(!wrong.stderr.contains("tenants.d"), "no file is there: {}", wrong.report());
+    }
+    rig.root_ok(&["sh", "-c", "echo plain >/etc/plain; install -d -o nobody /srv/theirs"]);
+    for (shell, why) in [("/bin/zap", "not there"), ("/etc/plain", "not executable"), ("/etc", "not a file")]
+    {
+        let wrong = add("--shell", shell).exits(3);
+        assert!(wrong.stderr.contains(&format!("the shell {shell}: {why}")), "{}", wrong.report());
+    }
+    let nothing = "! getent passwd ada && ! test -e /etc/mosaic/tenants.d/ada.yaml";
+    rig.root_ok(&["sh", "-c", nothing]);
+
+    // Links are followed, and one in somebody else's place is not looked at.
+    add("--shell", "/bin/bash").exits(0);
+    rig.root_ok(&["fleet", "tenant", "add", "eve", "--shell", "/srv/theirs/sh"]);
+    let edited = "sed -i s:/bin/bash:/bin/zap: /etc/mosaic/tenants.d/ada.yaml; fleet tenant apply ada";
+    let wrong = rig.root(&["sh", "-c", edited]).exits(3);
+    assert!(wrong.report().contains("the shell /bin/zap: not there"), "{}", wrong.report());
+    let shell = rig.root_ok(&["sh", "-c", "getent passwd ada | cut -d: -f7"]);
+    assert_eq!(shell.trim(), "/bin/bash");
+}

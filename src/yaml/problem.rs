@@ -92,6 +92,18 @@ impl Problems {
     pub fn one(file: &Path, problem: Problem) -> Self {
         Self { file: file.to_path_buf(), list: vec![problem] }
     }
+
+    /// What is wrong, without the places: for values that come from a command line and stand in no file.
+    pub fn of_a_command_line(&self) -> Error {
+        let told = self.list.iter().take(SHOWN).map(|problem| {
+            let notes = problem.notes.iter().filter_map(|note| match note {
+                Note::Text(text) => Some(text.as_str()),
+                Note::Also(..) => None,
+            });
+            std::iter::once(problem.message.as_str()).chain(notes).collect::<Vec<_>>().join("\n    ")
+        });
+        Error::new(Kind::Usage, told.collect::<Vec<_>>().join("\n"))
+    }
 }
 
 /// A file with more problems than this is not what it was meant to be; the rest is counted.

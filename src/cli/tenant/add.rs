@@ -53,7 +53,8 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         None => {
             // As if it had been read from its file, so that the same is refused in the same words.
             let text = place::text(&wanted);
-            let declared = read(text.as_bytes(), &place::declaration(&name), &name)?;
+            let declared = read(text.as_bytes(), &place::declaration(&name), &name)
+                .map_err(|problems| problems.of_a_command_line())?;
             decide(&declared)?;
             store::declare(&name, &text)?;
             declared

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::host::programs;
 use crate::host::tenant::{accounts, home, make, numbers, store};
+use crate::host::users::{self, Caller};
 use crate::tenant::Declared;
 use crate::tenant::books::Book;
 use crate::tenant::wire::Who;
@@ -36,9 +38,32 @@ pub fn decide(declared: &Declared) -> Result<Decision> {
         same_user(declared, book)?;
     }
     match accounts::by_name(name)? {
-        Some(who) => there(declared, who, known),
-        None => absent(declared, known),
+        Some(who) => {
+            if declared.shell.as_ref().is_some_and(|shell| *shell != who.shell) && make::is_local(name) {
+                shell_runs(declared)?;
+            }
+            there(declared, who, known)
+        }
+        None => {
+            let decision = absent(declared, known)?;
+            shell_runs(declared)?;
+            Ok(decision)
+        }
     }
+}
+
+/// Refuses a login shell that can't be run, which the tools that set it only warn of. One in a place that
+/// somebody else than root controls is not looked at.
+fn shell_runs(declared: &Declared) -> Result<()> {
+    let Some(shell) = &declared.shell else { return Ok(()) };
+    let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
+    if users::foreign_path(&root, shell).is_some() {
+        return Ok(());
+    }
+    programs::check(shell).map_err(|flaw| {
+        Error::input(format!("the shell {}: {flaw}", shell.display()))
+            .hint("see which there are: cat /etc/shells")
+    })
 }
 
 /// Refuses another user than the one whom the tenant has: that one would run on, and nobody would know
