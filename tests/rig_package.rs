@@ -149,8 +149,12 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
         }
         let plan = fleet.run(&["fleet", "plan"]);
         assert!(plan.stdout.contains("mosaic-agent@.service"), "{suite:?}: {}", plan.report());
-        fleet.run(&["fleet", "apply", "--no-restart"]).ok();
-        unchanged("an apply that may not restart");
+        let applied = fleet.run(&["fleet", "apply"]).exits(0);
+        unchanged("an apply");
+        for agent in AGENTS {
+            let waits = format!("when you want it: fleet restart {agent}");
+            assert!(applied.stderr.contains(&waits), "{suite:?}: {}", applied.report());
+        }
         for file in [UNIT, SCRIPT] {
             let text = fleet.rig.read(&format!("/home/{TENANT}/{file}"));
             assert!(!text.contains("as it was"), "{suite:?}: {file} is as this version renders it");

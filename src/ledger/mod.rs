@@ -74,6 +74,8 @@ pub struct Due {
     pub boot_id: String,
     /// The process that runs with the older files; 0 where it could not be seen.
     pub main_pid: i32,
+    /// Nothing of the unit's own changed, only what all agents share: an apply leaves it to whoever restarts it.
+    pub shared: bool,
 }
 
 /// When an apply last carried everything out.

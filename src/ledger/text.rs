@@ -101,6 +101,8 @@ struct Linger {
 struct WrittenDue {
     boot_id: String,
     main_pid: i32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,7 +144,8 @@ impl Ledger {
                 .restarts_due
                 .iter()
                 .map(|(unit, due)| {
-                    (unit.clone(), WrittenDue { boot_id: due.boot_id.clone(), main_pid: due.main_pid })
+                    let Due { boot_id, main_pid, shared } = due.clone();
+                    (unit.clone(), WrittenDue { boot_id, main_pid, shared })
                 })
                 .collect(),
             applied: self
@@ -200,7 +203,10 @@ impl Ledger {
             restarts_due: written
                 .restarts_due
                 .into_iter()
-                .map(|(unit, due)| (unit, Due { boot_id: due.boot_id, main_pid: due.main_pid }))
+                .map(|(unit, due)| {
+                    let WrittenDue { boot_id, main_pid, shared } = due;
+                    (unit, Due { boot_id, main_pid, shared })
+                })
                 .collect(),
             applied: written.applied.map(|a| Applied { boot_id: a.boot_id, time: a.time }),
         })
@@ -298,15 +304,20 @@ mod tests {
         ledger.units.insert("x.service".into(), UnitRecord { enabled: true });
         ledger.linger_by_us = true;
         ledger.reload_due = true;
-        ledger.restarts_due.insert("x.service".into(), Due { boot_id: "b".into(), main_pid: 7 });
+        ledger
+            .restarts_due
+            .insert("x.service".into(), Due { boot_id: "b".into(), main_pid: 7, shared: false });
         ledger.applied = Some(Applied { boot_id: "b".into(), time: "2025-01-01T00:00:00Z".into() });
         ledger
     }
 
     #[test]
     fn a_ledger_reads_back_as_it_was_written() {
-        let text = full().to_text(&layout());
-        assert_eq!(Ledger::from_text(&text, &layout()), Ok(full()));
+        let mut ledger = full();
+        let shared = Due { boot_id: "b".into(), main_pid: 8, shared: true };
+        ledger.restarts_due.insert("y.service".into(), shared);
+        let text = ledger.to_text(&layout());
+        assert_eq!(Ledger::from_text(&text, &layout()), Ok(ledger));
         assert!(text.contains("\".config/systemd/user/x.service\""), "below the home, so relative: {text}");
         assert!(text.contains("\"/srv/m/fleet/agents/a.env\""), "outside the home, so absolute: {text}");
     }

@@ -110,14 +110,16 @@ fn other_variables_than_the_files_hold_are_drift_and_no_value_is_told() {
 
 #[test]
 fn a_restart_that_is_due_is_pending_until_the_supervisor_is_another() {
-    let due = |main_pid| Due { boot_id: BOOT.to_owned(), main_pid };
+    let due = |main_pid| Due { boot_id: BOOT.to_owned(), main_pid, shared: false };
     let waits = |case: &mut Case, due: Due| drop(case.ledger().restarts_due.insert(name("b").unit(), due));
     for pid in [50, 0] {
         let case = flags_b(&[Flag::Pending], |case| waits(case, due(pid)));
-        assert!(reason(&case, "b", "PENDING").contains("fleet restart b"));
+        assert!(reason(&case, "b", "PENDING").ends_with("fleet apply, or fleet restart b"));
     }
+    let shared = flags_b(&[Flag::Pending], |case| waits(case, Due { shared: true, ..due(50) }));
+    assert!(reason(&shared, "b", "PENDING").ends_with("apply: fleet restart b"), "an apply would not");
     no_flags(|case| waits(case, due(49)));
-    no_flags(|case| waits(case, Due { boot_id: "earlier".to_owned(), main_pid: 50 }));
+    no_flags(|case| waits(case, Due { boot_id: "earlier".to_owned(), ..due(50) }));
     // What is down starts with the new files.
     flags_b(&[Flag::Dead], |case| {
         waits(case, due(50));
@@ -130,7 +132,7 @@ fn a_restart_that_is_due_is_pending_until_the_supervisor_is_another() {
 fn a_holder_that_waits_for_a_restart_is_pending_on_all_rows() {
     let of = |main_pid| {
         let mut case = Case::of(&["a", "b"]);
-        let due = Due { boot_id: BOOT.to_owned(), main_pid };
+        let due = Due { boot_id: BOOT.to_owned(), main_pid, shared: false };
         case.ledger().restarts_due.insert(HOLDER_UNIT.to_owned(), due);
         case
     };

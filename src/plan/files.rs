@@ -48,9 +48,9 @@ impl Changed {
         }
     }
 
-    /// The changed files that this agent runs with.
-    pub fn of(&self, agent: &AgentName) -> Vec<PathBuf> {
-        self.all_agents.iter().chain(self.agents.get(agent).into_iter().flatten()).cloned().collect()
+    /// The changed files that this agent alone runs with.
+    pub fn own(&self, agent: &AgentName) -> &[PathBuf] {
+        self.agents.get(agent).map_or(&[], Vec::as_slice)
     }
 }
 

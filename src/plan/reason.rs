@@ -52,7 +52,7 @@ pub enum Reason {
     GivenUp(String),
     /// It could not be seen whether it runs.
     RunUnknown,
-    /// Its own files change.
+    /// Files that it runs with change.
     OwnFilesChange(Vec<PathBuf>),
     /// The holder restarts, and every agent with it.
     HolderRestarts,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::files::Changed;
 use super::{
-    Action, Conflict, ConflictKind, HolderRestart, Options, Pending, Plan, Reach, Reason, Resolution,
-    Restarts, Server, Starting, Step, Units,
+    Action, Conflict, ConflictKind, Conflicts, HolderRestart, Options, Pending, Plan, Reach, Reason,
+    Resolution, Restarts, Server, Starting, Step, Units,
 };
 use crate::ledger::{Due, Ledger, Sha};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
@@ -67,6 +67,15 @@ impl Wanted {
 enum Holder {
     Stays,
     Restarts,
+}
+
+/// Whose files a restart is due for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// The unit's own, perhaps with others.
+    Own,
+    /// Only those that every agent runs with.
+    Shared,
 }
 
 /// Plans every job.
@@ -222,7 +231,9 @@ impl Given<'_> {
             Run::Up { main_pid } => {
                 let due = match self.started(main_pid) {
                     Some(started) => self.holder_due(&started, &changed.holder, plan),
-                    None => self.due(HOLDER_UNIT, main_pid, &changed.holder, plan),
+                    None => {
+                        self.due(HOLDER_UNIT, main_pid, &changed.holder, &[], plan).map(|(reason, _)| reason)
+                    }
                 };
                 let Some(reason) = due else { return Holder::Stays };
                 let impact = self.running_agents();
@@ -235,7 +246,7 @@ impl Given<'_> {
             }
             Run::Down(state) => self.start(HOLDER_UNIT, Reason::NotRunning(state), plan),
             Run::Unknown => {
-                self.due(HOLDER_UNIT, 0, &changed.holder, plan);
+                self.due(HOLDER_UNIT, 0, &changed.holder, &[], plan);
                 self.start(HOLDER_UNIT, Reason::RunUnknown, plan);
             }
         }
@@ -244,7 +255,7 @@ impl Given<'_> {
 
     fn agent(&self, unit: &Unit, agent: &AgentName, changed: &Changed, holder: Holder, plan: &mut Plan) {
         let name = &unit.name;
-        let files = changed.of(agent);
+        let due = |pid, plan: &mut Plan| self.due(name, pid, changed.own(agent), &changed.all_agents, plan);
         match (Wanted::of(unit), self.run(name)) {
             (Wanted::Stopped, Run::Up { .. }) => {
                 if self.jobs() {
@@ -253,13 +264,16 @@ impl Given<'_> {
                 }
             }
             (Wanted::Running | Wanted::PerTask, Run::Up { main_pid }) => {
-                let due = self.due(name, main_pid, &files, plan);
                 let impact = vec![agent.clone()];
-                match due {
+                match due(main_pid, plan) {
                     None if holder == Holder::Stays => {}
                     None => plan.push(Action::Restart { unit: name.clone() }, Reason::HolderRestarts, impact),
-                    Some(reason) => {
-                        let now = self.options.restarts == Restarts::Changed || holder == Holder::Restarts;
+                    Some((reason, what)) => {
+                        // Another version's template ends no conversation. A fleet that is taken over is to run
+                        // under our units, and its owner was told what ends.
+                        let own = what == What::Own || self.options.conflicts == Conflicts::TakeOver;
+                        let now = own && self.options.restarts == Restarts::Changed;
+                        let now = now || holder == Holder::Restarts;
                         if now && self.jobs() && !self.can_not_start(name) {
                             plan.push(Action::Restart { unit: name.clone() }, reason, impact);
                         } else {
@@ -270,7 +284,7 @@ impl Given<'_> {
             }
             (Wanted::Running, run) => {
                 if matches!(run, Run::Unknown) {
-                    self.due(name, 0, &files, plan);
+                    due(0, plan);
                 }
                 match (self.parked(agent), run) {
                     (Parked::Yes, _) => plan.notes.push(format!(
@@ -285,7 +299,7 @@ impl Given<'_> {
                 }
             }
             // Whether it runs with old files is remembered as open.
-            (Wanted::PerTask, Run::Unknown) => drop(self.due(name, 0, &files, plan)),
+            (Wanted::PerTask, Run::Unknown) => drop(due(0, plan)),
             (Wanted::Stopped | Wanted::PerTask, Run::Down(_) | Run::Unknown) => {}
         }
     }
@@ -352,26 +366,35 @@ impl Given<'_> {
         if others.is_empty() {
             return None;
         }
-        let due = Due { boot_id: started.boot_id.clone(), main_pid: started.pid };
+        let due = Due { boot_id: started.boot_id.clone(), main_pid: started.pid, shared: false };
         plan.books.due.insert(HOLDER_UNIT.to_owned(), due);
         let written: Vec<PathBuf> = others.into_iter().filter(|path| written.contains(path)).collect();
         Some(if written.is_empty() { Reason::RunsWithOldFiles } else { Reason::OwnFilesChange(written) })
     }
 
-    /// Whether a running unit has to be restarted, and why; remembers that it is due.
-    fn due(&self, unit: &str, main_pid: i32, files: &[PathBuf], plan: &mut Plan) -> Option<Reason> {
+    /// Whether a running unit has to be restarted, why, and by whose files; remembers that it is due.
+    fn due(
+        &self,
+        unit: &str,
+        main_pid: i32,
+        own: &[PathBuf],
+        shared: &[PathBuf],
+        plan: &mut Plan,
+    ) -> Option<(Reason, What)> {
         let boot_id = &self.seen.clock.boot_id;
         let before = self.ledger.restarts_due.get(unit).filter(|due| {
             due.boot_id == *boot_id && (main_pid == 0 || due.main_pid == 0 || due.main_pid == main_pid)
         });
+        let files: Vec<PathBuf> = shared.iter().chain(own).cloned().collect();
         let reason = match before {
-            _ if !files.is_empty() => Reason::OwnFilesChange(files.to_vec()),
+            _ if !files.is_empty() => Reason::OwnFilesChange(files),
             Some(_) => Reason::RunsWithOldFiles,
             None => return None,
         };
+        let shared = own.is_empty() && before.is_none_or(|due| due.shared);
         let main_pid = if main_pid == 0 { before.map_or(0, |b| b.main_pid) } else { main_pid };
-        plan.books.due.insert(unit.to_owned(), Due { boot_id: boot_id.clone(), main_pid });
-        Some(reason)
+        plan.books.due.insert(unit.to_owned(), Due { boot_id: boot_id.clone(), main_pid, shared });
+        Some((reason, if shared { What::Shared } else { What::Own }))
     }
 
     /// Whether a unit, or its template, is masked.

@@ -99,10 +99,10 @@ impl<'a> Installed<'a> {
     pub fn pending(&self, given: &Given<'_>, agent: &AgentName, record: Option<&Record>) -> Vec<String> {
         let due = self.ledger.and_then(|ledger| ledger.restarts_due.get(&agent.unit()));
         let mut waits = Vec::new();
-        if due.is_some_and(|due| holds(due, given, record.map(|r| r.supervisor_pid))) {
-            waits.push(format!(
-                "it runs with files from before the last apply: fleet apply, or fleet restart {agent}"
-            ));
+        if let Some(due) = due.filter(|due| holds(due, given, record.map(|r| r.supervisor_pid))) {
+            let apply = if due.shared { "" } else { "fleet apply, or " };
+            waits
+                .push(format!("it runs with files from before the last apply: {apply}fleet restart {agent}"));
         }
         if self.holder_due {
             waits.push(

@@ -111,7 +111,14 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
             }
         });
     }
-    failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string())));
+    failing.extend(plan.pending.iter().map(|p| {
+        let check = restart(&p.unit, &p.reason.to_string());
+        match AgentName::from_unit(&p.unit) {
+            // An apply leaves it to whoever wants it.
+            Some(agent) => check.cure(format!("fleet restart {agent}")),
+            None => check,
+        }
+    }));
     let holding = [
         ("files", "every file is as rendered"),
         ("enabled", "every unit is pulled in as it should be"),

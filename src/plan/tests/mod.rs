@@ -96,7 +96,7 @@ fn only_what_changed_restarts() {
     let env = |name: &str| Role::AgentEnv(agent(name));
     let cases: [(Role, &[&str], &[&str]); 5] = [
         (env("a"), &[A], &[]),
-        (Role::AgentTemplate, &[A, B], &[]),
+        (Role::AgentTemplate, &[], &[A, B]),
         (Role::TmuxConf, &[], &[HOLDER_UNIT]),
         (Role::HolderUnit, &[], &[HOLDER_UNIT]),
         (Role::Script, &[], &[]),
@@ -192,6 +192,34 @@ fn a_held_restart_stays_pending_until_its_process_is_another() {
     machine.running.insert(A.into(), 999);
     let after_its_own_restart = plan(&desired, &machine.snapshot(), &ledger, &Options::default());
     assert!(after_its_own_restart.is_empty() && after_its_own_restart.pending.is_empty());
+}
+
+#[test]
+fn another_template_waits_for_whoever_restarts_and_an_agents_own_file_does_not() {
+    let mut desired = fleet(&["a", "b"]);
+    let (mut machine, mut ledger) = installed(&desired);
+    let occasion = Occasion { identity: ledger.identity.clone(), now: None };
+    let mut next = |desired: &Desired, options: &Options| {
+        let plan = plan(desired, &machine.snapshot(), &ledger, options);
+        apply::apply(&plan, ledger.clone(), &occasion, &mut machine, &mut |_| {}).expect("done");
+        ledger = machine.ledger.clone().expect("a ledger");
+        let waits: Vec<_> = plan.pending.iter().map(|p| p.unit.clone()).collect();
+        (words(&plan), waits)
+    };
+    change(&mut desired, &Role::AgentTemplate);
+    let (did, waits) = next(&desired, &Options::default());
+    assert!(!did.iter().any(|step| step.starts_with("restart")), "{did:?}");
+    assert_eq!(waits, [A, B]);
+    // Another apply still leaves it alone, and so does one that has to restart the other.
+    change(&mut desired, &Role::AgentEnv(agent("a")));
+    let (did, waits) = next(&desired, &Options::default());
+    assert!(did.contains(&format!("restart {A}")) && waits == [B], "{did:?} {waits:?}");
+    // An own change that was held back is no less one for the template's.
+    change(&mut desired, &Role::AgentEnv(agent("b")));
+    next(&desired, &Options { restarts: Restarts::Hold, ..Options::default() });
+    change(&mut desired, &Role::AgentTemplate);
+    let (did, waits) = next(&desired, &Options::default());
+    assert!(did.contains(&format!("restart {B}")) && waits == [A], "{did:?} {waits:?}");
 }
 
 #[test]
