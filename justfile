@@ -30,5 +30,6 @@ package *flags:
 
 # measure everything and write docs/performance.md again; a bound that is missed ends nothing
 bench:
+    rm -rf "${CARGO_TARGET_DIR:-target}/figures" "${CARGO_TARGET_DIR:-target}/criterion/slow"
     for bench in ps start apply send upkeep render; do cargo bench --bench $bench || echo "$bench: see above"; done
     cargo bench --bench report

@@ -22,15 +22,17 @@ fn main() {
     if !common::measures() {
         return;
     }
-    let mut figures = Vec::new();
+    let (mut figures, mut lacking) = (Vec::new(), Vec::new());
     for bench in BENCHES {
-        match fs::read_to_string(common::results().join(format!("{bench}.json"))) {
-            Ok(text) => figures.extend(serde_json::from_str::<Vec<Figure>>(&text).expect("a bench wrote it")),
-            Err(_) => match bench {
-                "render" => figures.extend(rendered()),
-                _ => println!("no figures of {bench}: cargo bench --bench {bench}"),
-            },
+        match measured(bench) {
+            Ok(found) => figures.extend(found),
+            Err(why) => lacking.push(format!("no figures of {bench}: {why}")),
         }
+    }
+    // A page of what some benches say now and others said once would look like a whole one.
+    if !lacking.is_empty() {
+        eprintln!("{}\nnothing was written; all of them, and the page: just bench", lacking.join("\n"));
+        std::process::exit(1);
     }
     let page = docs().join("performance.md");
     let text = fs::read_to_string(&page).expect("the page");
@@ -39,6 +41,25 @@ fn main() {
     fs::write(&page, format!("{before}{BEGIN}{}{END}{after}", tables(&figures))).expect("written");
     fs::write(docs().join("performance.svg"), picture(&figures)).expect("written");
     println!("{} figures in {}", figures.len(), page.display());
+}
+
+/// What a bench found of the programs as they are now.
+fn measured(bench: &str) -> Result<Vec<Figure>, String> {
+    if bench == "render" {
+        return rendered().map(|figure| vec![figure]).ok_or_else(|| "criterion has none".to_owned());
+    }
+    let file = common::results().join(format!("{bench}.json"));
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let kept: Kept = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let now = common::commit();
+    if kept.of == now { Ok(kept.figures) } else { Err(format!("they are of {}, and this is {now}", kept.of)) }
+}
+
+#[derive(serde::Deserialize)]
+struct Kept {
+    /// The commit that was measured.
+    of: String,
+    figures: Vec<Figure>,
 }
 
 #[derive(serde::Deserialize)]
@@ -70,7 +91,7 @@ impl Figure {
 
 /// What criterion found for the one pure bound, in seconds.
 fn rendered() -> Option<Figure> {
-    let what = "render 1000 tenants of 13 agents";
+    let what = "read and render 1000 tenants of 13 agents";
     let file =
         common::results().with_file_name("criterion").join("slow").join(what).join("new/estimates.json");
     let found: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
@@ -169,8 +190,9 @@ fn machine(figures: &[Figure]) -> String {
     let today = jiff::Timestamp::now().to_string();
     let date = today.split('T').next().unwrap_or_default();
     format!(
-        "Made on {date}: {cores} cores of {model}, Linux {}. The machine's load average over a minute, this bench's own \
+        "Made on {date} of {}: {cores} cores of {model}, Linux {}. The machine's load average over a minute, this bench's own \
          work included, was {least:.1} to {most:.1} when each figure was taken.",
+        common::commit(),
         read("/proc/sys/kernel/osrelease").trim()
     )
 }

@@ -180,8 +180,10 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
         fleet.rig.write(&ledger, kept.replacen("\"version\": 1", "\"version\": 2", 1), TENANT);
         install(&fleet.rig, &first.deb);
         assert_eq!(fleet.run(&["fleet", "--version"]).ok().trim(), format!("fleet {own}"), "{suite:?}");
-        for verb in ["plan", "apply"] {
-            let refused = fleet.run(&["fleet", verb]).exits(3);
+        for verb in
+            [&["plan"][..], &["apply"], &["verify"], &["init", "--profile", "dogfood", "--write", "--force"]]
+        {
+            let refused = fleet.run(&[&["fleet"], verb].concat()).exits(3);
             assert!(
                 refused.stderr.contains("written by a newer fleet")
                     && refused.stderr.contains("nothing was changed"),
@@ -189,6 +191,9 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
                 refused.report()
             );
         }
+        // What does not go by it works, and says what it does not know.
+        let ps = fleet.run(&["fleet", "ps"]).exits(0);
+        assert!(ps.stdout.contains("not known what was changed by hand"), "{suite:?}: {}", ps.report());
         unchanged("a downgrade");
         fleet.rig.write(&ledger, &kept, TENANT);
 

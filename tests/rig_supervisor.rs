@@ -11,6 +11,8 @@ use fleet::rig::{Rig, Suite, released};
 use fleet::{Fleet, SOON, roster, unit};
 
 const QUIET: &str = "sleep 100000";
+/// A look at a beat opens and reads a file: it may be interrupted, or wait for its disk.
+const WAKES_OF_A_CHECK: u64 = 2;
 
 fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("a{n}")).collect()
@@ -212,38 +214,46 @@ fn a_supervisor_as_it_is_shipped_is_small_and_sleeps() {
     if Rig::skipped() {
         return;
     }
-    // What a debug build has in memory says nothing of the program that people run.
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
+        // What a debug build has in memory says nothing of the program that people run.
         fleet.rig.install(released());
         fleet.apply(
             "version: 1\nagents:\n  - {name: coder, runtime: dogfood}\n  \
              - {name: watched, runtime: dogfood, on_stale: restart}\n",
         );
-        for agent in ["coder", "watched"] {
-            sleeps_and_is_small(&fleet, agent, suite);
+        let both = ["coder", "watched"].map(|agent| fleet.supervisor(agent));
+        // What they look at after a start is over within seconds of the first heartbeat.
+        fleet.rig.wait_until("the supervisors sleep", SOON, || {
+            let before = both.map(|pid| wakes(&fleet, pid));
+            std::thread::sleep(Duration::from_secs(3));
+            both.map(|pid| wakes(&fleet, pid)) == before
+        });
+        // An interval of beats is fifteen seconds: who watches them wakes once in one, and the other never.
+        let before = both.map(|pid| wakes(&fleet, pid));
+        std::thread::sleep(Duration::from_secs(20));
+        let [coder, watched] = both.map(|pid| wakes(&fleet, pid));
+        assert_eq!(coder, before[0], "{suite:?}: woken for nothing");
+        let checks = watched - before[1];
+        assert!(checks <= 2 * WAKES_OF_A_CHECK, "{suite:?}: {checks} times in 20 s");
+        for pid in both {
+            is_small(&fleet, pid, suite);
         }
-    }
+    });
 }
 
-/// One that watches beats, too, sleeps through most of three intervals.
-fn sleeps_and_is_small(fleet: &Fleet, agent: &str, suite: Suite) {
-    let pid = fleet.supervisor(agent);
-    let read = |file: &str| fleet.run(&["cat", &format!("/proc/{pid}/{file}")]).ok();
-    let wakes = || -> u64 {
-        let status = read("status");
-        let line = status.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).expect("a count");
-        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
-    };
-    // What it looks at after a start is over within seconds of the first heartbeat. Then it
-    // sleeps: not one wake-up in a window of three seconds.
-    fleet.rig.wait_until("the supervisor sleeps", SOON, || {
-        let before = wakes();
-        std::thread::sleep(Duration::from_secs(3));
-        wakes() == before
-    });
-    // Clean pages are the page cache's copy of the program, shared by all supervisors.
-    let rollup = read("smaps_rollup");
+/// How often a process has waited for something, all its threads.
+fn wakes(fleet: &Fleet, pid: i32) -> u64 {
+    let statuses = fleet.sh(&format!("cat /proc/{pid}/task/*/status")).ok();
+    let lines = statuses.lines().filter_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let counts: Vec<u64> = lines.map(|count| count.trim().parse().expect("a number")).collect();
+    assert!(!counts.is_empty(), "{statuses}");
+    counts.iter().sum()
+}
+
+/// Clean pages are the page cache's copy of the program, shared by all supervisors.
+fn is_small(fleet: &Fleet, pid: i32, suite: Suite) {
+    let rollup = fleet.run(&["cat", &format!("/proc/{pid}/smaps_rollup")]).ok();
     let private: u64 = rollup
         .lines()
         .find_map(|l| l.strip_prefix("Private_Dirty:")?.trim().strip_suffix(" kB")?.parse().ok())

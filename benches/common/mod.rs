@@ -55,6 +55,7 @@ pub enum Bound {
     AtLeast(f64),
     AtMost(f64),
     Below(f64),
+    Exactly(f64),
 }
 
 impl Bound {
@@ -63,6 +64,7 @@ impl Bound {
             Self::AtLeast(bound) => value >= bound,
             Self::AtMost(bound) => value <= bound,
             Self::Below(bound) => value < bound,
+            Self::Exactly(bound) => value == bound,
         }
     }
 
@@ -71,6 +73,7 @@ impl Bound {
             Self::AtLeast(bound) => format!("at least {bound}"),
             Self::AtMost(bound) => format!("at most {bound}"),
             Self::Below(bound) => format!("less than {bound}"),
+            Self::Exactly(bound) => format!("exactly {bound}"),
         }
     }
 }
@@ -116,7 +119,8 @@ impl Figures {
         }
         let file = results().join(format!("{}.json", self.bench));
         std::fs::create_dir_all(results()).expect("a folder");
-        std::fs::write(&file, json!(self.kept).to_string()).expect("results can be kept");
+        let kept = json!({ "of": commit(), "figures": self.kept });
+        std::fs::write(&file, kept.to_string()).expect("results can be kept");
         std::process::exit(i32::from(!self.holds));
     }
 }
@@ -125,6 +129,15 @@ impl Figures {
 fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// What is measured: the commit, with `-dirty` where the tree holds more.
+pub fn commit() -> String {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let said = git.output().ok().filter(|output| output.status.success());
+    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    said.unwrap_or_else(|| format!("version {}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Where figures are kept until the report.
