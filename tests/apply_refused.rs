@@ -2,14 +2,11 @@
 
 #[path = "common/home.rs"]
 mod home;
-#[path = "common/measured.rs"]
-mod measured;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use home::{CODER, FLEET, Home, LEDGER, ROSTER, TWO, UNITS};
 use serde_json::Value;
@@ -68,9 +65,7 @@ fn a_ledger_that_can_not_be_read_stops_before_the_first_step() {
         home.put(ROSTER, &TWO.replace("reviewer", "other"), 0o600);
         let before = home.tree();
         for args in [["apply", "--force"].as_slice(), &["apply", "--files-only"], &["plan"]] {
-            let begun = Instant::now();
             let refused = home.run(args, 3);
-            measured::note("ledger corrupt", "no system booted", Some(begun.elapsed()), None);
             assert!(refused.err.contains("ledger.json") && refused.err.contains("hint: "), "{}", refused.err);
         }
         home.run(&["init", "--profile", "dogfood", "--write", "--force"], 3);

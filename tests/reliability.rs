@@ -2,6 +2,8 @@
 //! from `target/reliability.tsv`, which the tests write; `UPDATE_RELIABILITY=1 cargo test --test reliability` after
 //! them writes the page.
 
+#[path = "common/figures.rs"]
+mod figures;
 #[path = "common/measured.rs"]
 mod measured;
 
@@ -9,11 +11,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use figures::Figures;
+
 const BEGIN: &str = "<!-- made by tests/reliability.rs -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// A fault, what must hold, and the tests that inject it.
-const FAULTS: [(&str, &str, &[&str]); 44] = [
+const FAULTS: &[(&str, &str, &[&str])] = &[
     (
         "pane killed",
         "that agent is back, no other is touched",
@@ -141,8 +145,11 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
     ),
     (
         "disk full",
-        "named; the next apply makes the same of it",
-        &["apply_killed::a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it"],
+        "named; the next apply makes the same of it; a message that is refused was not typed, and sent again it comes once",
+        &[
+            "apply_killed::a_full_home_is_named_and_the_next_apply_makes_the_same_of_it",
+            "apply_killed::on_a_full_disk_a_message_is_refused_and_sent_again_it_comes_once",
+        ],
     ),
     (
         "disk quota used up",
@@ -151,8 +158,8 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
     ),
     (
         "read-only home",
-        "the same",
-        &["apply_killed::a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it"],
+        "named; the next apply makes the same of it",
+        &["apply_killed::a_read_only_home_is_named_and_the_next_apply_makes_the_same_of_it"],
     ),
     (
         "roster half-written",
@@ -164,8 +171,11 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
     ),
     (
         "ledger corrupt",
-        "stops before the first step",
-        &["apply_refused::a_ledger_that_can_not_be_read_stops_before_the_first_step"],
+        "stops before the first step; the fleet runs on",
+        &[
+            "rig_failures::a_corrupt_ledger_is_refused_before_the_first_step_and_the_fleet_runs_on",
+            "apply_refused::a_ledger_that_can_not_be_read_stops_before_the_first_step",
+        ],
     ),
     (
         "clock jump",
@@ -176,14 +186,14 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
         "LC_ALL=C",
         "nothing differs",
         &[
-            "rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched",
+            "rig_fleet::the_plainest_locale_changes_nothing",
             "ps::two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width",
         ],
     ),
     (
         "user's own tmux.conf with base-index 1 and odd prefix",
         "neither read nor touched",
-        &["rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched"],
+        &["rig_fleet::the_users_own_tmux_is_neither_read_nor_touched"],
     ),
     (
         "another tmux server of the same user",
@@ -196,7 +206,7 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
     (
         "login shell nologin",
         "nothing differs",
-        &["rig_fleet::the_users_own_tmux_and_locale_neither_matter_nor_are_touched"],
+        &["rig_fleet::a_login_shell_that_lets_nobody_in_changes_nothing"],
     ),
     (
         "slow npm",
@@ -227,8 +237,13 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
         &["rig_supervisor::forty_agents_started_at_once_are_each_in_their_own_unit_when_start_returns"],
     ),
     (
+        "200 agents started at once",
+        "all start",
+        &["rig_failures::two_hundred_agents_start_and_come_back_when_their_server_is_killed"],
+    ),
+    (
         "200 agents",
-        "all start, and all are back when their server is killed",
+        "all are back when their server is killed, and are a row each",
         &[
             "rig_failures::two_hundred_agents_start_and_come_back_when_their_server_is_killed",
             "ps::two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width",
@@ -291,12 +306,12 @@ const FAULTS: [(&str, &str, &[&str]); 44] = [
     (
         "hung tmux server",
         "unknown within two seconds, never dead",
-        &["rig_observe::a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds"],
+        &["rig_observe::a_hung_server_is_unknown_within_two_seconds"],
     ),
     (
         "hung user manager",
         "unknown within two seconds, never dead",
-        &["rig_observe::a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds"],
+        &["rig_observe::a_hung_manager_is_unknown_within_two_seconds"],
     ),
 ];
 
@@ -305,11 +320,36 @@ fn every_fault_of_the_page_has_a_test_that_is_there() {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
     for (fault, _, proofs) in FAULTS {
         assert!(!proofs.is_empty(), "{fault}");
-        for proof in proofs {
+        for proof in *proofs {
             let (program, name) = proof.split_once("::").expect("a test's program and its name");
             let there = sources(&tests, program).iter().any(|s| s.contains(&format!("\nfn {name}() {{\n")));
             assert!(there, "{fault}: {proof} is no test");
         }
+    }
+}
+
+/// What proves more than one fault, and why no test of its own is needed for each.
+const SHARED: &[&str] = &[
+    // Both die in it, one after the other, beside a test of each.
+    "rig_supervisor::a_dead_pane_or_supervisor_brings_back_that_agent_and_touches_no_other",
+    // Two hundred of them, in each locale.
+    "ps::two_hundred_agents_with_the_longest_names_are_a_row_each_in_any_locale_and_width",
+    // A killed server needs two hundred that were started.
+    "rig_failures::two_hundred_agents_start_and_come_back_when_their_server_is_killed",
+    // A cut meets whatever is being done.
+    "rig_power::",
+    "rig_limits::",
+];
+
+#[test]
+fn a_test_proves_one_fault() {
+    let proofs: Vec<&str> = FAULTS.iter().flat_map(|(_, _, proofs)| proofs.iter().copied()).collect();
+    for proof in &proofs {
+        let times = proofs.iter().filter(|other| *other == proof).count();
+        assert!(
+            times == 1 || SHARED.iter().any(|shared| proof.starts_with(shared)),
+            "{proof}: {times} faults"
+        );
     }
 }
 
@@ -327,63 +367,76 @@ fn the_page_has_every_fault_with_its_tests() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
     let page = fs::read_to_string(&file).expect("the page is there");
     let (before, rest) = page.split_once(BEGIN).expect("its table begins");
-    let (table, after) = rest.split_once(END).expect("its table ends");
+    let (made, after) = rest.split_once(END).expect("its table ends");
+    let (line, table) = made.split_once("\n\n").expect("a line and the table");
     if std::env::var_os("UPDATE_RELIABILITY").is_some() {
-        let noted = fs::read_to_string(measured::file()).expect("a run of the other tests wrote its figures");
-        let table = render(&parse(&noted));
-        return fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).expect("the page is written");
+        let made = update(table);
+        return fs::write(&file, format!("{before}{BEGIN}{made}{END}{after}")).expect("the page is written");
     }
-    for row in render(&BTreeMap::new()).lines().skip(2) {
-        let cells: Vec<&str> = row.split(" | ").collect();
-        let there = table.lines().any(|line| {
-            line.starts_with(&format!("{} | {} |", cells[0], cells[1])) && line.ends_with(cells[4])
-        });
-        assert!(there, "missing or other in docs/reliability.md: {row}");
+    assert!(line.starts_with("Measured ") && line.lines().count() == 1, "from what it was made: {line}");
+    let stands = rows(table);
+    for (fault, row) in rows(&render(&Figures::default(), "")) {
+        let seen = stands.get(fault).unwrap_or_else(|| panic!("missing in docs/reliability.md: {fault}"));
+        assert_eq!((seen[1], seen[4]), (row[1], row[4]), "other in docs/reliability.md: {fault}");
+        let dashes = seen[2..4] == row[2..4];
+        assert!(dashes || figures::measured().any(|m| m == fault), "nothing measures it: {fault}: {seen:?}");
     }
-    assert_eq!(table.lines().count(), FAULTS.len() + 2, "docs/reliability.md has more faults than the tests");
+    assert_eq!(stands.len(), FAULTS.len(), "docs/reliability.md has more faults than the tests");
+    let names: Vec<&str> = FAULTS.iter().map(|(fault, ..)| *fault).collect();
+    assert!(figures::measured().all(|fault| names.contains(&fault)), "measured, and no fault");
 }
 
-/// The median of each column, by fault and place.
-type Figures = BTreeMap<String, BTreeMap<String, [Vec<f64>; 2]>>;
-
-fn parse(noted: &str) -> Figures {
-    let mut figures = Figures::new();
-    for line in noted.lines() {
-        let [fault, place, noticed, well] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
-        let entry = figures.entry(fault.to_owned()).or_default().entry(place.to_owned()).or_default();
-        for (column, value) in [noticed, well].into_iter().enumerate() {
-            entry[column].extend(value.parse::<f64>());
-        }
-    }
-    figures
+/// The page's figures of this build, all of them or none.
+fn update(stands: &str) -> String {
+    let build = measured::build();
+    assert!(!build.ends_with(measured::CHANGED), "commit first: figures are of a commit");
+    let noted = fs::read_to_string(measured::file()).expect("a run of the other tests wrote its figures");
+    let figures = Figures::of(build, &noted);
+    let names: Vec<&str> = FAULTS.iter().map(|(fault, ..)| *fault).collect();
+    let gaps = figures.gaps(&names);
+    assert!(gaps.is_empty(), "the page stays as it is; of {build}:\n{}", gaps.join("\n"));
+    let (days, table) = (figures.days(), render(&figures, stands));
+    format!(
+        "Measured at {build}, {days}, by these tests; what only the long run measures may be older.\n\n{table}"
+    )
 }
 
-fn render(figures: &Figures) -> String {
+/// The cells of each fault's row.
+fn rows(table: &str) -> BTreeMap<&str, Vec<&str>> {
+    let cells = |line| -> Vec<&str> { str::trim_matches(line, ['|', ' ']).split(" | ").collect() };
+    table.lines().skip(2).map(cells).map(|cells| (cells[0], cells)).collect()
+}
+
+fn render(figures: &Figures, stands: &str) -> String {
     let mut table =
         "| fault | what holds | shown after | well after | tests |\n| --- | --- | --- | --- | --- |\n"
             .to_owned();
+    let stands = rows(stands);
     for (fault, holds, proofs) in FAULTS {
-        let column = |number: usize| {
-            let places = figures.get(fault).into_iter().flatten();
-            let cells: Vec<String> = places
-                .filter_map(|(place, both)| Some(format!("{} ({place})", median(&both[number])?)))
-                .collect();
-            if cells.is_empty() { "–".to_owned() } else { cells.join(", ") }
-        };
+        let cells = stands.get(fault).map(|row| [row[2].to_owned(), row[3].to_owned()]);
+        let [shown, well] = figures.cells(fault, cells);
         let tests: Vec<String> = proofs.iter().map(|proof| format!("`{proof}`")).collect();
-        table.push_str(&format!(
-            "| {fault} | {holds} | {} | {} | {} |\n",
-            column(0),
-            column(1),
-            tests.join(", ")
-        ));
+        table.push_str(&format!("| {fault} | {holds} | {shown} | {well} | {} |\n", tests.join(", ")));
     }
     table
 }
 
-fn median(values: &[f64]) -> Option<String> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.get(sorted.len() / 2)?;
-    Some(format!("{middle:.1} s"))
+#[test]
+fn figures_are_of_one_build_and_whatever_lacks_or_has_no_row_is_named() {
+    let line = |build: &str, fault: &str, shown: &str| {
+        format!("{build}\t2026-01-02\t{fault}\tBookworm\t{shown}\t1.00\n")
+    };
+    let of = |lines: &[String]| Figures::of("new", &lines.concat());
+    let figures =
+        of(&[line("new", "pane killed", "2.00"), line("old", "pane killed", "9.00"), line("new", "x", "-")]);
+    assert_eq!(figures.cells("pane killed", None), ["2.0 s (Bookworm)", "1.0 s (Bookworm)"]);
+    assert_eq!(figures.days(), "2026-01-02");
+    let gaps = figures.gaps(&["pane killed"]);
+    assert!(gaps.contains(&"pane killed: shown after, Trixie: not measured".to_owned()), "{gaps:?}");
+    assert!(!gaps.contains(&"pane killed: shown after, Bookworm: not measured".to_owned()), "{gaps:?}");
+    assert!(gaps.contains(&"x: measured, and in no row".to_owned()), "{gaps:?}");
+    // What only a long run measures stays as it was.
+    let stands = ["–".to_owned(), "7.0 s (Trixie)".to_owned()];
+    assert_eq!(figures.cells("200 agents", Some(stands.clone())), stands);
+    assert_eq!(figures.cells("reboot", Some(stands)), ["–", "–"]);
 }

@@ -1,5 +1,5 @@
 //! Plan and apply in a booted system: only what changed restarts. Runs that are cut off are met in
-//! `apply_killed.rs`, flags in `rig_apply_flags.rs`.
+//! `apply_killed`, flags in `rig_apply_flags.rs`.
 
 #[path = "common/fleet.rs"]
 mod fleet;

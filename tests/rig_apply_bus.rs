@@ -3,9 +3,12 @@
 
 #[path = "common/fleet.rs"]
 mod fleet;
+#[path = "common/measured.rs"]
+mod measured;
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
+use std::time::Instant;
 
 use fleet::rig::{Rig, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT};
@@ -116,7 +119,9 @@ fn ten_applies_at_once_do_the_work_once_with_one_reload_and_the_rest_say_whom_th
         let monitor = Monitor::of(&fleet);
         let script = "cd; for n in 1 2 3 4 5 6 7 8 9 10; do fleet apply > out.$n 2> err.$n & pids=\"$pids $!\"; done; \
                       for pid in $pids; do wait $pid || exit 1; done; cat out.*; cat err.* >&2";
+        let begun = Instant::now();
         let run = fleet.run(&["sh", "-c", script]).exits(0);
+        let done = begun.elapsed();
         let counted = monitor.counted(&fleet);
         for agent in ["a0: restarted", "a1: restarted", "a2: restarted", "a3: started"] {
             assert_eq!(run.stdout.matches(agent).count(), 1, "{suite:?}: {}", run.report());
@@ -130,5 +135,6 @@ fn ten_applies_at_once_do_the_work_once_with_one_reload_and_the_rest_say_whom_th
             assert_eq!(counted.get(method), Some(&times), "{suite:?}: {counted:?}");
         }
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
+        measured::note("ten concurrent applies", &format!("{suite:?}"), None, Some(done));
     }
 }

@@ -2,6 +2,10 @@
 
 #[path = "common/fleet.rs"]
 mod fleet;
+#[path = "common/measured.rs"]
+mod measured;
+
+use std::time::{Duration, Instant};
 
 use fleet::rig::{Rig, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT, unit};
@@ -162,33 +166,85 @@ fn a_restart_of_one_agent_leaves_the_holder_and_its_neighbours() {
     }
 }
 
+/// Starts a fleet, with these variables, and looks whether all is well; how long it took until all answered.
+fn starts_and_answers(fleet: &Fleet, variables: &str) -> Duration {
+    let begun = Instant::now();
+    fleet.sh(&format!("{variables} fleet init --profile dogfood --write --start")).ok();
+    let health = || {
+        let ps = json(&fleet.sh(&format!("{variables} fleet ps --json")).ok());
+        column(&ps, "/heartbeat/health").iter().filter(|health| **health == "healthy").count()
+    };
+    fleet.rig.wait_until("all answer", SOON, || health() == 3);
+    let took = begun.elapsed();
+    fleet.sh(&format!("{variables} fleet verify")).ok();
+    fleet.sh(&format!("{variables} fleet restart coder")).ok();
+    let pane = fleet.pane("coder").expect("a pane");
+    let env = fleet.run(&["cat", &format!("/proc/{pane}/environ")]).ok();
+    assert!(env.contains("MOSAIC_AGENT_NAME=coder\0"), "{env}");
+    took
+}
+
+/// The tenant's manager as it is after what was changed for it.
+fn manager_anew(fleet: &Fleet) {
+    fleet.rig.root_ok(&["systemctl", "restart", &format!("user@{}.service", fleet.uid)]);
+}
+
 #[test]
-fn the_users_own_tmux_and_locale_neither_matter_nor_are_touched() {
+fn a_login_shell_that_lets_nobody_in_changes_nothing() {
     if Rig::skipped() {
         return;
     }
-    for suite in Suite::both() {
+    Suite::each(|suite| {
         let fleet = Fleet::tenant(suite);
         fleet.rig.root_ok(&["usermod", "--shell", "/usr/sbin/nologin", TENANT]);
+        manager_anew(&fleet);
+        let well = starts_and_answers(&fleet, "");
+        measured::note("login shell nologin", &format!("{suite:?}"), None, Some(well));
+    });
+}
+
+#[test]
+fn the_plainest_locale_changes_nothing() {
+    if Rig::skipped() {
+        return;
+    }
+    Suite::each(|suite| {
+        let fleet = Fleet::tenant(suite);
+        fleet.rig.write("/home/demo/.config/environment.d/locale.conf", "LC_ALL=C\n", TENANT);
+        manager_anew(&fleet);
+        let well = starts_and_answers(&fleet, "LC_ALL=C");
+        fleet.sh("LC_ALL=C mosaic agent send coder --message 'é ☃' --verify").ok();
+        let screen =
+            fleet.run(&["tmux", "-u", "-L", "mosaic-factory", "capture-pane", "-p", "-t", "=coder:"]);
+        assert!(screen.stdout.contains("é ☃"), "{suite:?}: {}", screen.report());
+        measured::note("LC_ALL=C", &format!("{suite:?}"), None, Some(well));
+    });
+}
+
+#[test]
+fn the_users_own_tmux_is_neither_read_nor_touched() {
+    if Rig::skipped() {
+        return;
+    }
+    Suite::each(|suite| {
+        let fleet = Fleet::tenant(suite);
         let own = "set -g base-index 1\nset -g pane-base-index 1\nset -g prefix C-q\nthis is no command\n";
         fleet.rig.write("/home/demo/.tmux.conf", own, TENANT);
-        fleet.rig.write("/home/demo/.config/environment.d/locale.conf", "LC_ALL=C\n", TENANT);
-        fleet.rig.root_ok(&["systemctl", "restart", &format!("user@{}.service", fleet.uid)]);
-        fleet.sh("SHELL=/bin/bash tmux new-session -d -s coder 'sleep 90000'").ok();
+        fleet.sh("tmux new-session -d -s coder 'sleep 90000'").ok();
         let theirs =
             || fleet.run(&["tmux", "list-panes", "-a", "-F", "#{pid} #{session_name} #{pane_pid}"]).ok();
         let before = theirs();
 
-        fleet.sh("LC_ALL=C fleet init --profile dogfood --write --start").ok();
-        fleet.sh("LC_ALL=C fleet verify").ok();
-        fleet.run(&["fleet", "restart", "coder"]).ok();
-        let env =
-            fleet.run(&["cat", &format!("/proc/{}/environ", fleet.pane("coder").expect("a pane"))]).ok();
-        assert!(env.contains("MOSAIC_AGENT_NAME=coder\0"), "{suite:?}");
+        let well = starts_and_answers(&fleet, "");
+        let place = "#{window_index}.#{pane_index} #{prefix}";
+        let seen = fleet.sh(&format!("tmux -L mosaic-factory display -p -t =coder: '{place}'")).ok();
+        assert_eq!(seen.trim(), "0.0 C-b", "{suite:?}");
         fleet.run(&["fleet", "stop", "--holder"]).ok();
         assert_eq!(theirs(), before, "{suite:?}");
         assert_eq!(fleet.rig.read("/home/demo/.tmux.conf"), own);
-    }
+        let fault = "user's own tmux.conf with base-index 1 and odd prefix";
+        measured::note(fault, &format!("{suite:?}"), None, Some(well));
+    });
 }
 
 #[test]

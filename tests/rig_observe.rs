@@ -89,7 +89,9 @@ fn a_killed_agent_is_never_shown_undisturbed_and_is_proven_back() {
         fleet.kill("-KILL", pid);
         let now = row(&ps(&fleet), "coder");
         let dead = now["flags"] == json!(["DEAD"]);
-        let again = now["restarts"] == 1 && now["reasons"].to_string().contains("last end: signal 9");
+        // Its next start may be seen in the pane before it is counted in the record, which was read earlier.
+        let counted = now["restarts"] == 1 || now["systemd"]["active"] == "activating";
+        let again = counted && now["reasons"].to_string().contains("last end: signal 9");
         assert!(dead || again, "{suite:?}: {now:#}");
         fleet.rig.wait_until("it is back", SOON, || healthy(&fleet));
         let back = row(&ps(&fleet), "coder");
@@ -121,61 +123,81 @@ fn a_killed_agent_is_never_shown_undisturbed_and_is_proven_back() {
     }
 }
 
-#[test]
-fn a_hung_server_and_a_hung_manager_are_unknown_within_two_seconds() {
-    if Rig::skipped() {
-        return;
-    }
+/// A fleet in which all answer but one, which will not when it is asked and is not due for an hour.
+fn with_a_mute_one() -> Fleet {
     let fleet = Fleet::tenant(Suite::Bookworm);
-    // One that will answer to nobody who asks, and is not due for an hour.
     let file = format!("{MOSAIC}/fleet/agents/rev.local.env");
     fleet.rig.write(&file, "MOSAIC_HEARTBEAT_INTERVAL=3600\n", TENANT);
     fleet.apply(DOGFOOD);
     fleet.rig.wait_until("all have answered", SOON, || healthy(&fleet));
     let mute = ["tmux", "-L", "mosaic-factory", "send-keys", "-t", "=rev:", "/fault mute", "Enter"];
     fleet.run(&mute).ok();
-    let looked = |what: &str| {
-        let asked = Instant::now();
-        let rows = ps(&fleet);
-        // Getting into the rig takes a part of that.
-        let noticed = asked.elapsed();
-        assert!(noticed < Duration::from_millis(2500), "{what}: {noticed:?}");
-        measured::note(what, "Bookworm", Some(noticed), None);
-        assert_eq!(flags(&rows), Vec::<String>::new(), "{what}: {rows:#}");
-        row(&rows, "coder")
-    };
+    fleet
+}
+
+/// The rows of a look, and how long it took.
+fn looked(fleet: &Fleet, what: &str) -> (Value, Duration) {
+    let asked = Instant::now();
+    let rows = ps(fleet);
+    // Getting into the rig takes a part of that.
+    let noticed = asked.elapsed();
+    assert!(noticed < Duration::from_millis(2500), "{what}: {noticed:?}");
+    assert_eq!(flags(&rows), Vec::<String>::new(), "{what}: {rows:#}");
+    (rows, noticed)
+}
+
+/// Who answers, and who does not, is told whatever else hangs.
+fn probed(fleet: &Fleet, what: &str) {
+    let asked = Instant::now();
+    let rows = parsed(&fleet.run(&["fleet", "ps", "--json", "--probe"]).exits(0))["rows"].clone();
+    assert!(asked.elapsed() < Duration::from_millis(2500), "{what}: {:?}", asked.elapsed());
+    let silent = |name: &str| row(&rows, name)["reasons"].to_string().contains("probe: not answered within");
+    assert_eq!(["coder", "coder0", "rev"].map(silent), [false, false, true], "{what}: {rows:#}");
+    // A beat that was asked for after the look began.
+    let age = row(&rows, "coder0")["heartbeat"]["age_seconds"].as_f64().expect("an age");
+    assert!(age < 2.0, "{what}: {age}");
+    assert_eq!(flags(&rows), Vec::<String>::new(), "{what}");
+}
+
+#[test]
+fn a_hung_server_is_unknown_within_two_seconds() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = with_a_mute_one();
     let holder = fleet.holder();
     fleet.kill("-STOP", holder);
-    let coder = looked("hung tmux server");
+    let (rows, noticed) = looked(&fleet, "server");
+    let coder = row(&rows, "coder");
     assert_eq!(coder["pane"]["state"], "unknown");
     assert_eq!(coder["systemd"]["active"], "active");
     assert!(coder["reasons"].to_string().contains("did not answer"), "{coder:#}");
     assert!(failures(&fleet).contains(&"server - unknown".to_owned()));
-    let probed = |what: &str| {
-        let asked = Instant::now();
-        let rows = parsed(&fleet.run(&["fleet", "ps", "--json", "--probe"]).exits(0))["rows"].clone();
-        assert!(asked.elapsed() < Duration::from_millis(2500), "{what}: {:?}", asked.elapsed());
-        let silent =
-            |name: &str| row(&rows, name)["reasons"].to_string().contains("probe: not answered within");
-        assert_eq!(["coder", "coder0", "rev"].map(silent), [false, false, true], "{what}: {rows:#}");
-        // A beat that was asked for after the look began.
-        let age = row(&rows, "coder0")["heartbeat"]["age_seconds"].as_f64().expect("an age");
-        assert!(age < 2.0, "{what}: {age}");
-        assert_eq!(flags(&rows), Vec::<String>::new(), "{what}");
-    };
-    probed("server");
+    probed(&fleet, "server");
     fleet.kill("-CONT", holder);
+    assert!(healthy(&fleet));
+    measured::note("hung tmux server", "Bookworm", Some(noticed), None);
+}
 
+#[test]
+fn a_hung_manager_is_unknown_within_two_seconds() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = with_a_mute_one();
     let manager =
         fleet.rig.root_ok(&["systemctl", "show", "--value", "-p", "MainPID", &format!("user@{}", fleet.uid)]);
     fleet.rig.root_ok(&["kill", "-STOP", manager.trim()]);
-    let coder = looked("hung user manager");
+    let (rows, noticed) = looked(&fleet, "manager");
+    let coder = row(&rows, "coder");
     assert_eq!(coder["pane"]["state"], "alive");
     assert_eq!(coder["systemd"]["active"], Value::Null);
     assert_eq!(coder["heartbeat"]["health"], "healthy");
-    probed("manager");
+    assert!(coder["reasons"].to_string().contains("systemd: "), "{coder:#}");
+    probed(&fleet, "manager");
     fleet.rig.root_ok(&["kill", "-CONT", manager.trim()]);
     assert!(healthy(&fleet));
+    measured::note("hung user manager", "Bookworm", Some(noticed), None);
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::fcntl::Flock;
 
 use super::queue::WRITTEN_WITHIN;
+use super::runfiles::Prepared;
 use super::{clock, files, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
@@ -85,19 +86,22 @@ impl<'a> Receipts<'a> {
         }
     }
 
-    /// Writes one, and makes it the agent's latest.
+    /// Writes one, and makes it the agent's latest; or neither, where there is no room for both: a receipt that
+    /// stands says that its message may have been typed.
     pub fn write(&self, receipt: &Receipt, lasting: Lasting) -> io::Result<()> {
         runfiles::make_folder(&self.layout.receipts(self.agent))?;
         let _lock = self.lock()?;
         self.tell_earlier_ones(receipt)?;
+        let path = self.layout.receipt_summary(self.agent);
+        let summary = self.changing(&path, &receipt.tenant_id, &receipt.host, |summary| {
+            summary.remember(receipt);
+            summary.latest = Some(receipt.clone());
+        })?;
         match lasting {
             Lasting::Durable => self.store(receipt)?,
             Lasting::Running => runfiles::replace(&self.path(&receipt.id), receipt.text().as_bytes())?,
         }
-        self.changed(&receipt.tenant_id, &receipt.host, |summary| {
-            summary.remember(receipt);
-            summary.latest = Some(receipt.clone());
-        })
+        summary.map_or(Ok(()), Prepared::put)
     }
 
     /// Has earlier messages of the same text, of which more may become known, note one that is being typed: what
@@ -186,6 +190,17 @@ impl<'a> Receipts<'a> {
 
     fn changed(&self, tenant_id: &str, host: &str, change: impl FnOnce(&mut Summary)) -> io::Result<()> {
         let path = self.layout.receipt_summary(self.agent);
+        self.changing(&path, tenant_id, host, change)?.map_or(Ok(()), Prepared::put)
+    }
+
+    /// The changed summary, to be put in its place; `None` where nothing changes.
+    fn changing<'p>(
+        &self,
+        path: &'p Path,
+        tenant_id: &str,
+        host: &str,
+        change: impl FnOnce(&mut Summary),
+    ) -> io::Result<Option<Prepared<'p>>> {
         let mut summary =
             self.summary().unwrap_or_else(|| Summary::empty(tenant_id, host, self.agent.as_str()));
         let before = summary.clone();
@@ -196,9 +211,9 @@ impl<'a> Receipts<'a> {
             summary.pruned_at = Some(stamp(now));
         }
         if summary == before {
-            return Ok(());
+            return Ok(None);
         }
-        runfiles::replace(&path, summary.text().as_bytes())
+        runfiles::prepare(path, summary.text().as_bytes()).map(Some)
     }
 
     /// Removes receipts, and the locks of their ids, that nobody changed for long.

@@ -26,14 +26,33 @@ const LOOK_AGAIN: Duration = Duration::from_millis(8);
 /// Replaces a file's content at once: a reader sees the old or the new one, never a part. A link
 /// that stands there is replaced, not followed.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    prepare(path, content)?.put()
+}
+
+/// Content that is written, and does not stand in its place yet. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    file: tempfile::NamedTempFile,
+    path: &'a Path,
+}
+
+/// Writes what is to stand at a path beside it: what fails for want of room fails here.
+pub fn prepare<'a>(path: &'a Path, content: &[u8]) -> io::Result<Prepared<'a>> {
     let (folder, name) = split(path)?;
     let mut file = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .permissions(fs::Permissions::from_mode(0o600))
         .tempfile_in(folder)?;
     file.write_all(content)?;
-    file.persist(path)?;
-    Ok(())
+    Ok(Prepared { file, path })
+}
+
+impl Prepared<'_> {
+    /// Puts it there.
+    pub fn put(self) -> io::Result<()> {
+        self.file.persist(self.path)?;
+        Ok(())
+    }
 }
 
 /// What stands at a path; `None` where nothing does. Of a file at most `longest` bytes and one

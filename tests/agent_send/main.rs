@@ -5,6 +5,8 @@ mod bodies;
 #[path = "../common/desk.rs"]
 mod desk;
 mod drafts;
+#[path = "../common/measured.rs"]
+mod measured;
 mod once;
 #[allow(dead_code, reason = "not all of it is used here")]
 #[path = "../common/pty.rs"]

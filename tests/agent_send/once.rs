@@ -1,8 +1,10 @@
 //! A message comes once, however many send at the same time and whoever of them is killed.
 
 use std::fs;
+use std::time::Instant;
 
 use crate::desk::{Desk, Sent};
+use crate::measured;
 use crate::pty::until;
 
 #[test]
@@ -81,6 +83,7 @@ fn senders_that_are_scripts_are_waited_for_and_the_dead_are_not() {
 fn ten_senders_and_a_hundred_messages_arrive_once_each_and_whole() {
     let desk = Desk::new(&["coder0"]);
     desk.dogfood("coder0", &[]);
+    let begun = Instant::now();
     std::thread::scope(|scope| {
         for sender in 0..10 {
             let desk = &desk;
@@ -98,10 +101,12 @@ fn ten_senders_and_a_hundred_messages_arrive_once_each_and_whole() {
         }
     });
     until("all are there", || desk.received("coder0").len() >= 100);
+    let arrived = begun.elapsed();
     let mut received = desk.received("coder0");
     assert_eq!(received.len(), 100);
     assert!(received.iter().all(|m| m.matches("[t:t -> ").count() == 1 && m.ends_with("\nsecond line")));
     received.sort();
     received.dedup();
     assert_eq!(received.len(), 100);
+    measured::note("ten concurrent sends to one agent", "no system booted", None, Some(arrived));
 }

@@ -9,8 +9,14 @@ use crate::fleet::rig::{Rig, Suite};
 use crate::fleet::{Fleet, MOSAIC, TENANT};
 use crate::measured;
 
-/// What no fault may take longer to be named, or to heal.
+/// What nothing that is waited for may take longer than.
 pub const BOUND: Duration = Duration::from_secs(60);
+/// Within which a fault is told. It takes a tenth of that; a machine may be slow and have more to do.
+pub const TOLD: Duration = Duration::from_secs(10);
+/// The same of beats that stopped, of which three have to be missing.
+pub const STALE: Duration = Duration::from_secs(15);
+/// Within which all is well again after a fault that heals by itself.
+pub const HEALED: Duration = Duration::from_secs(20);
 /// Each beats each second. The last runs below a shell, and is restarted when its beats stop.
 pub const AGENTS: [&str; 3] = ["a", "ab", "c"];
 
@@ -93,42 +99,19 @@ impl Bench {
         measured::note(fault, &format!("{:?}", self.suite), noticed, well);
     }
 
-    /// Until `ps` shows the fault, or what came of it, and until all is well again. The panes of now.
-    fn notices_and_heals(&self, fault: &str, inject: impl FnOnce()) {
-        let before = self.look();
-        let begun = Instant::now();
-        inject();
-        let mut now = Value::Null;
-        self.until(&format!("{fault} shows"), || {
-            now = self.look();
-            !well(&now) || starts(&now) != starts(&before)
-        });
-        let noticed = begun.elapsed();
-        self.until(&format!("{fault} is over"), || {
-            now = self.look();
-            well(&now) && panes(&now) != panes(&before)
-        });
-        self.note(fault, Some(noticed), Some(begun.elapsed()));
-    }
-
-    /// A fault of one agent's: it is back, and nobody else is touched.
-    pub fn one_agent_is_hit(&self, fault: &str, agent: &str, inject: impl FnOnce()) {
-        let (holder, before) = (self.fleet.holder(), panes(&self.look()));
-        self.notices_and_heals(fault, inject);
-        let now = panes(&self.look());
-        for (number, other) in AGENTS.iter().enumerate() {
-            assert_eq!(now[number] == before[number], *other != agent, "{:?}: {fault}: {other}", self.suite);
-        }
-        assert_eq!(self.fleet.holder(), holder, "{:?}: {fault}", self.suite);
-    }
-
-    /// A fault of what carries them: all are back.
-    pub fn all_are_hit(&self, fault: &str, inject: impl FnOnce()) {
-        let before = panes(&self.look());
-        self.notices_and_heals(fault, inject);
-        let now = panes(&self.look());
-        assert!((0..AGENTS.len()).all(|n| now[n] != before[n]), "{:?}: {fault}: {before} {now}", self.suite);
-        assert_eq!(self.fleet.sessions(), ["_holder", "a", "ab", "c"], "{:?}: {fault}", self.suite);
+    /// How long it took since `begun`. One look that takes too long is too late.
+    pub fn within(
+        &self,
+        bound: Duration,
+        begun: Instant,
+        what: &str,
+        done: impl FnMut() -> bool,
+    ) -> Duration {
+        let left = bound.saturating_sub(begun.elapsed());
+        self.fleet.rig.wait_until(&format!("{:?}: {what}", self.suite), left, done);
+        let took = begun.elapsed();
+        assert!(took < bound, "{:?}: {what}: after {took:?}, and not within {bound:?}", self.suite);
+        took
     }
 }
 
@@ -145,8 +128,13 @@ pub fn answers(seen: &Value) -> bool {
     rows(seen).count() >= AGENTS.len() && rows(seen).all(|row| row["heartbeat"]["health"] == "healthy")
 }
 
-fn starts(seen: &Value) -> Vec<Value> {
-    rows(seen).map(|row| row["restarts"].clone()).collect()
+/// The agent's row; null where there is none.
+pub fn row(seen: &Value, agent: &str) -> Value {
+    rows(seen).find(|row| row["name"] == agent).cloned().unwrap_or_default()
+}
+
+pub fn has(words: &Value, word: &str) -> bool {
+    words.as_array().is_some_and(|words| words.iter().any(|w| w == word))
 }
 
 pub fn panes(seen: &Value) -> Value {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bench::{AGENTS, BOUND, Bench, answers, on_both_trees, panes};
+use crate::bench::{AGENTS, BOUND, Bench, HEALED, answers, has, on_both_trees, panes, row};
 use crate::fleet::rig::{Rig, Suite};
 use crate::fleet::{MOSAIC, TENANT, unit};
 
@@ -51,8 +51,11 @@ fn network_is_away_at_boot(bench: &Bench, fault: &str, enough: impl Fn(u32, Dura
     fleet.rig.reboot();
 
     let begun = Instant::now();
-    bench.until("its unit tells of it", || fleet.unit(&unit("net"), "StatusText").contains("next try in"));
-    let noticed = begun.elapsed();
+    let told = || {
+        let row = row(&bench.look(), "net");
+        has(&row["flags"], "DEAD") && row["reasons"].to_string().contains("; next try in ")
+    };
+    let noticed = bench.within(HEALED, begun, "its row tells of it", told);
     let of_others = || {
         let seen = bench.look();
         let rows = seen.as_array().cloned().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! An apply that is killed by SIGKILL at each of its steps in turn, or loses the manager or its disk in the
 //! middle: the next one makes the machine the same as a run that nothing disturbed.
 
-#[path = "common/fleet.rs"]
+mod disk;
+#[path = "../common/fleet.rs"]
 mod fleet;
-#[path = "common/measured.rs"]
+#[path = "../common/measured.rs"]
 mod measured;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::Duration;
 
 use fleet::rig::{Rig, Run, Suite};
 use fleet::{Fleet, MOSAIC, SOON, TENANT};
@@ -187,7 +188,8 @@ const UNMET: i32 = 42;
 /// Where the variables of the agent that changed begin in what it prints.
 const ENVIRON: &str = "the variables of coder0:\n";
 
-/// An apply of roster `$2` that is killed at its step `$1`, then another one, and what came of it.
+/// An apply of roster `$2` that is killed at its step `$1`, then another one, what came of it and how many
+/// microseconds that one took.
 fn killed() -> String {
     format!(
         r#"
@@ -195,10 +197,12 @@ fn killed() -> String {
         printf %s "$2" > ~/.config/mosaic/fleet/roster.yaml
         {{ env -u XDG_RUNTIME_DIR {INTERRUPT}=KILL@$1 fleet apply; code=$?; }} >&2
         case $code in 137) ;; 0) exit {UNMET} ;; *) exit 1 ;; esac
+        begun=${{EPOCHREALTIME/./}}
         env -u XDG_RUNTIME_DIR fleet apply >&2 || exit
+        took=$((${{EPOCHREALTIME/./}} - begun))
         {STATE}
         pid=$(tmux -L mosaic-factory list-panes -t =coder0: -F '#{{pane_pid}}') || exit
-        printf '{ENVIRON}'
+        printf '{ENVIRON}%s\n' $took
         tr '\0' '\n' < /proc/$pid/environ
         "#
     )
@@ -223,7 +227,7 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
             undisturbed.insert(which, fleet.sh(STATE).ok());
         }
         let killed = killed();
-        let (mut which, mut step) = ("two", 0);
+        let (mut which, mut step, mut longest) = ("two", 0, Duration::ZERO);
         loop {
             step += 1;
             // One command for it all: entering the rig costs as much as an apply.
@@ -236,11 +240,15 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
             let (state, environ) = run.stdout.split_once(ENVIRON).expect("both");
             same_text(state, &undisturbed[which], &when);
             assert!(environ.contains(&format!("\nA={which}\n")), "{when}: runs with the new file\n{environ}");
+            let took = environ.lines().next().and_then(|took| took.parse().ok()).expect("microseconds");
+            longest = longest.max(Duration::from_micros(took));
             which = other(which);
         }
         assert!(step > 40, "{suite:?}: only {step} steps were met");
         assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING));
         assert_eq!(fleet.pane("coder"), coder, "{suite:?}: whom no change concerned is never touched");
+        assert!(longest < SOON, "{suite:?}: {longest:?}");
+        measured::note("kill -9 of apply at each step", &format!("{suite:?}"), None, Some(longest));
     });
 }
 
@@ -299,102 +307,6 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
             same_text(&fleet.sh(STATE).ok(), &undisturbed[which], &error);
             which = other(which);
         }
-    });
-}
-
-/// Free space that a full disk has left, in pages: nothing at all, then so little that it ends in the middle.
-const LEFT: [u32; 6] = [0, 1, 2, 3, 4, 6];
-
-#[test]
-fn a_home_that_is_full_or_read_only_is_named_and_the_next_apply_makes_the_same_of_it() {
-    if Rig::skipped() {
-        return;
-    }
-    on_both_trees(|suite| {
-        let fleet = Fleet::tenant(suite);
-        let home = format!("/home/{TENANT}");
-        // The whole home on a disk of its own: the fleet's folder, units, and whatever else there is.
-        let small = format!(
-            "cp -a {home} /root/home && mount -t tmpfs -o size=1m,mode=755,uid={uid},gid={uid} home {home} && \
-             cp -a /root/home/. {home}/",
-            uid = fleet.uid
-        );
-        fleet.rig.root_ok(&["sh", "-c", &small]);
-        // Agents that keep writing there while it is full, and a file that takes more room than the ledger.
-        let dogfood = |which: &str| {
-            let long = format!("A: {which}{}", "x".repeat(12_000));
-            roster(which).replace("runtime: quiet", "runtime: dogfood").replace(&format!("A: {which}"), &long)
-        };
-        let settles = |expected: &str, when: &str| {
-            let deadline = Instant::now() + SOON;
-            let mut seen = fleet.sh(STATE).ok();
-            while seen != expected && Instant::now() < deadline {
-                seen = fleet.sh(STATE).ok();
-            }
-            same_text(&seen, expected, when);
-        };
-        fleet.apply(&dogfood("one"));
-        let coder = fleet.pane("coder");
-        let mut undisturbed = BTreeMap::new();
-        for which in ["two", "one"] {
-            fleet.apply(&dogfood(which));
-            answered(&fleet);
-            undisturbed.insert(which, fleet.sh(STATE).ok());
-        }
-        let readonly = format!("mount --bind {home} {home} && mount -o remount,bind,ro {home}");
-        let full = |left: u32| {
-            format!("cd {home}; dd if=/dev/zero of=filler bs=4k 2>&-; truncate -s -{} filler", left * 4096)
-        };
-        let mut cases: Vec<(String, String, &str, bool)> =
-            LEFT.map(|left| (full(left), format!("rm {home}/filler"), "the disk is full", left == 0)).into();
-        cases.push((readonly, format!("umount --lazy {home}"), "the file system is read-only", true));
-        let (mut which, mut refused) = ("two", BTreeSet::new());
-        for (breaks, mends, reason, at_once) in cases {
-            let when = format!("{suite:?}: {breaks}");
-            let changed = fleet.pane("coder0");
-            fleet.rig.write(&format!("{MOSAIC}/fleet/roster.yaml"), dogfood(which), TENANT);
-            fleet.rig.root_ok(&["sh", "-c", &breaks]);
-            let begun = Instant::now();
-            let run = fleet.run(&["fleet", "apply"]);
-            let noticed = begun.elapsed();
-            let error = format!("{when}\n{}", run.report());
-            if run.code != 0 {
-                assert_eq!(run.code, 4, "{error}");
-                assert!(run.stderr.contains(reason), "{error}");
-                let path =
-                    run.stderr.split_once(&format!(" {home}/")).and_then(|(_, rest)| rest.split_once(": "));
-                let file = path.expect("a path").0.rsplit_once('/').expect("a folder").1.to_owned();
-                refused.insert(file);
-            }
-            if at_once {
-                assert_eq!(run.code, 4, "{error}");
-                // Who left the roster may have been stopped, which comes first; no file is another.
-                same_text(&files(&fleet.sh(STATE).ok()), &files(&undisturbed[other(which)]), &error);
-                assert_eq!(fleet.pane("coder0"), changed, "nobody restarts with half of the files: {error}");
-            }
-            fleet.rig.root_ok(&["sh", "-c", &mends]);
-            let mended = Instant::now();
-            let next = fleet.run(&["fleet", "apply"]);
-            assert_eq!(next.code, 0, "{error}\nthen {}", next.report());
-            settles(&undisturbed[which], &error);
-            if at_once {
-                let fault = if reason.ends_with("full") { "disk full" } else { "read-only home" };
-                measured::note(fault, &format!("{suite:?}"), Some(noticed), Some(mended.elapsed()));
-            }
-            assert_eq!(fleet.pane("coder"), coder, "no change concerned it: {error}");
-            assert!(fleet.run(&["fleet", "plan"]).ok().starts_with(NOTHING), "{error}");
-            which = other(which);
-        }
-        for file in ["ledger.json", "coder0.env", "apply.lock"] {
-            assert!(refused.contains(file), "{suite:?}: {refused:?}");
-        }
-    });
-}
-
-/// Waits until all of the fleet's agents have answered.
-fn answered(fleet: &Fleet) {
-    fleet.rig.wait_until("all have answered", SOON, || {
-        fleet.run(&["fleet", "ps", "--json"]).stdout.matches("\"health\": \"healthy\"").count() == 3
     });
 }
 
