@@ -111,6 +111,22 @@ fn a_message_that_is_to_wake_an_agent_does_so_once_it_is_idle() {
 }
 
 #[test]
+fn the_only_message_that_waits_is_handed_out_also_where_somebody_claimed_it_and_died() {
+    let desk = reader();
+    for (id, stay) in [("once", &[][..]), ("staying", &["--stay"])] {
+        assert_eq!(desk.send(&["reader", "--message", id, "--queue", "--id", id, "--json"]).state(), "held");
+        let queue = desk.run_folder().join("queue/reader");
+        let names = std::fs::read_dir(&queue).expect("a queue").flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let name = names.filter(|name| name.ends_with(".json")).last().expect("a message");
+        std::fs::rename(queue.join(&name), queue.join(format!(".claimed-{name}"))).expect("claimed");
+        assert_eq!(desk.mosaic(&[&["agent", "deliver"], stay, &["reader"]].concat()).code, 0);
+        desk.wait("it arrives", || got(&desk, &format!("] {id}")) == 1);
+        assert_eq!(desk.receipt("reader", id)["state"], "submitted");
+    }
+}
+
+#[test]
 fn an_old_word_of_being_busy_holds_nothing_up_whoever_wrote_it() {
     let desk = reader();
     for beat in [

@@ -18,11 +18,10 @@ use super::{clock, files, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::ack;
-use crate::runfile::queued::{DEPTH, LONGEST, Place, Queued};
+use crate::runfile::queued::{CLAIMED, DEPTH, LONGEST, Place, Queued};
 use crate::runfile::receipt::{Receipt, State, VERSION, body_digest, draft_digest, stamp};
 use crate::snapshot::FileFacts;
 
-const CLAIMED: &str = ".claimed-";
 const EXPIRED: &str = ".expired-";
 /// Who changes the queue or a receipt writes durably, and a slow disk takes its time; who hangs is not waited for.
 pub(super) const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
@@ -67,8 +66,7 @@ impl<'a> Queue<'a> {
         runfiles::make_folder(&self.folder())?;
         let lock = self.lock()?;
         let all = self.names()?;
-        let places: Vec<Place> =
-            all.iter().filter_map(|n| Place::of(n.strip_prefix(CLAIMED).unwrap_or(n))).collect();
+        let places: Vec<Place> = all.iter().filter_map(|n| Place::of_any(n)).collect();
         if places.iter().any(|p| p.id == message.id) {
             return Ok(Put::WaitedAlready);
         }
@@ -106,9 +104,19 @@ impl<'a> Queue<'a> {
                 set_aside(&path)?;
                 continue;
             };
-            if let Err(why) = self.known(&message)? {
-                self.give_up(&path, &message, &why)?;
-                continue;
+            match self.known(&message)? {
+                // A receipt is on the disk before its message is handed out; what becomes of the message's own
+                // file may come there later, or never.
+                Ok(Some(receipt)) if receipt.state.may_have_arrived() => {
+                    self.leave(&path, receipt)?;
+                    self.recount()?;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    self.give_up(&path, &message, &why)?;
+                    continue;
+                }
             }
             let claimed = self.folder().join(format!("{CLAIMED}{}", place.file_name()));
             // Somebody who gave it back has not let go of it yet.
@@ -134,8 +142,7 @@ impl<'a> Queue<'a> {
             return Ok(false);
         }
         let _lock = self.lock()?;
-        let place = |name: &String| Place::of(name.strip_prefix(CLAIMED).unwrap_or(name));
-        Ok(self.names()?.iter().filter_map(place).any(|place| place.id == id))
+        Ok(self.names()?.iter().filter_map(|n| Place::of_any(n)).any(|place| place.id == id))
     }
 
     /// How many wait.
@@ -211,18 +218,21 @@ impl<'a> Queue<'a> {
         let path = self.folder().join(name);
         let Some(_lock) = lock_file(&path)? else { return Ok(()) };
         let Some(message) = read(&path)? else { return set_aside(&path).map(drop) };
-        let receipts = Receipts::of(self.layout, self.agent);
         match self.known(&message)? {
-            Ok(Some(mut receipt)) if receipt.state.may_have_arrived() => {
-                if receipt.state == State::Unknown {
-                    let why = "who handed it out ended before saying so; it is not handed out again";
-                    receipts.enter(&mut receipt, State::Unknown, Some(why.to_owned()))?;
-                }
-                fs::remove_file(&path)
-            }
+            Ok(Some(receipt)) if receipt.state.may_have_arrived() => self.leave(&path, receipt),
             Ok(_) => fs::rename(&path, self.folder().join(name.trim_start_matches(CLAIMED))),
             Err(why) => self.give_up(&path, &message, &why),
         }
+    }
+
+    /// A message that was handed out, perhaps or for certain: it never is again.
+    fn leave(&self, path: &Path, mut receipt: Receipt) -> io::Result<()> {
+        if receipt.state == State::Unknown {
+            let why = "who handed it out ended before saying so; it is not handed out again";
+            receipt.enter(State::Unknown, clock::timestamp(), Some(why.to_owned()));
+            Receipts::of(self.layout, self.agent).write(&receipt, Lasting::Durable)?;
+        }
+        fs::remove_file(path)
     }
 
     /// What is known of a message: its receipt, none, or why that can't be told. An error is one of this

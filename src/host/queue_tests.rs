@@ -108,6 +108,30 @@ fn a_claim_of_the_dead_waits_again_unless_it_had_begun() {
 }
 
 #[test]
+fn a_message_that_is_back_in_its_place_is_not_handed_out_again() {
+    let desk = Desk::new();
+    for (id, state) in [("a", State::Unknown), ("b", State::Accepted), ("c", State::Held)] {
+        desk.put(id, Priority::Normal, 60);
+        let claim = desk.queue().claim().expect("claimed").expect("a message");
+        assert_eq!(claim.message.id, id);
+        claim.begin().expect("recorded");
+        let mut receipt = desk.queue().receipt(&claim.message).expect("readable");
+        receipt.enter(state, clock::timestamp(), None);
+        Receipts::of(&desk.layout, &desk.agent).write(&receipt, Lasting::Durable).expect("written");
+        // As after a power cut, where the disk had its receipt and not what became of its file.
+        let place = desk.layout.queue(&desk.agent).join(claim.place.file_name());
+        fs::rename(claim.path(), &place).expect("renamed");
+        drop(claim);
+        let expected = if state == State::Held { vec![format!("text of {id}")] } else { Vec::new() };
+        assert_eq!(desk.drain(), expected, "{state:?}");
+        assert!(!place.exists(), "{state:?}");
+        let summary = Receipts::of(&desk.layout, &desk.agent).summary().expect("a summary");
+        assert_eq!(summary.waiting, 0, "{state:?}");
+    }
+    assert_eq!(desk.state("a"), Some(State::Unknown));
+}
+
+#[test]
 fn what_somebody_claims_nobody_else_gets_until_it_is_given_back() {
     let desk = Desk::new();
     desk.put("a", Priority::Normal, 60);

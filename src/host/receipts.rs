@@ -15,7 +15,7 @@ use super::{clock, files, runfiles};
 use crate::layout::Layout;
 use crate::names::AgentName;
 use crate::runfile::ack::{self, Ack};
-use crate::runfile::receipt::{LONGEST, Receipt, State, Summary, stamp};
+use crate::runfile::receipt::{LONGEST, Receipt, Summary, stamp};
 use crate::snapshot::FileFacts;
 
 /// How long a receipt is kept; longer than any message may wait.
@@ -165,12 +165,6 @@ impl<'a> Receipts<'a> {
         runfiles::lock_within(&self.layout.receipt_lock(self.agent), WRITTEN_WITHIN)
     }
 
-    /// Enters a state into one that is there.
-    pub fn enter(&self, receipt: &mut Receipt, state: State, reason: Option<String>) -> io::Result<()> {
-        receipt.enter(state, clock::timestamp(), reason);
-        self.write(receipt, Lasting::Running)
-    }
-
     /// The agent's summary; `None` where nothing was ever sent to it.
     pub fn summary(&self) -> Option<Summary> {
         Summary::parse(&runfiles::read_text(&self.layout.receipt_summary(self.agent), LONGEST)?)
@@ -242,7 +236,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::runfile::receipt::VERSION;
+    use crate::runfile::receipt::{State, VERSION};
 
     fn receipt(id: &str) -> Receipt {
         Receipt {

@@ -153,6 +153,8 @@ impl Desk<'_> {
     /// Begins none after `until`.
     pub fn hand_out(&self, agent: &Agent, verify: Duration, until: Option<Instant>) -> Result<Handed> {
         let queue = Queue::of(self.layout, &agent.name);
+        // What somebody claimed who died waits again, or is settled.
+        queue.sweep()?;
         let mut handed = Handed { typed: 0, waiting: queue.waiting()?, reason: None, stuck: false };
         let Some(transport) = self.transport.filter(|_| handed.waiting > 0) else { return Ok(handed) };
         let lock = match self.send_lock(agent, LOCK) {
@@ -217,6 +219,7 @@ impl Desk<'_> {
     /// end or a message that was not seen to be taken ends it sooner. One program at a time does so.
     pub fn see_out(&self, agent: &Agent, verify: Duration) -> Result<Handed> {
         let queue = Queue::of(self.layout, &agent.name);
+        queue.sweep()?;
         let mut told = Handed { typed: 0, waiting: queue.waiting()?, reason: None, stuck: false };
         let Some(transport) = self.transport.filter(|_| told.waiting > 0) else { return Ok(told) };
         let what = format!("hand-out to {}", agent.name);

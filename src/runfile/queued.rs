@@ -10,6 +10,8 @@ use super::receipt::is_id;
 
 /// The version that this program writes.
 pub const VERSION: u32 = 1;
+/// What the name of a message's file begins with while somebody hands it out.
+pub const CLAIMED: &str = ".claimed-";
 /// How many messages wait for one agent at most.
 pub const DEPTH: usize = 100;
 /// The longest file: a body of a mebibyte whose every character is escaped.
@@ -99,6 +101,11 @@ impl Place {
         let id = parts.next().filter(|id| is_id(id))?.to_owned();
         Some(Self { priority, number, expires, id })
     }
+
+    /// The same, also of a message that somebody hands out, or began to and died.
+    pub fn of_any(file_name: &str) -> Option<Self> {
+        Self::of(file_name.strip_prefix(CLAIMED).unwrap_or(file_name))
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +137,9 @@ mod tests {
     fn a_name_leads_back_to_its_place_and_other_files_to_none() {
         let place = place(Priority::Normal, 7, "a-b.c");
         assert_eq!(place.file_name(), "1-000000000007-001700000000-a-b.c.json");
+        let claimed = format!("{CLAIMED}{}", place.file_name());
+        assert_eq!((Place::of(&claimed), Place::of_any(&claimed)), (None, Some(place.clone())));
+        assert_eq!(Place::of_any(&place.file_name()), Some(place.clone()));
         assert_eq!(Place::of(&place.file_name()), Some(place));
         let others = [
             ".lock",

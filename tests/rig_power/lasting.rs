@@ -4,20 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use mosaic_fleet::layout::Layout;
-use mosaic_fleet::ledger::Ledger;
-use mosaic_fleet::runfile::heartbeat;
-use mosaic_fleet::runfile::queued::{Place, Queued};
 use mosaic_fleet::runfile::receipt::Receipt;
 
 use crate::fleet::Fleet;
-use crate::fleet::rig::Suite;
+use crate::fleet::rig::{Run, Suite};
+use crate::kept::{Kept, below};
+use crate::talk::{Sent, Way};
 use crate::tenants::{Root, Verb};
-use crate::work::{heard_at_most_once, put_roster};
+use crate::work::put_roster;
 use crate::writes::{self, Files, Replay};
 use crate::{Random, converges, is_as_the_roster_says, machine, tell};
 
-const LEDGER: &str = "fleet/ledger.json";
+/// As it stands below `.config`; when it was applied is in it.
+const LEDGER: &str = "mosaic/fleet/ledger.json";
 /// The tenant whom root makes and removes.
 const LATE: &str = "late";
 
@@ -32,7 +31,9 @@ pub struct Depth {
 struct Done {
     begun: u64,
     applied: u64,
-    messages: Vec<(String, u64)>,
+    sent: Sent,
+    /// What senders were told of their messages: it stays known.
+    told: Vec<(Receipt, u64)>,
     /// A tenant was made, its removal begun, and it was gone.
     added: u64,
     leaves: u64,
@@ -45,26 +46,29 @@ impl Done {
         let begun = now();
         fleet.run(&["fleet", "apply"]).ok();
         let applied = now();
-        // A message that waits, a message that is typed, and so on.
-        let mut messages = Vec::new();
+        // A message that waits, a message that is typed, and so on; then some that are handed out.
+        let (mut sent, mut told) = (Sent::default(), Vec::new());
+        let taken = |told: Result<Receipt, Run>| told.unwrap_or_else(|failed| panic!("{}", failed.report()));
         for number in 0..3 {
-            let id = format!("waits{number}");
-            fleet.run(&["mosaic", "agent", "send", "waits", "-m", &id, "--id", &id, "--queue"]).ok();
-            messages.push((id, now()));
-            let id = format!("ear{number}");
-            fleet.run(&["mosaic", "agent", "send", "ear", "-m", &id, "--id", &id]);
+            for (way, word) in [(Way::Kept, "waits"), (Way::Typed, "ear")] {
+                told.push((taken(sent.send(fleet, way, &format!("{word}{number}"))), now()));
+            }
         }
+        let row = sent.park(fleet, "row").unwrap_or_else(|failed| panic!("{}", failed.report()));
+        told.extend(row.into_iter().map(|receipt| (receipt, now())));
+        let started = Sent::start(fleet).and_then(|()| Sent::end_of(fleet, "row"));
+        told.push((taken(started), now()));
         Verb::Add.run(fleet, LATE).ok();
         let added = now();
         Verb::Change.run(fleet, LATE).ok();
         let leaves = now();
         Verb::Purge.run(fleet, LATE).ok();
-        Self { begun, applied, messages, added, leaves, gone: now() }
+        Self { begun, applied, sent, told, added, leaves, gone: now() }
     }
 
     /// Every moment at which something was promised.
     fn promises(&self) -> impl Iterator<Item = u64> {
-        self.messages.iter().map(|message| message.1).chain([self.applied, self.added, self.gone])
+        self.told.iter().map(|told| told.1).chain([self.applied, self.added, self.gone])
     }
 }
 
@@ -109,7 +113,7 @@ pub fn every_state(suite: Suite, depth: Depth) {
     rig.start();
     is_as_the_roster_says(&fleet);
     let log = rig.file("writes");
-    let done = Done::work(&fleet, || fs::metadata(&log).expect("a log").len());
+    let mut done = Done::work(&fleet, || fs::metadata(&log).expect("a log").len());
     rig.kill_power();
 
     let scratch = tempfile::tempdir_in(rig.file("")).expect("a folder");
@@ -151,9 +155,10 @@ pub fn every_state(suite: Suite, depth: Depth) {
             }
         }
         if booted.contains(&number) {
-            let kept = scratch.path().join(format!("boot{number}"));
-            writes::copy(&replay.disk(), &kept);
-            boots.push(kept);
+            let disk = scratch.path().join(format!("boot{number}"));
+            writes::copy(&replay.disk(), &disk);
+            let when = format!("booted from state {number} of {}, {random:?}", states.len());
+            boots.push((disk, Kept::of(&found(replay.files(&Root::PLACES)), &when), when));
         }
     }
     tell(&format!(
@@ -162,11 +167,11 @@ pub fn every_state(suite: Suite, depth: Depth) {
         states.len(),
     ));
     fs::remove_file(&log).expect("no more of it");
-    for disk in boots {
+    for (disk, kept, when) in boots {
         writes::copy(&disk, &rig.file("disk"));
         rig.start();
         converges(&fleet, "two");
-        heard_at_most_once(&fleet);
+        done.sent.is_settled(&fleet, &kept, &when);
         rig.root_ok(&["fleet", "tenant", "apply"]);
         rig.kill_power();
     }
@@ -176,22 +181,16 @@ fn found(files: Result<Files, String>) -> Files {
     files.unwrap_or_else(|broken| panic!("{broken}"))
 }
 
-/// What lies below that folder of the user's.
-fn below<'f>(files: &'f Files, folder: &str) -> BTreeMap<&'f str, &'f [u8]> {
-    let folder = format!("/home/demo/{folder}/");
-    files.iter().filter_map(|(path, content)| Some((path.strip_prefix(&folder)?, &content[..]))).collect()
-}
-
 /// What apply writes; not the files of a running fleet, nor what it was in the middle of.
 fn installed(files: &Files) -> BTreeMap<&str, &[u8]> {
     let mut ours = below(files, ".config");
     ours.retain(|path, _| {
-        !path.starts_with("mosaic/fleet/run/") && !path.ends_with(".mosaic-new") && !path.ends_with(LEDGER)
+        !path.starts_with("mosaic/fleet/run/") && !path.ends_with(".mosaic-new") && *path != LEDGER
     });
     ours
 }
 
-/// Each file is one that was written, the ledger can be read, and what was promised is there.
+/// Each file is one that was written, and what was promised is there.
 fn of_the_fleet(found: &Files, first: &Files, last: &Files, done: &Done, state: &State, when: &str) {
     let (ours, first, last) = (installed(found), installed(first), installed(last));
     for (path, content) in &ours {
@@ -202,35 +201,13 @@ fn of_the_fleet(found: &Files, first: &Files, last: &Files, done: &Done, state: 
     for path in first.keys().filter(|path| last.contains_key(*path)) {
         assert!(ours.contains_key(path), "{when}: {path} is gone");
     }
-    let mosaic = below(found, ".config/mosaic");
-    let ledger = mosaic.get(LEDGER).unwrap_or_else(|| panic!("{when}: no ledger"));
-    let ledger = Ledger::from_text(&String::from_utf8_lossy(ledger), &Layout::new("/home/demo", None));
-    assert!(ledger.is_ok(), "{when}: {ledger:?}");
     if state.owes(done.applied) {
         assert!(ours == last, "{when}: apply had said that it was done");
     }
-    let waiting = waiting(found, when);
-    for (message, _) in done.messages.iter().filter(|message| state.owes(message.1)) {
-        assert!(waiting.contains(message), "{when}: {message} was queued, and is lost");
+    let kept = Kept::of(found, when);
+    for (receipt, _) in done.told.iter().filter(|told| state.owes(told.1)) {
+        kept.has(receipt, when);
     }
-}
-
-/// The ids of messages that wait; all that a running fleet writes is whole.
-fn waiting(found: &Files, when: &str) -> BTreeSet<String> {
-    let mut waiting = BTreeSet::new();
-    for (path, content) in below(found, ".config/mosaic/fleet/run") {
-        let (name, text) = (path.rsplit('/').next().unwrap_or(path), String::from_utf8_lossy(content));
-        if path.starts_with("queue/") && Place::of(name).is_some() {
-            let queued = Queued::parse(&text).unwrap_or_else(|| panic!("{when}: {path} is half: {text}"));
-            waiting.insert(queued.id);
-        } else if path.starts_with("receipts/") && !name.starts_with('.') {
-            assert!(Receipt::parse(&text).is_some(), "{when}: {path} is half: {text}");
-        } else if path.ends_with(".hb") && !content.is_empty() {
-            // A beat is not waited for: after a power cut it is an old one, or none.
-            assert!(heartbeat::parse(content).is_ok(), "{when}: {path} is half: {text}");
-        }
-    }
-    waiting
 }
 
 /// Root knows what it did, and what it said to be done is.

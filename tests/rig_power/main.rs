@@ -1,12 +1,15 @@
-//! The power goes, in emulated systems: at random moments of applies, messages, heartbeats and of what root does for
-//! tenants, and, by a log of every write, wherever the disk has made something last. Nothing that was said to be done
-//! is lost, no file is half, no message arrives twice, and the same again makes the machine what it was to become.
+//! The power goes, in emulated systems: at random moments of applies, messages, hand-outs of what waited, heartbeats
+//! and of what root does for tenants, and, by a log of every write, wherever the disk has made something last. Nothing
+//! that was said to be done is lost, no file is half, no message arrives twice though each is sent again with its key,
+//! and the same again makes the machine what it was to become.
 
 #[path = "../common/fleet.rs"]
 mod fleet;
+mod kept;
 mod lasting;
 #[path = "../common/measured.rs"]
 mod measured;
+mod talk;
 mod tenants;
 mod work;
 #[path = "../common/writes.rs"]
@@ -16,18 +19,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fleet::rig::{Kernel, Rig, Suite};
 use fleet::{Fleet, MOSAIC, TENANT};
+use kept::Kept;
 use lasting::Depth;
-use tenants::Tenants;
-use work::{Sent, apply_until_cut, beat_until_cut, other, put_roster, roster, send_until_cut};
+use talk::Sent;
+use tenants::{Root, Tenants};
+use work::{apply_until_cut, beat_until_cut, other, put_roster, roster};
+use writes::Files;
 
 /// Bound for what takes a moment on an emulated processor.
 const BOUND: Duration = Duration::from_secs(150);
-/// An agent that has on the disk what it hears before it hears more, and beats.
+/// An agent that has on the disk what it hears before it hears more, and beats. It shows what it has there, and
+/// nothing before: a message that its screen shows to be taken is not lost.
 const EAR: &str = "#!/bin/bash
+stty -echo
+printf '> '
 while mosaic heartbeat; do
     read -r -t 20 line
     case $? in
-        0) echo \"$line\" >>~/heard && sync ~/heard ;;
+        0) echo \"$line\" >>~/heard && sync ~/heard && printf 'has %s\\n> ' \"${line##* }\" ;;
         1) exit ;;
     esac
 done
@@ -80,15 +89,19 @@ enum Work {
     Apply,
     Tenants,
     Send,
+    HandOut,
     Beat,
 }
 
 impl Work {
-    const ALL: [Self; 4] = [Self::Apply, Self::Tenants, Self::Send, Self::Beat];
+    const ALL: [Self; 5] = [Self::Apply, Self::Tenants, Self::Send, Self::HandOut, Self::Beat];
 
     /// The longest that it has been seen to take, in milliseconds, and then some: a few cuts come after the end.
     fn longest(self) -> u64 {
-        if self == Self::Tenants { 40_000 } else { 6_000 }
+        match self {
+            Self::Tenants => 40_000,
+            Self::Apply | Self::Send | Self::HandOut | Self::Beat => 6_000,
+        }
     }
 
     /// By which name docs/reliability.md has it, where it does.
@@ -96,7 +109,7 @@ impl Work {
         match self {
             Self::Apply => Some("power cut during apply"),
             Self::Tenants => Some("power cut while root makes, changes or removes a tenant"),
-            Self::Send | Self::Beat => None,
+            Self::Send | Self::HandOut | Self::Beat => None,
         }
     }
 }
@@ -111,13 +124,22 @@ fn cold_cuts(suite: Suite, cuts: std::ops::Range<usize>) {
         let when = format!("{suite:?}: cut {cut}, {random:?}");
         let work = Work::ALL[cut % Work::ALL.len()];
         let moment = Duration::from_millis(random.below(work.longest()));
+        let row = format!("c{cut}");
+        match work {
+            Work::Apply => work::hear_nothing(&fleet),
+            Work::Send => sent.begin(&fleet, cut),
+            // The clock runs from where the hand-out does.
+            Work::HandOut => sent.park(&fleet, &row).and_then(|_| Sent::start(&fleet)).expect("it starts"),
+            Work::Tenants | Work::Beat => {}
+        }
         let begun = Instant::now();
         std::thread::scope(|scope| {
             let (fleet, sent, tenants) = (&fleet, &mut sent, &mut tenants);
             let worker = scope.spawn(move || match work {
-                Work::Apply => apply_until_cut(fleet, which),
+                Work::Apply => apply_until_cut(fleet, which, cut % 2 == 0),
                 Work::Tenants => tenants.work_until_cut(fleet),
-                Work::Send => send_until_cut(fleet, cut, sent),
+                Work::Send => sent.send_until_cut(fleet, cut),
+                Work::HandOut => sent.hand_out_until_cut(fleet, row),
                 Work::Beat => beat_until_cut(fleet),
             });
             std::thread::sleep(moment.saturating_sub(begun.elapsed()));
@@ -125,6 +147,11 @@ fn cold_cuts(suite: Suite, cuts: std::ops::Range<usize>) {
             worker.join().expect("the worker ends with the power");
         });
         which = other(which);
+        let found = cold(&fleet);
+        Root::of(&found, &when);
+        let kept = Kept::of(&found, &when);
+        work::has_a_roster(&kept, &when);
+        sent.is_kept(&kept, &when);
         let cut_at = Instant::now();
         fleet.rig.start();
         let up = cut_at.elapsed();
@@ -140,8 +167,20 @@ fn cold_cuts(suite: Suite, cuts: std::ops::Range<usize>) {
         if let Some(fault) = work.fault() {
             measured::note(fault, &format!("{suite:?}, emulated"), None, Some(well));
         }
-        sent.is_heard(&fleet, &when);
+        work::remove_copies(&fleet);
+        sent.is_settled(&fleet, &kept, &when);
+        sent.forget();
     }
+    assert!(sent.told > 0, "{suite:?}: no message was sent");
+}
+
+/// What a boot will find on the disk of a machine that is off; the disk itself stays as the cut left it.
+fn cold(fleet: &Fleet) -> Files {
+    let scratch = tempfile::tempdir_in(fleet.rig.file("")).expect("a folder");
+    let disk = scratch.path().join("disk");
+    writes::copy(&fleet.rig.file("disk"), &disk);
+    let found = writes::files(&disk, &Root::PLACES, scratch.path());
+    found.unwrap_or_else(|broken| panic!("{broken}"))
 }
 
 /// A machine with the first roster applied.

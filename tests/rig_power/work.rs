@@ -1,10 +1,14 @@
-//! What a tenant's fleet is in the middle of when the power goes: applies, messages, beats.
+//! What a tenant's fleet is in the middle of when the power goes: applies, a shipped roster that replaces the tenant's
+//! own, beats. Messages are in `talk.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use mosaic_fleet::roster::profiles::Profile;
 
-use mosaic_fleet::runfile::queued::Place;
-
+use crate::fleet::rig::Run;
 use crate::fleet::{Fleet, MOSAIC, TENANT};
+use crate::kept::Kept;
+
+/// The profile that takes the place of the tenant's own roster: the holder alone.
+const SHIPPED: Profile = Profile::Minimal;
 
 /// A roster whose first agents stay, whose next changes, and whose last comes or goes.
 pub fn roster(which: &str) -> String {
@@ -27,44 +31,45 @@ pub fn put_roster(fleet: &Fleet, which: &str) {
     fleet.rig.as_user_with(TENANT, &["sh", "-c", &line], roster(which).as_bytes()).ok();
 }
 
-/// One after another, each with another roster.
-pub fn apply_until_cut(fleet: &Fleet, mut which: &'static str) {
+/// Before applies are cut: the shipped roster has no agents, and those that go take along what was sent to them.
+pub fn hear_nothing(fleet: &Fleet) {
+    fleet.sh("rm -f ~/heard && sync ~").ok();
+}
+
+/// One after another, each with another roster; the shipped one is written by the program itself.
+pub fn apply_until_cut(fleet: &Fleet, mut which: &'static str, mut shipped: bool) {
+    let path = format!("{MOSAIC}/fleet/roster.yaml");
+    let put = format!("cat >{path}.new && mv {path}.new {path}");
     loop {
-        which = other(which);
-        let path = format!("{MOSAIC}/fleet/roster.yaml");
-        let put = fleet.rig.as_user_with(
-            TENANT,
-            &["sh", "-c", &format!("cat >{path}.new && mv {path}.new {path}")],
-            roster(which).as_bytes(),
-        );
-        let done = fleet.run(&["fleet", "apply"]);
-        if put.code != 0 || done.code != 0 {
-            assert!(
-                fleet.rig.root(&["true"]).code != 0,
-                "an apply failed before the power went: {}",
-                done.report()
-            );
-            return;
+        let done = if shipped {
+            fleet.run(&["fleet", "init", "--profile", SHIPPED.name(), "--write", "--force"])
+        } else {
+            which = other(which);
+            let put = fleet.rig.as_user_with(TENANT, &["sh", "-c", &put], roster(which).as_bytes());
+            if put.code == 0 { fleet.run(&["fleet", "apply"]) } else { put }
+        };
+        if done.code != 0 {
+            return power_is_off(fleet, &done);
         }
+        shipped = !shipped;
     }
 }
 
-/// Each agent gets messages in its own way, until none is taken any more.
-pub fn send_until_cut(fleet: &Fleet, cut: usize, sent: &mut Sent) {
-    for number in 0.. {
-        let (agent, id) = (["ear", "waits"][number % 2], format!("c{cut}n{number}"));
-        let mut argv = vec!["mosaic", "agent", "send", agent, "-m", &id, "--id", &id];
-        if agent == "waits" {
-            argv.push("--queue");
-        }
-        let run = fleet.run(&argv);
-        sent.begun.insert(id.clone());
-        match (run.code, agent) {
-            (0, "waits") => drop(sent.queued.insert(id)),
-            (0, _) => {}
-            _ => return,
-        }
+/// The roster that a disk has is one that somebody wrote, and so are the copies of those that were overwritten: where
+/// the shipped one stands, there is one of the tenant's own.
+pub fn has_a_roster(kept: &Kept, when: &str) {
+    let own = ["one", "two"].map(roster);
+    let shipped = SHIPPED.roster_text();
+    for text in [&kept.roster].into_iter().chain(&kept.copies) {
+        assert!(own.contains(text) || *text == shipped, "{when}: nobody wrote this roster: {text}");
     }
+    let copied = kept.copies.iter().any(|copy| own.contains(copy));
+    assert!(kept.roster != shipped || copied, "{when}: the tenant's own roster is lost");
+}
+
+/// Once those are read.
+pub fn remove_copies(fleet: &Fleet) {
+    fleet.sh(&format!("rm -f {MOSAIC}/fleet/roster.yaml.bak-*")).ok();
 }
 
 /// As fast as it goes, from beside the agent, which beats, too.
@@ -75,37 +80,8 @@ pub fn beat_until_cut(fleet: &Fleet) {
     assert_ne!(run.code, 3, "a beat failed before the power went: {}", run.report());
 }
 
-/// Messages by their ids.
-#[derive(Default)]
-pub struct Sent {
-    begun: BTreeSet<String>,
-    /// Those of which it was said that they wait.
-    queued: BTreeSet<String>,
-}
-
-impl Sent {
-    /// Nothing twice, nothing that nobody sent, and what was promised waits still.
-    pub fn is_heard(&mut self, fleet: &Fleet, when: &str) {
-        let heard = heard_at_most_once(fleet);
-        assert!(heard.keys().all(|id| self.begun.contains(id)), "{when}: {heard:?}");
-        let waiting = fleet.sh(&format!("ls {MOSAIC}/fleet/run/queue/waits 2>/dev/null || true")).ok();
-        for id in &self.queued {
-            let there = waiting.lines().filter_map(Place::of).any(|place| place.id == *id);
-            assert!(there, "{when}: {id} was queued, and is lost: {waiting}");
-        }
-        // The queue has a depth, and this has no end.
-        fleet.sh(&format!("rm -f {MOSAIC}/fleet/run/queue/waits/*")).ok();
-        self.queued.clear();
-    }
-}
-
-pub fn heard_at_most_once(fleet: &Fleet) -> BTreeMap<String, usize> {
-    let mut times = BTreeMap::new();
-    for line in fleet.sh("cat ~/heard 2>/dev/null || true").ok().lines() {
-        if let Some(id) = line.split_whitespace().last() {
-            *times.entry(id.to_owned()).or_default() += 1;
-        }
-    }
-    assert!(times.values().all(|count| *count == 1), "{times:?}");
-    times
+/// Nothing but that may end what is to be cut.
+pub fn power_is_off(fleet: &Fleet, failed: &Run) {
+    let off = fleet.rig.root(&["true"]).code != 0;
+    assert!(off, "this failed before the power went: {}", failed.report());
 }
