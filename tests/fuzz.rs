@@ -9,6 +9,8 @@
     reason = "what was tried, and what never ended, is told to people"
 )]
 
+#[path = "common/corpora.rs"]
+mod corpora;
 #[path = "common/parsers/mod.rs"]
 mod parsers;
 

@@ -154,7 +154,7 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
     (
         "disk quota used up",
         "named for that tenant, whose files stand as they did; others are provisioned; the next apply makes all well",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_13"],
+        &["rig_limits::a_used_up_disk_quota_is_named_and_holds_nobody_up"],
     ),
     (
         "read-only home",
@@ -180,7 +180,7 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
     (
         "clock jump",
         "nobody is stale, nothing is flagged",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+        &["rig_limits::whoever_beats_is_neither_stale_nor_restarted_when_the_clock_jumps"],
     ),
     (
         "LC_ALL=C",
@@ -252,22 +252,21 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
     (
         "memory hog with a limit",
         "it alone is killed, and shown with OOM",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+        &["rig_limits::a_memory_hog_is_killed_alone_and_shown"],
     ),
     (
         "fork bomb under tasks_max",
         "refused by the kernel; everybody else gets processes; it can be stopped",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+        &["rig_limits::a_fork_bomb_is_refused_by_the_kernel_and_can_be_stopped"],
     ),
-    (
-        "busy loop under cpu_quota",
-        "gets its share",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
-    ),
+    ("busy loop under cpu_quota", "gets its share", &["rig_limits::a_busy_loop_gets_its_share"]),
     (
         "a tenant over its own limits",
         "hits its own agents, never what carries them, never another tenant",
-        &["rig_limits::who_goes_over_a_limit_is_stopped_there_and_nobody_else_feels_it_on_debian_12"],
+        &[
+            "rig_limits::a_tenant_over_its_limits_hits_its_own_agents_and_no_other_tenant",
+            "rig_limits::a_tenants_share_of_the_processor_is_that_of_all_its_agents_together",
+        ],
     ),
     (
         "ten concurrent applies",

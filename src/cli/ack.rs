@@ -97,6 +97,11 @@ fn prompt(hook: bool) -> Result<String> {
     if bytes.len() as u64 > LONGEST_INPUT {
         return Err(Error::input(format_args!("the prompt has more than {LONGEST_INPUT} bytes")));
     }
+    prompt_in(bytes, hook)
+}
+
+/// The prompt in what came on standard input: as it is, or as a runtime gives it to a hook.
+pub fn prompt_in(bytes: Vec<u8>, hook: bool) -> Result<String> {
     let text = if hook {
         let given: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|error| Error::input(format_args!("read what the hook was given: {error}")))?;

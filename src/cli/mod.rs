@@ -2,7 +2,7 @@
 //!
 //! One verb, one file. Nothing outside this folder prints, and inside it only `output` does.
 
-mod ack;
+pub mod ack;
 mod adopt;
 mod agent;
 mod agent_send;

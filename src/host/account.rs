@@ -25,21 +25,36 @@ fn today() -> String {
 }
 
 /// What `chage --iso8601 --list` of shadow 4.13 and 4.17 says.
-fn parse(said: &str, today: &str) -> Option<Account> {
+pub fn parse(said: &str, today: &str) -> Option<Account> {
     let value = |key: &str| {
         said.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_start().strip_prefix(':')?.trim()))
     };
     let (account, password) = (value("Account expires")?, value("Password expires")?);
-    let end = match (account, password) {
+    let end = match (day(account)?, password) {
         (_, "password must be changed") => Some(AccountEnd::PasswordChange),
-        ("never", "never") => None,
-        ("never", day) => Some(AccountEnd::Password(day.to_owned())),
-        // The account's end is the harder one, whichever comes first.
-        (day, "never") => Some(AccountEnd::Account(day.to_owned())),
-        (account, password) if account <= password => Some(AccountEnd::Account(account.to_owned())),
-        (_, password) => Some(AccountEnd::Password(password.to_owned())),
+        (account, password) => match (account, day(password)?) {
+            (None, None) => None,
+            (None, Some(day)) => Some(AccountEnd::Password(day)),
+            // The account's end is the harder one, whichever comes first.
+            (Some(day), None) => Some(AccountEnd::Account(day)),
+            (Some(account), Some(password)) if account <= password => Some(AccountEnd::Account(account)),
+            (Some(_), Some(password)) => Some(AccountEnd::Password(password)),
+        },
     };
     Some(Account { end, today: today.to_owned() })
+}
+
+/// A day as text, which is what it is compared as; none for what never comes, or not in this calendar of four
+/// digits a year. Nothing for what is no day.
+fn day(text: &str) -> Option<Option<String>> {
+    let (year, rest) = text.split_once('-').unwrap_or((text, ""));
+    let is_rest = matches!(rest.as_bytes(), [m1, m2, b'-', d1, d2] if [m1, m2, d1, d2].iter().all(|d| d.is_ascii_digit()));
+    let is_day = is_rest && year.len() >= 4 && year.bytes().all(|digit| digit.is_ascii_digit());
+    match text {
+        "never" => Some(None),
+        day if is_day => Some((year.len() == 4).then(|| day.to_owned())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +75,10 @@ mod tests {
         assert_eq!(end("2027-01-01", "never"), Some(AccountEnd::Account("2027-01-01".to_owned())));
         assert_eq!(end("2027-01-01", "2026-12-01"), Some(AccountEnd::Password("2026-12-01".to_owned())));
         assert_eq!(end("never", "password must be changed"), Some(AccountEnd::PasswordChange));
+        assert_eq!(end("10000-01-01", "2027-01-01"), Some(AccountEnd::Password("2027-01-01".to_owned())));
+        assert_eq!(end("10000-01-01", "never"), None, "as text it is before this year");
         assert_eq!(parse("chage: Permission denied.\n", "2026-11-29"), None);
+        assert_eq!(parse("Account expires: soon\nPassword expires: never\n", "2026-11-29"), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::layout::{Layout, within};
 use crate::names::AgentName;
 use crate::snapshot::{Fact, Process, Snapshot, Tmux};
 
+pub use agents::Told;
 pub use bus::Depth;
 
 /// After this time whoever has not answered is not waited for.

@@ -64,11 +64,8 @@ impl Environment {
 
     /// Reads what [`Environment`] shows itself as.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_digest = |t: &str| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit());
-        let mut words = text.splitn(4, ' ');
-        let mut digest = || words.next().filter(|t| is_digest(t)).map(str::to_owned);
-        let (rendered, local, variables) = (digest()?, digest()?, digest()?);
-        Some(Self { rendered, local, variables, stamps: words.next()?.to_owned() })
+        let [rendered, local, variables, stamps] = words(text)?.map(str::to_owned);
+        Some(Self { rendered, local, variables, stamps })
     }
 }
 
@@ -78,9 +75,17 @@ impl fmt::Display for Environment {
     }
 }
 
+/// Three digests and the stamps.
+fn words(text: &str) -> Option<[&str; 4]> {
+    let is_digest = |t: &&str| t.len() == 64 && t.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut words = text.splitn(4, ' ');
+    let mut digest = || words.next().filter(is_digest);
+    Some([digest()?, digest()?, digest()?, words.next()?])
+}
+
 /// The stamps in a record's line of its environment.
 pub fn stamps(line: &str) -> Option<&str> {
-    line.splitn(4, ' ').nth(3)
+    words(line).map(|words| words[3])
 }
 
 /// The digest of our file in a record's line of its environment.

@@ -105,7 +105,8 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what a pane says; nothing where it says nothing.
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let code = text.strip_prefix(CODE).and_then(|rest| rest.split_once('\n'));
         let (code, why) = match code.and_then(|(code, why)| Some((code.parse().ok()?, why))) {

@@ -9,7 +9,7 @@ mod beats;
 mod by_hand;
 mod ending;
 mod found;
-mod gate;
+pub mod gate;
 mod holder;
 mod journal;
 mod pane;

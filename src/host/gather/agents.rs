@@ -253,16 +253,17 @@ pub fn launched(look: &Look<'_>, agents: &[AgentName]) -> ByAgent<String> {
 }
 
 /// What of a record of this boot decides where to look.
-#[derive(Debug, Default, PartialEq)]
-struct Told<'r> {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told<'r> {
     /// What runs.
-    pid: Option<i32>,
+    pub pid: Option<i32>,
     /// The stamps of the environment files.
-    stamps: Option<&'r str>,
+    pub stamps: Option<&'r str>,
 }
 
 impl<'r> Told<'r> {
-    fn of(record: &'r str, boot_id: &str) -> Self {
+    /// Takes it out of a record's text, without reading all of that.
+    pub fn of(record: &'r str, boot_id: &str) -> Self {
         let (mut boot, mut pid, mut environment) = (None, None, None);
         // Once through the text, and the first line of a key counts, as everywhere.
         for (key, value) in record.lines().filter_map(|line| line.split_once('=')) {
@@ -274,13 +275,10 @@ impl<'r> Told<'r> {
             };
             place.get_or_insert(value);
         }
-        if boot.is_none_or(|boot| boot.trim() != boot_id) {
+        if boot != Some(boot_id) {
             return Self::default();
         }
-        Self {
-            pid: pid.and_then(|p| p.trim().parse().ok()),
-            stamps: environment.and_then(environment::stamps),
-        }
+        Self { pid: pid.and_then(|p| p.parse().ok()), stamps: environment.and_then(environment::stamps) }
     }
 }
 

@@ -11,7 +11,7 @@ pub(in crate::host) mod fake;
 mod files;
 mod graph;
 mod jobs;
-mod private;
+pub mod private;
 pub(in crate::host) mod proxy;
 mod units;
 

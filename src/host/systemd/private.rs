@@ -93,7 +93,7 @@ impl WriteHalf for Outgoing {
 }
 
 /// Renames the sender of every whole message in `raw`; how many bytes are whole messages and lines.
-fn adapt(raw: &mut [u8]) -> io::Result<usize> {
+pub fn adapt(raw: &mut [u8]) -> io::Result<usize> {
     let mut whole = 0;
     while let Some(rest) = raw.get_mut(whole..) {
         let length = match rest.first() {

@@ -39,8 +39,12 @@ pub fn of(who: &Who) -> Spans {
 
 /// The same, of a user of that name and number.
 pub fn of_user(name: &str, uid: u32) -> Spans {
-    let own = |file| text(file).lines().filter(|line| is_users(line, name, uid)).filter_map(span).collect();
-    Spans { uids: own(UIDS.0), gids: own(GIDS.0) }
+    Spans { uids: spans_in(&text(UIDS.0), name, uid), gids: spans_in(&text(GIDS.0), name, uid) }
+}
+
+/// Those that such a file's text gives the user.
+pub fn spans_in(text: &str, name: &str, uid: u32) -> Vec<Span> {
+    text.lines().filter(|line| is_users(line, name, uid)).filter_map(span).collect()
 }
 
 /// Uids that are subordinate to this user and to nobody else, with those that it had when its tenant was last
@@ -136,7 +140,7 @@ fn is_users(line: &str, name: &str, uid: u32) -> bool {
 }
 
 /// The first of `count` numbers that are none of these.
-fn free(mut taken: Vec<Span>, min: u32, max: u32, count: u32) -> Option<u32> {
+pub fn free(mut taken: Vec<Span>, min: u32, max: u32, count: u32) -> Option<u32> {
     taken.sort_unstable();
     let mut first = u64::from(min);
     for span in taken {

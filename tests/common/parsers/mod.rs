@@ -1,6 +1,7 @@
 //! Every parser of the project as a function of bytes that must hold for all of them: no panic, and what was read
 //! and written again is the same.
 
+mod heard;
 mod installed;
 mod machine;
 mod running;
@@ -32,6 +33,12 @@ pub const ALL: &[Parser] = &[
     ("started", running::a_holders_start),
     ("environment", running::an_environment),
     ("line", running::a_line),
+    ("told", running::what_is_told_of_a_record),
+    ("complaint", heard::a_complaint),
+    ("hook", heard::what_a_hook_is_given),
+    ("body", heard::a_body),
+    ("bus", heard::a_bus),
+    ("account", heard::an_account),
     ("screen", machine::a_screen),
     ("panes", machine::some_panes),
     ("glimpse", machine::a_glimpse),
@@ -46,6 +53,7 @@ pub const ALL: &[Parser] = &[
     ("retired", tenants::retired_uids),
     ("call", tenants::a_call),
     ("reply", tenants::a_reply),
+    ("subids", tenants::subordinate_ids),
 ];
 
 /// Longer messages would hide what matters.

@@ -1,5 +1,6 @@
 //! What a running fleet writes: heartbeats, records, receipts, queued messages.
 
+use mosaic_fleet::host::gather::Told;
 use mosaic_fleet::names::{AgentName, EnvName, HostName, SocketName, TenantId, UserName};
 use mosaic_fleet::runfile::queued::{Place, Queued};
 use mosaic_fleet::runfile::receipt::{Receipt, Summary};
@@ -37,6 +38,17 @@ pub fn a_record(bytes: &[u8]) {
         let _ = Record::next(Some(record), "00000000-0000-0000-0000-000000000000", 5000.0);
     }
     is_fit(&record::unreadable(&text));
+}
+
+/// A look at hundreds of agents reads of their records what it needs, and must read the same as everybody else.
+pub fn what_is_told_of_a_record(bytes: &[u8]) {
+    let text = text(bytes);
+    // Each boot has an id.
+    let Some(record) = Record::parse(&text).filter(|record| !record.boot_id.is_empty()) else { return };
+    let told = Told::of(&text, &record.boot_id);
+    assert_eq!(told.pid, record.runtime_pid);
+    assert_eq!(told.stamps, record.environment.as_ref().map(|environment| environment.stamps.as_str()));
+    assert_eq!(Told::of(&text, "another boot"), Told::default());
 }
 
 pub fn a_receipt(bytes: &[u8]) {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use mosaic_fleet::host::tenant::subids;
 use mosaic_fleet::lint::words;
 use mosaic_fleet::names::TenantId;
 use mosaic_fleet::roster;
-use mosaic_fleet::tenant::books::{Book, BookError, RetiredUids};
+use mosaic_fleet::tenant::books::{Book, BookError, RetiredUids, Span};
 use mosaic_fleet::tenant::wire::{Call, Reply};
 use mosaic_fleet::tenant::words::clean;
 use mosaic_fleet::tenant::{Declared, Fleet, State, place, read};
@@ -89,4 +90,18 @@ pub fn a_reply(bytes: &[u8]) {
     }
     let clean = clean(&text(bytes));
     is_fit(&clean);
+}
+
+/// What is given to a user is nobody else's.
+pub fn subordinate_ids(bytes: &[u8]) {
+    let text = text(bytes);
+    let own = subids::spans_in(&text, "usc", 1001);
+    assert!(own.len() <= text.lines().count());
+    let (min, max, count) = (100_000, 600_100_000, 65_536);
+    if let Some(first) = subids::free(own.clone(), min, max, count) {
+        let given = Span { first, count };
+        assert!(first >= min && given.end() <= u64::from(max) + 1, "{given:?}");
+        // One that holds no number is nobody's.
+        assert!(!own.iter().any(|span| span.count > 0 && span.meets(given)), "{given:?} of {own:?}");
+    }
 }
