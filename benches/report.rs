@@ -1,6 +1,6 @@
 //! Puts the figures that the other benches left into docs/performance.md and draws them. It measures
 //! nothing. `just bench` runs it after them.
-#![allow(missing_docs, clippy::print_stdout, reason = "a program that tells")]
+#![allow(missing_docs, clippy::print_stdout, clippy::print_stderr, reason = "a program that tells")]
 
 mod common;
 
