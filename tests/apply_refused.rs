@@ -2,6 +2,8 @@
 
 #[path = "common/home.rs"]
 mod home;
+#[path = "common/program.rs"]
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,8 @@
 //! `fleet doctor`: what a person sees, on whatever machine the tests run.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,7 +20,11 @@ fn doctor(home: &Path, args: &[&str]) -> Output {
 fn put(home: &Path, path: &str, text: &str, mode: u32) {
     let path = home.join(path);
     fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    fs::write(&path, text).expect("written");
+    if mode & 0o111 != 0 {
+        program::write(&path, text);
+    } else {
+        fs::write(&path, text).expect("written");
+    }
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "common/home.rs"]
 mod home;
+#[path = "common/program.rs"]
+mod program;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,7 @@
 //! `fleet ps` and `fleet status` on a real tmux server, without any user manager.
 
+#[path = "common/program.rs"]
+mod program;
 #[path = "common/pty.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod pty;
@@ -262,9 +264,7 @@ fn the_rosters_own_server_is_asked_once_and_no_other() {
         let (folder, noted) = (tenant.home.path().join("bin"), tenant.home.path().join("noted"));
         std::fs::create_dir(&folder).expect("a folder");
         let script = format!("#!/bin/sh\necho \"$2\" >>{}\nexit 1\n", noted.display());
-        std::fs::write(folder.join("tmux"), script).expect("written");
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(folder.join("tmux"), executable).expect("set");
+        program::write(&folder.join("tmux"), &script);
         let path = format!("{}:/usr/bin:/bin", folder.display());
         let mut fleet = tenant.bare(env!("CARGO_BIN_EXE_fleet"));
         fleet.env("PATH", path).arg("ps").output().expect("it runs");

@@ -1,6 +1,9 @@
 //! Golden trees: each folder of `tests/render/` is a case, a roster and the tree that it means, as
 //! the reader would find it installed. `UPDATE_GOLDEN=1` writes the trees; read the diff.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -241,9 +244,7 @@ fn a_variable_that_no_pane_could_have_is_refused_with_its_agent() {
 /// A stub in the place of `fleet` that shows how it was called.
 fn stub(path: &Path) {
     let text = "#!/bin/sh\necho \"${0##*/} $# $* $MOSAIC_HOME\"\n";
-    fs::create_dir_all(path.parent().expect("a folder")).expect("make the folder");
-    fs::write(path, text).expect("write");
-    fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("set the mode");
+    program::write(path, text);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Rosters that are wrong, through the real program: what a person reads for each rule that is broken,
 //! and that nothing was changed.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -21,8 +24,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().expect("a home"));
-        home.put("bin/tmux", b"#!/bin/sh\nexit 1\n");
-        fs::set_permissions(home.at("bin/tmux"), fs::Permissions::from_mode(0o755)).expect("set");
+        program::write(&home.at("bin/tmux"), "#!/bin/sh\nexit 1\n");
         fs::create_dir_all(home.at(ROSTER).parent().expect("a folder")).expect("made");
         home
     }

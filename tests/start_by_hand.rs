@@ -1,9 +1,11 @@
 //! `start-agent-session.sh` by hand: without a roster, a user manager or any file beside it.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -35,9 +37,7 @@ impl Hand {
 
     /// A program in `folder` of the home.
     fn program(&self, file: &Path, script: &str) {
-        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        fs::write(file, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("a mode");
+        program::write(file, &format!("#!/bin/sh\n{script}\n"));
     }
 
     /// A tmux that notes how it was called and answers `has-session` with `has`, others with `new`.

@@ -1,5 +1,8 @@
 //! `mosaic yolo` with programs that only show what they were given.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +28,11 @@ impl Home {
     fn put(&self, path: &str, text: &str, mode: u32) -> &Self {
         let path = self.at(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(&path, text).expect("written");
+        if mode & 0o111 != 0 {
+            program::write(&path, text);
+        } else {
+            fs::write(&path, text).expect("written");
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
         self
     }

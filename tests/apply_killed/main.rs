@@ -6,6 +6,8 @@ mod disk;
 mod fleet;
 #[path = "../common/measured.rs"]
 mod measured;
+#[path = "../common/program.rs"]
+mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -113,9 +115,7 @@ struct Home(PathBuf);
 impl Home {
     fn new(path: PathBuf) -> Self {
         let bin = path.join("bin");
-        fs::create_dir_all(&bin).expect("made");
-        fs::write(bin.join("tmux"), "#!/bin/sh\nexit 1\n").expect("written");
-        fs::set_permissions(bin.join("tmux"), fs::Permissions::from_mode(0o755)).expect("set");
+        program::write(&bin.join("tmux"), "#!/bin/sh\nexit 1\n");
         fs::create_dir_all(path.join(".config/mosaic/fleet")).expect("made");
         Self(path)
     }

@@ -40,7 +40,11 @@ impl Home {
     pub fn put(&self, path: &str, text: &str, mode: u32) {
         let path = self.at(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(&path, text).expect("written");
+        if mode & 0o111 != 0 {
+            crate::program::write(&path, text);
+        } else {
+            fs::write(&path, text).expect("written");
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
     }
 

@@ -3,5 +3,7 @@
 
 mod delivered;
 mod place;
+#[path = "../common/program.rs"]
+mod program;
 mod refused;
 mod ssh;

@@ -1,8 +1,5 @@
 //! What does not arrive is said, and nothing of it stays.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use crate::place::{Place, SOCKET, code, is, stderr, until};
 
 #[test]
@@ -54,11 +51,9 @@ fn a_persons_draft_is_seen_where_the_terminal_wraps_it_and_wherever_the_cursor_i
 fn a_message_that_could_not_be_pasted_does_not_stay_in_the_server() {
     let place = Place::new();
     place.agent("coder", "");
-    fs::create_dir(place.path("bin")).expect("a folder");
     let refuses =
         "#!/bin/sh\ncase \" $* \" in *' paste-buffer '*) exit 1 ;; esac\nexec /usr/bin/tmux \"$@\"\n";
-    fs::write(place.path("bin/tmux"), refuses).expect("written");
-    fs::set_permissions(place.path("bin/tmux"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    crate::program::write(&place.path("bin/tmux"), refuses);
     let args = ["-L", SOCKET, "-t", "coder", "-m", "for one reader"];
     let mut send = place.call(&place.script("send-message.sh"), &args);
     let path = format!("{}:/usr/bin:/bin", place.path("bin").display());

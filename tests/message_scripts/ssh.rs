@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -53,8 +53,7 @@ impl Sshd {
         fs::write(place.path("ssh_config"), client).expect("written");
         let ssh =
             format!("#!/bin/sh\nexec /usr/bin/ssh -F '{}' \"$@\"\n", place.path("ssh_config").display());
-        fs::write(bin.join("ssh"), ssh).expect("written");
-        fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).expect("a mode");
+        crate::program::write(&bin.join("ssh"), &ssh);
         // A service of the system makes it where one runs.
         let needed = PathBuf::from("/run/sshd");
         let made = (nix::unistd::getuid().is_root() && fs::create_dir(&needed).is_ok()).then_some(needed);
