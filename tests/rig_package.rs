@@ -193,7 +193,7 @@ fn a_package_is_installed_upgraded_under_running_agents_and_never_downgraded_uns
         }
         // What does not go by it works, and says what it does not know.
         let ps = fleet.run(&["fleet", "ps"]).exits(0);
-        assert!(ps.stdout.contains("not known what was changed by hand"), "{suite:?}: {}", ps.report());
+        assert!(ps.stderr.contains("not known what was changed by hand"), "{suite:?}: {}", ps.report());
         unchanged("a downgrade");
         fleet.rig.write(&ledger, &kept, TENANT);
 

@@ -150,7 +150,7 @@ fn a_wrong_value_of_the_command_line_is_told_without_a_place_and_a_shell_has_to_
         ("--shell", "/bin/../sh", "shell cannot be \"/bin/../sh\""),
         ("--user", "root", "root cannot be a tenant"),
     ] {
-        let wrong = add(option, value).exits(2);
+        let wrong = add(option, value).exits(3);
         assert!(wrong.stderr.contains(said), "{}", wrong.report());
         assert!(!wrong.stderr.contains("tenants.d"), "no file is there: {}", wrong.report());
     }

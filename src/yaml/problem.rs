@@ -102,7 +102,7 @@ impl Problems {
             });
             std::iter::once(problem.message.as_str()).chain(notes).collect::<Vec<_>>().join("\n    ")
         });
-        Error::new(Kind::Usage, told.collect::<Vec<_>>().join("\n"))
+        Error::new(Kind::Input, told.collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -41,6 +41,8 @@ exec sleep 100000
 pub struct Bench {
     pub fleet: Fleet,
     pub suite: Suite,
+    /// Those that nothing may ever happen to.
+    as_made: Others,
     turn: Mutex<()>,
 }
 
@@ -57,9 +59,8 @@ pub fn on_both_trees(test: impl Fn(&Bench) + Sync) {
             // After one that failed, another machine: what is left of that one proves nothing.
             let Ok(turn) = bench.turn.lock() else { continue };
             held.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bench));
-            let before = bench.others();
             test(&bench);
-            before.are_as_they_were(&bench);
+            assert_eq!(bench.others(), bench.as_made, "{suite:?}");
             drop(turn);
             return;
         }
@@ -90,11 +91,12 @@ impl Bench {
             fleet.rig.write(&local, "MOSAIC_HEARTBEAT_INTERVAL=1\n", TENANT);
         }
         fleet.apply(ROSTER);
-        let bench = Self { fleet, suite, turn: Mutex::new(()) };
+        let mut bench = Self { fleet, suite, as_made: Others::default(), turn: Mutex::new(()) };
         bench.until("all answer", || {
             let rows = bench.rows();
-            ["beside", "watched", "hog", "greedy"].iter().all(|agent| is_healthy(of(&rows, agent)))
+            ["hog", "greedy"].iter().all(|agent| is_healthy(of(&rows, agent)))
         });
+        bench.as_made = bench.others();
         bench
     }
 
@@ -140,12 +142,13 @@ impl Bench {
         number(&self.fleet.rig.read(&format!("/sys/fs/cgroup{group}/{file}")), key)
     }
 
-    /// Which part of the machine's one processor each of these control groups uses over some seconds of its time.
+    /// Which part of the machine's one processor each of these control groups uses over two seconds of its time, twenty of
+    /// the periods that a quota is given for.
     pub fn shares(&self, groups: &[&str]) -> Vec<f64> {
         // All at one moment, twice, inside: what each used against the time that went by.
         let script = "at() { read -r now _ </proc/uptime; echo $now; for group; do
             read -r _ used <\"/sys/fs/cgroup$group/cpu.stat\"; echo $used; done; }
-            at \"$@\"; sleep 5; at \"$@\"";
+            at \"$@\"; sleep 2; at \"$@\"";
         let measured = self.fleet.rig.root_ok(&[&["sh", "-euc", script, "sh"], groups].concat());
         let numbers: Vec<f64> = measured.split_whitespace().map(|n| n.parse().expect("a number")).collect();
         let (first, second) = numbers.split_at(groups.len() + 1);
@@ -158,16 +161,20 @@ impl Bench {
         self.fleet.unit(&unit(agent), "ControlGroup")
     }
 
-    /// Those that nothing may happen to, and what carries them.
+    /// Those that nothing may happen to, once they answer, and what carries them.
     fn others(&self) -> Others {
-        let rows = self.rows();
+        let mut rows = Value::Null;
+        self.until("those beside answer", || {
+            rows = self.rows();
+            BEATING.iter().all(|agent| is_healthy(of(&rows, agent)))
+        });
         let others = BEATING.into_iter().chain([BUSY]);
         let panes = others
             .map(|agent| {
                 let row = of(&rows, agent);
                 let is_fit = row["flags"] == json!([]) || agent == BUSY;
-                assert!(is_fit, "{:?}: {row:#}", self.suite);
-                (agent, self.pane(agent), row["restarts"].clone())
+                assert!(is_fit && row["pane"]["pid"].is_i64(), "{:?}: {row:#}", self.suite);
+                (agent, row["pane"]["pid"].clone(), row["restarts"].clone())
             })
             .collect();
         let unit = format!("user@{}.service", self.fleet.uid);
@@ -177,21 +184,11 @@ impl Bench {
 }
 
 /// The same panes, started as often, below the same server and manager.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Others {
     manager: String,
     holder: i32,
-    panes: Vec<(&'static str, i32, Value)>,
-}
-
-impl Others {
-    fn are_as_they_were(&self, bench: &Bench) {
-        bench.until("those beside answer", || {
-            let rows = bench.rows();
-            BEATING.iter().all(|agent| is_healthy(of(&rows, agent)))
-        });
-        assert_eq!(bench.others(), *self, "{:?}", bench.suite);
-    }
+    panes: Vec<(&'static str, Value, Value)>,
 }
 
 pub fn of<'v>(rows: &'v Value, agent: &str) -> &'v Value {
