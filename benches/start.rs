@@ -51,30 +51,28 @@ fn in_the_rig(rounds: usize) {
     let all: Vec<&str> = units.iter().map(String::as_str).collect();
     systemctl(&["daemon-reload"]);
     let mut times: [Vec<f64>; 4] = Default::default();
-    let by_systemctl = || units.iter().map(|unit| systemctl(&["enable", "--now", unit])).sum();
-    let by_apply = || {
-        let before = reloads();
-        let took = took(UID, &["fleet", "apply"]);
-        (took, reloads() - before)
-    };
     let end = || {
         systemctl(&[&["is-active", "--quiet"][..], &all].concat());
         systemctl(&[&["stop"][..], &all].concat());
         systemctl(&[&["disable"][..], &all].concat());
     };
+    let by_systemctl = || {
+        let took: f64 = units.iter().map(|unit| systemctl(&["enable", "--now", unit])).sum();
+        end();
+        took
+    };
+    let by_apply = || {
+        let before = reloads();
+        let took = took(UID, &["fleet", "apply"]);
+        let reloads = reloads() - before;
+        end();
+        (took, reloads)
+    };
     for round in 0..rounds {
         systemctl(&["enable", "--now", HOLDER]);
-        let mut theirs = 0.0;
-        if round % 2 == 0 {
-            theirs = by_systemctl();
-            end();
-        }
+        let first = (round % 2 == 0).then(by_systemctl);
         let (ours, reloads) = by_apply();
-        end();
-        if round % 2 == 1 {
-            theirs = by_systemctl();
-            end();
-        }
+        let theirs = first.unwrap_or_else(by_systemctl);
         for (values, value) in times.iter_mut().zip([ours, theirs, theirs / ours, reloads]) {
             values.push(value);
         }

@@ -11,7 +11,7 @@ use super::{Answer, Context, Output, adopt, diff, lint};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::Identity;
-use crate::names::{AgentName, HOLDER_UNIT};
+use crate::names::AgentName;
 use crate::plan::{Action, Before, Conflict, ConflictKind, Pending, Plan, Reason, Resolution, Step};
 use crate::render::File;
 
@@ -136,16 +136,9 @@ pub fn describe(step: &Step, layout: &Layout) -> String {
 }
 
 pub fn describe_pending(pending: &Pending) -> String {
-    let flag = if pending.unit == HOLDER_UNIT {
-        "fleet apply --restart-holder".to_owned()
-    } else {
-        match AgentName::from_unit(&pending.unit) {
-            Some(agent) => format!("fleet restart {agent}"),
-            None => "fleet apply".to_owned(),
-        }
-    };
     let Pending { unit, reason, impact } = pending;
-    format!("{:<9} restart of {unit}: {reason}{}; when you want it: {flag}", "PENDING", dies(impact))
+    let (dies, cure) = (dies(impact), pending.cure());
+    format!("{:<9} restart of {unit}: {reason}{dies}; when you want it: {cure}", "PENDING")
 }
 
 pub fn describe_conflict(conflict: &Conflict, plan: &Plan, layout: &Layout) -> String {

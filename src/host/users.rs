@@ -33,6 +33,13 @@ pub fn caller() -> Result<Caller> {
     Ok(Caller { uid, name, home })
 }
 
+impl Caller {
+    /// Root, whoever called.
+    pub fn root() -> Self {
+        Self { uid: 0, name: "root".to_owned(), home: "/".into() }
+    }
+}
+
 /// For root: whose path this is, where a user other than root controls any part of it. Root never
 /// follows such a path, since a link or a file there would be carried out with root's rights.
 pub fn foreign_path(caller: &Caller, path: &Path) -> Option<String> {

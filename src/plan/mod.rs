@@ -116,6 +116,17 @@ pub struct Pending {
     pub impact: Vec<AgentName>,
 }
 
+impl Pending {
+    /// The command that does it.
+    pub fn cure(&self) -> String {
+        if self.unit == HOLDER_UNIT {
+            return "fleet apply --restart-holder".to_owned();
+        }
+        AgentName::from_unit(&self.unit)
+            .map_or_else(|| "fleet apply".to_owned(), |agent| format!("fleet restart {agent}"))
+    }
+}
+
 /// What has to be done so that `seen` becomes `desired`.
 pub fn plan(desired: &Desired, seen: &Snapshot, ledger: &Ledger, options: &Options) -> Plan {
     let mut plan = Plan::default();

@@ -69,15 +69,6 @@ enum Holder {
     Restarts,
 }
 
-/// Whose files a restart is due for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    /// The unit's own, perhaps with others.
-    Own,
-    /// Only those that every agent runs with.
-    Shared,
-}
-
 /// Plans every job.
 pub fn plan(changed: &Changed, given: &Given<'_>, plan: &mut Plan) {
     if let Some(why) = given.seen.units.why().filter(|_| given.jobs()) {
@@ -268,12 +259,12 @@ impl Given<'_> {
                 match due(main_pid, plan) {
                     None if holder == Holder::Stays => {}
                     None => plan.push(Action::Restart { unit: name.clone() }, Reason::HolderRestarts, impact),
-                    Some((reason, what)) => {
+                    Some((reason, shared)) => {
                         // Another version's template ends no conversation. A fleet that is taken over is to run
                         // under our units, and its owner was told what ends.
-                        let own = what == What::Own || self.options.conflicts == Conflicts::TakeOver;
-                        let now = own && self.options.restarts == Restarts::Changed;
-                        let now = now || holder == Holder::Restarts;
+                        let held = shared && self.options.conflicts != Conflicts::TakeOver
+                            || self.options.restarts == Restarts::Hold;
+                        let now = !held || holder == Holder::Restarts;
                         if now && self.jobs() && !self.can_not_start(name) {
                             plan.push(Action::Restart { unit: name.clone() }, reason, impact);
                         } else {
@@ -372,7 +363,8 @@ impl Given<'_> {
         Some(if written.is_empty() { Reason::RunsWithOldFiles } else { Reason::OwnFilesChange(written) })
     }
 
-    /// Whether a running unit has to be restarted, why, and by whose files; remembers that it is due.
+    /// Whether a running unit has to be restarted, why, and whether only by what all agents share; remembers that
+    /// it is due.
     fn due(
         &self,
         unit: &str,
@@ -380,7 +372,7 @@ impl Given<'_> {
         own: &[PathBuf],
         shared: &[PathBuf],
         plan: &mut Plan,
-    ) -> Option<(Reason, What)> {
+    ) -> Option<(Reason, bool)> {
         let boot_id = &self.seen.clock.boot_id;
         let before = self.ledger.restarts_due.get(unit).filter(|due| {
             due.boot_id == *boot_id && (main_pid == 0 || due.main_pid == 0 || due.main_pid == main_pid)
@@ -394,7 +386,7 @@ impl Given<'_> {
         let shared = own.is_empty() && before.is_none_or(|due| due.shared);
         let main_pid = if main_pid == 0 { before.map_or(0, |b| b.main_pid) } else { main_pid };
         plan.books.due.insert(unit.to_owned(), Due { boot_id: boot_id.clone(), main_pid, shared });
-        Some((reason, if shared { What::Shared } else { What::Own }))
+        Some((reason, shared))
     }
 
     /// Whether a unit, or its template, is masked.

@@ -95,14 +95,30 @@ impl Problems {
 
     /// What is wrong, without the places: for values that come from a command line and stand in no file.
     pub fn of_a_command_line(&self) -> Error {
-        let told = self.list.iter().take(SHOWN).map(|problem| {
-            let notes = problem.notes.iter().filter_map(|note| match note {
-                Note::Text(text) => Some(text.as_str()),
-                Note::Also(..) => None,
-            });
-            std::iter::once(problem.message.as_str()).chain(notes).collect::<Vec<_>>().join("\n    ")
-        });
-        Error::new(Kind::Input, told.collect::<Vec<_>>().join("\n"))
+        let mut told = String::new();
+        self.write(&mut told, false).map_or_else(Error::input, |()| Error::input(&told))
+    }
+
+    fn write(&self, out: &mut impl fmt::Write, placed: bool) -> fmt::Result {
+        let file = self.file.display();
+        for (at, problem) in self.list.iter().take(SHOWN).enumerate() {
+            let newline = if at == 0 { "" } else { "\n" };
+            match placed {
+                true => write!(out, "{newline}{file}:{}: {}", problem.place, problem.message)?,
+                false => write!(out, "{newline}{}", problem.message)?,
+            }
+            for note in &problem.notes {
+                match note {
+                    Note::Text(text) => write!(out, "\n    {text}")?,
+                    Note::Also(place, what) if placed => write!(out, "\n    {file}:{place}: {what}")?,
+                    Note::Also(..) => {}
+                }
+            }
+        }
+        match self.list.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(out, "\nand {more} more"),
+        }
     }
 }
 
@@ -111,21 +127,7 @@ const SHOWN: usize = 20;
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
-        for (at, problem) in self.list.iter().take(SHOWN).enumerate() {
-            let newline = if at == 0 { "" } else { "\n" };
-            write!(f, "{newline}{file}:{}: {}", problem.place, problem.message)?;
-            for note in &problem.notes {
-                match note {
-                    Note::Text(text) => write!(f, "\n    {text}")?,
-                    Note::Also(place, what) => write!(f, "\n    {file}:{place}: {what}")?,
-                }
-            }
-        }
-        match self.list.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
+        self.write(f, true)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::rig::{Rig, Run, Suite};
 use crate::fleet::{Fleet, MOSAIC, SOON, TENANT};
-use crate::{NOTHING, STATE, files, measured, on_both_trees, other, roster, same_text};
+use crate::{NOTHING, STATE, files, measured, other, roster, same_text};
 
 const HOME: &str = "/home/demo";
 /// Within which an apply says that it can't write.
@@ -114,7 +114,7 @@ fn a_full_home_is_named_and_the_next_apply_makes_the_same_of_it() {
     if Rig::skipped() {
         return;
     }
-    on_both_trees(|suite| {
+    Suite::each(|suite| {
         let small = Small::new(suite);
         let (mut which, mut refused, mut times) = ("two", BTreeSet::new(), None);
         for left in LEFT {
@@ -146,7 +146,7 @@ fn a_read_only_home_is_named_and_the_next_apply_makes_the_same_of_it() {
     if Rig::skipped() {
         return;
     }
-    on_both_trees(|suite| {
+    Suite::each(|suite| {
         let small = Small::new(suite);
         let trouble = Trouble {
             breaks: format!("mount --bind {HOME} {HOME} && mount -o remount,bind,ro {HOME}"),
@@ -165,7 +165,7 @@ fn on_a_full_disk_a_message_is_refused_and_sent_again_it_comes_once() {
     if Rig::skipped() {
         return;
     }
-    on_both_trees(|suite| {
+    Suite::each(|suite| {
         let fleet = on_a_small_disk(suite);
         // What the runtime was given, on another disk.
         let local = format!("{MOSAIC}/fleet/agents/coder.local.env");

@@ -25,16 +25,6 @@ const INTERRUPT: &str = "MOSAIC_TEST_INTERRUPT";
 const NOTHING: &str = "Nothing to do: ";
 const SIGKILL: i32 = 9;
 
-/// Runs a test on both trees, side by side: most of it is waiting for one process after another.
-fn on_both_trees(test: impl Fn(Suite) + Sync) {
-    std::thread::scope(|scope| {
-        for suite in Suite::both() {
-            let test = &test;
-            scope.spawn(move || test(suite));
-        }
-    });
-}
-
 /// Whether the programs under test can be interrupted at all.
 fn released() -> bool {
     !cfg!(debug_assertions)
@@ -217,7 +207,7 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
     if Rig::skipped() || released() {
         return;
     }
-    on_both_trees(|suite| {
+    Suite::each(|suite| {
         let fleet = Fleet::with(suite, &roster("one"));
         let coder = fleet.pane("coder");
         // What runs that nothing disturbs make of it.
@@ -277,7 +267,7 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
     if Rig::skipped() || released() {
         return;
     }
-    on_both_trees(|suite| {
+    Suite::each(|suite| {
         let fleet = Fleet::with(suite, &roster("one"));
         let mut undisturbed = BTreeMap::new();
         for which in ["two", "one"] {

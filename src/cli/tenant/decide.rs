@@ -56,8 +56,7 @@ pub fn decide(declared: &Declared) -> Result<Decision> {
 /// somebody else than root controls is not looked at.
 fn shell_runs(declared: &Declared) -> Result<()> {
     let Some(shell) = &declared.shell else { return Ok(()) };
-    let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
-    if users::foreign_path(&root, shell).is_some() {
+    if users::foreign_path(&Caller::root(), shell).is_some() {
         return Ok(());
     }
     programs::check(shell).map_err(|flaw| {

@@ -100,9 +100,8 @@ fn at(path: &Path) -> Result<Option<Home>> {
 
 /// Refuses a home in a place where somebody else than root could put another thing under its name.
 fn own_ways(home: &Path, parent: &Path) -> Result<()> {
-    let root = Caller { uid: 0, name: "root".to_owned(), home: "/".into() };
     let shown = home.display();
-    if let Some(owner) = users::foreign_path(&root, parent) {
+    if let Some(owner) = users::foreign_path(&Caller::root(), parent) {
         return Err(Error::machine(format!(
             "{shown} is below a folder of {owner}'s, who could put anything there"
         )));

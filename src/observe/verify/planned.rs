@@ -57,7 +57,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
                 let check = Check::fails("reload", None, Why::ReloadPending, why, "no reload pending");
                 failing.push(check.cure("fleet apply"));
             }
-            Action::Restart { unit } => failing.push(restart(unit, &why)),
+            Action::Restart { unit } => failing.push(restart(unit, &why, "fleet apply".to_owned())),
             Action::Stop { unit } => {
                 let agent = AgentName::from_unit(unit);
                 let seen = format!("{unit} runs");
@@ -111,14 +111,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
             }
         });
     }
-    failing.extend(plan.pending.iter().map(|p| {
-        let check = restart(&p.unit, &p.reason.to_string());
-        match AgentName::from_unit(&p.unit) {
-            // An apply leaves it to whoever wants it.
-            Some(agent) => check.cure(format!("fleet restart {agent}")),
-            None => check,
-        }
-    }));
+    failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string(), p.cure())));
     let holding = [
         ("files", "every file is as rendered"),
         ("enabled", "every unit is pulled in as it should be"),
@@ -191,9 +184,8 @@ fn unwanted_link(unit: &str, folder: String) -> Check {
     Check::fails("enabled", agent.as_ref(), Why::NotForBoot, seen, "not pulled in").cure("fleet apply")
 }
 
-fn restart(unit: &str, why: &str) -> Check {
+fn restart(unit: &str, why: &str, cure: String) -> Check {
     let agent = AgentName::from_unit(unit);
-    let cure = if agent.is_some() { "fleet apply" } else { "fleet apply --restart-holder" };
     let seen = format!("{unit}: {why}");
     Check::fails("restarts", agent.as_ref(), Why::RestartPending, seen, "runs with the files as they are")
         .cure(cure)
