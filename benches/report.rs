@@ -51,7 +51,7 @@ fn measured(bench: &str) -> Result<Vec<Figure>, String> {
     let file = common::results().join(format!("{bench}.json"));
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    let now = common::commit();
+    let now = common::build::name();
     if kept.of == now { Ok(kept.figures) } else { Err(format!("they are of {}, and this is {now}", kept.of)) }
 }
 
@@ -192,7 +192,7 @@ fn machine(figures: &[Figure]) -> String {
     format!(
         "Made on {date} of {}: {cores} cores of {model}, Linux {}. The machine's load average over a minute, this bench's own \
          work included, was {least:.1} to {most:.1} when each figure was taken.",
-        common::commit(),
+        common::build::name(),
         read("/proc/sys/kernel/osrelease").trim()
     )
 }

@@ -387,8 +387,8 @@ fn the_page_has_every_fault_with_its_tests() {
 
 /// The page's figures of this build, all of them or none.
 fn update(stands: &str) -> String {
-    let build = measured::build();
-    assert!(!build.ends_with(measured::CHANGED), "commit first: figures are of a commit");
+    let build = measured::build::name();
+    assert!(!build.ends_with(measured::build::CHANGED), "commit first: figures are of a commit");
     let noted = fs::read_to_string(measured::file()).expect("a run of the other tests wrote its figures");
     let figures = Figures::of(build, &noted);
     let names: Vec<&str> = FAULTS.iter().map(|(fault, ..)| *fault).collect();

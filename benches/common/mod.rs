@@ -2,6 +2,9 @@
 //! docs/performance.md is made of.
 #![allow(dead_code, reason = "no bench uses all of it")]
 
+#[path = "../../tests/common/build.rs"]
+pub mod build;
+
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -119,7 +122,7 @@ impl Figures {
         }
         let file = results().join(format!("{}.json", self.bench));
         std::fs::create_dir_all(results()).expect("a folder");
-        let kept = json!({ "of": commit(), "figures": self.kept });
+        let kept = json!({ "of": build::name(), "figures": self.kept });
         std::fs::write(&file, kept.to_string()).expect("results can be kept");
         std::process::exit(i32::from(!self.holds));
     }
@@ -129,15 +132,6 @@ impl Figures {
 fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN)
-}
-
-/// What is measured: the commit, with `-dirty` where the tree holds more.
-pub fn commit() -> String {
-    let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let said = git.output().ok().filter(|output| output.status.success());
-    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    said.unwrap_or_else(|| format!("version {}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Where figures are kept until the report.

@@ -2,15 +2,12 @@
 //! the table of docs/reliability.md.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod build;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Duration;
-
-/// Ends the name of a build that is no commit's.
-pub const CHANGED: &str = "+changes";
 
 /// Where the lines are: of which build, on which day, `fault`, where it was tried, seconds until it showed, seconds
 /// until all was well; `-` for what there is nothing to wait for.
@@ -24,29 +21,11 @@ pub fn file() -> PathBuf {
 /// Adds a line; tests of several programs may do so at once. The last thing a test does: what fails is no figure.
 pub fn note(fault: &str, place: &str, noticed: Option<Duration>, well: Option<Duration>) {
     let shown = |time: Option<Duration>| time.map_or("-".to_owned(), |t| format!("{:.2}", t.as_secs_f64()));
-    let line = format!("{}\t{}\t{fault}\t{place}\t{}\t{}\n", build(), today(), shown(noticed), shown(well));
+    let line =
+        format!("{}\t{}\t{fault}\t{place}\t{}\t{}\n", build::name(), today(), shown(noticed), shown(well));
     let mut file: File =
         OpenOptions::new().create(true).append(true).open(file()).expect("the target folder is writable");
     file.write_all(line.as_bytes()).expect("written");
-}
-
-/// What is tested: the commit, or without a repository the program's version.
-pub fn build() -> &'static str {
-    static BUILD: OnceLock<String> = OnceLock::new();
-    BUILD.get_or_init(|| {
-        let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
-            return env!("CARGO_PKG_VERSION").to_owned();
-        };
-        // The page is written from the figures, so it can't be a change that makes them another build's.
-        let files = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/reliability.md"];
-        let changes = git(&files).is_none_or(|changes| !changes.is_empty());
-        format!("{commit}{}", if changes { CHANGED } else { "" })
-    })
-}
-
-fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn today() -> String {
