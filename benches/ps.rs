@@ -40,12 +40,15 @@ fn outside() {
         let command = [&[PROGRAM, INSIDE][..], &uids.each_ref().map(String::as_str)].concat();
         let told = rig.root_ok(&command);
         let numbers: Vec<f64> = told.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let [ten, hundred, two_hundred, bare, faster, dearer, growth] = numbers[..] else { panic!("{told}") };
+        let [ten, hundred, two_hundred, bare, faster, dearer, growth, tmux] = numbers[..] else {
+            panic!("{told}")
+        };
         let tree = format!("{suite:?}");
         for (agents, took) in FLEETS.iter().zip([ten, hundred, two_hundred]) {
             figures.tell(&tree, &format!("fleet ps, {agents} agents"), took, "ms");
         }
         figures.tell(&tree, "a bare tmux list-panes -a and one busctl property", bare, "ms");
+        figures.tell(&tree, "a bare tmux list-panes -a, from 10 to 200 agents, times", tmux, "");
         let faster_by = "fleet ps, 100 agents, times faster than asking for each";
         figures.must(&tree, faster_by, faster, "", Bound::AtLeast(60.0));
         let dearer_by = "fleet ps, 100 agents, times the barest two questions";
@@ -95,10 +98,12 @@ fn in_the_rig(uids: &[String]) {
         "Version",
     ];
     let ps = |uid| took(uid, &["fleet", "ps"]);
-    let mut all: [Vec<f64>; 7] = Default::default();
+    let panes = |uid| took(uid, &[&tmux[..], &["-a"]].concat());
+    let mut all: [Vec<f64>; 8] = Default::default();
     for round in 0..=ROUNDS {
         let looks = [ps(ten), ps(hundred), ps(two_hundred)];
-        let bare = took(hundred, &[&tmux[..], &["-a"]].concat()) + took(hundred, &version);
+        let bare = panes(hundred) + took(hundred, &version);
+        let tmux_growth = panes(two_hundred) / panes(ten);
         // The first round is for the caches.
         if round == 0 {
             continue;
@@ -111,6 +116,7 @@ fn in_the_rig(uids: &[String]) {
             (3, bare),
             (5, hundred_look / bare),
             (6, two_hundred / ten),
+            (7, tmux_growth),
         ] {
             all[at].push(value);
         }

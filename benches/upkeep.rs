@@ -147,6 +147,9 @@ fn beats(rounds: usize) {
 
 /// In the rig: the most private memory that a supervisor has, in KiB.
 fn memory() {
+    // What a program's file has in the page cache counts as private and dirty to its only user until it is on the
+    // disk, and this one has just been installed.
+    nix::unistd::sync();
     let pids = of_units("MainPID").into_iter().map(|pid| pid as u64);
     let dirty = pids.map(|pid| {
         let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("readable");

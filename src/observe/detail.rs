@@ -26,7 +26,7 @@ pub struct Detail {
     pub row: Row,
     /// Its unit.
     pub unit: Unit,
-    /// The shell line that its pane runs.
+    /// The shell line that its pane runs, up to the value of the first variable that it sets.
     pub command: String,
     /// Where it runs.
     pub working_directory: String,
@@ -166,7 +166,7 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
             drop_ins: known.map(|d| d.drop_ins.clone()).unwrap_or_default(),
         },
         command: match given.roster.launch(agent) {
-            Launch::Command(line) => line.to_owned(),
+            Launch::Command(line) => without_values(line),
             Launch::Yolo(runtime) => format!("mosaic yolo {runtime}"),
         },
         working_directory: agent.working_directory.clone(),
@@ -180,6 +180,23 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
         attachments: visits,
         journal: extra.journal.known().cloned(),
         row,
+    }
+}
+
+/// A command line up to the value of the first variable that it sets, `env TOKEN=…`: where a value ends is the
+/// shell's to know. An option's value, `--name=value`, is none.
+fn without_values(line: &str) -> String {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_of_a_word = |c: char| c.is_alphanumeric() || "_-./:,+@%$~".contains(c);
+    let assigns = |at: &usize| {
+        let head = line.get(..*at).unwrap_or_default();
+        let before = head.trim_end_matches(is_of_a_name);
+        let name = head.get(before.len()..).unwrap_or_default();
+        name.starts_with(|c: char| !c.is_ascii_digit()) && !before.ends_with(is_of_a_word)
+    };
+    match line.match_indices('=').map(|(at, _)| at).find(assigns) {
+        Some(at) => format!("{}=…", line.get(..at).unwrap_or_default()),
+        None => line.to_owned(),
     }
 }
 
@@ -258,6 +275,20 @@ mod tests {
         case.seen.records.insert(name("a"), Fact::Known(record("another").text()));
         let told = of(&case, Fact::Known(Vec::new())).supervisor.expect("a record");
         assert_eq!((told.this_boot, told.started_at, told.next_try_at), (false, None, None));
+    }
+
+    #[test]
+    fn a_command_is_shown_up_to_the_value_of_a_variable() {
+        for (line, shown) in [
+            ("env TOKEN=hunter2 sleep 1", "env TOKEN=…"),
+            ("A='hunter 2' sleep 1", "A=…"),
+            ("sh -c 'exit 3;b_2=hunter2 x'", "sh -c 'exit 3;b_2=…"),
+            ("run --define=KEY=hunter2", "run --define=KEY=…"),
+            ("claude --model=opus -c a.b=c 2>&1", "claude --model=opus -c a.b=c 2>&1"),
+            ("test 1 = 1", "test 1 = 1"),
+        ] {
+            assert_eq!(without_values(line), shown);
+        }
     }
 
     #[test]

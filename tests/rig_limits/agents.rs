@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::bench::{BUSY, Bench, on_both_trees};
+use crate::bench::{BUSY, Bench, on_both_trees, on_one_tree};
+use crate::fleet::rig::Suite;
 use crate::fleet::unit;
 
 #[test]
@@ -55,7 +56,7 @@ fn a_fork_bomb_is_refused_by_the_kernel_and_can_be_stopped() {
 
 #[test]
 fn a_busy_loop_gets_its_share() {
-    on_both_trees(|bench| {
+    on_one_tree(Suite::Bookworm, |bench| {
         let throttled = || bench.unit_number(BUSY, "cpu.stat", "nr_throttled ");
         let before = throttled();
         bench.until("it is held back", || throttled() > before + 5);

@@ -1,5 +1,6 @@
 //! A fleet on each tree, on an emulated machine, and what is asked of it when something goes over its limit there.
 
+use std::env;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -54,17 +55,32 @@ pub fn on_both_trees(test: impl Fn(&Bench) + Sync) {
     // To the end of both, so that a machine stands as long as anybody needs one.
     let held = Mutex::new(Vec::new());
     Suite::each(|suite| {
-        loop {
-            let bench = Bench::shared(suite);
-            // After one that failed, another machine: what is left of that one proves nothing.
-            let Ok(turn) = bench.turn.lock() else { continue };
-            held.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&bench));
-            test(&bench);
-            assert_eq!(bench.others(), bench.as_made, "{suite:?}");
-            drop(turn);
-            return;
-        }
+        let bench = in_turn(suite, &test);
+        held.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
     });
+}
+
+/// The same for what is the kernel's doing alone, so that one tree tells; the long run (`MOSAIC_LONG=1`) tries both.
+pub fn on_one_tree(suite: Suite, test: impl Fn(&Bench) + Sync) {
+    if env::var_os("MOSAIC_LONG").is_some_and(|wanted| wanted == "1") {
+        return on_both_trees(test);
+    }
+    if !Rig::skipped_with(Kernel::Own) {
+        in_turn(suite, test);
+    }
+}
+
+/// When it is this test's turn there. Gives the machine back, which stands until nobody holds it.
+fn in_turn(suite: Suite, test: impl Fn(&Bench)) -> Arc<Bench> {
+    loop {
+        let bench = Bench::shared(suite);
+        // After one that failed, another machine: what is left of that one proves nothing.
+        let Ok(turn) = bench.turn.lock() else { continue };
+        test(&bench);
+        assert_eq!(bench.others(), bench.as_made, "{suite:?}");
+        drop(turn);
+        return bench;
+    }
 }
 
 impl Bench {

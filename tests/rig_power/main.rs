@@ -99,7 +99,7 @@ impl Work {
     /// The longest that it has been seen to take, in milliseconds, and then some: a few cuts come after the end.
     fn longest(self) -> u64 {
         match self {
-            Self::Tenants => 40_000,
+            Self::Tenants => 25_000,
             Self::Apply | Self::Send | Self::HandOut | Self::Beat => 6_000,
         }
     }
