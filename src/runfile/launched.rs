@@ -52,9 +52,10 @@ pub fn is_version(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_VERSION && text.chars().all(written_with)
 }
 
-/// Others' words, as a line may show them.
+/// Others' words, as a line may show them, without blanks where they are cut off.
 fn plain(why: &str) -> String {
-    why.chars().filter(|c| !c.is_control()).take(200).collect()
+    let shown: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
+    shown.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -96,7 +96,9 @@ impl Place {
             "1" => Priority::Normal,
             _ => return None,
         };
-        let mut number = || parts.next().filter(|n| n.len() == 12)?.parse().ok();
+        // A sign would be taken for a number's beginning, and the name that is made of it is another file's.
+        let is_number = |n: &&str| n.len() == 12 && n.bytes().all(|b| b.is_ascii_digit());
+        let mut number = || parts.next().filter(is_number)?.parse().ok();
         let (number, expires) = (number()?, number()?);
         let id = parts.next().filter(|id| is_id(id))?.to_owned();
         Some(Self { priority, number, expires, id })
@@ -147,6 +149,7 @@ mod tests {
             "1-000000000007-a.json",
             "2-000000000007-000000000008-a.json",
             "1-000000000007-000000000008-.json",
+            "1-+00000000007-000000000008-a.json",
             "x.json",
             "",
         ];

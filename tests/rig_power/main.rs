@@ -147,28 +147,33 @@ fn cold_cuts(suite: Suite, cuts: std::ops::Range<usize>) {
             worker.join().expect("the worker ends with the power");
         });
         which = other(which);
+        let off = Instant::now();
         let found = cold(&fleet);
         Root::of(&found, &when);
         let kept = Kept::of(&found, &when);
         work::has_a_roster(&kept, &when);
         sent.is_kept(&kept, &when);
+        let read = off.elapsed();
         let cut_at = Instant::now();
         fleet.rig.start();
         let up = cut_at.elapsed();
         let doing = tenants.converge(&fleet, &when);
         converges(&fleet, which);
         let well = cut_at.elapsed();
-        tell(&format!(
-            "{when}: {work:?}{doing}, cut after {} ms; up after {:.1} s, applied and well after {:.1} s",
-            moment.as_millis(),
-            up.as_secs_f64(),
-            well.as_secs_f64()
-        ));
         if let Some(fault) = work.fault() {
             measured::note(fault, &format!("{suite:?}, emulated"), None, Some(well));
         }
         work::remove_copies(&fleet);
         sent.is_settled(&fleet, &kept, &when);
+        tell(&format!(
+            "{when}: {work:?}{doing}, cut after {} ms; its disk read in {:.1} s; up after {:.1} s, applied and well after \
+             {:.1} s, all messages settled after {:.1} s",
+            moment.as_millis(),
+            read.as_secs_f64(),
+            up.as_secs_f64(),
+            well.as_secs_f64(),
+            cut_at.elapsed().as_secs_f64()
+        ));
         sent.forget();
     }
     assert!(sent.told > 0, "{suite:?}: no message was sent");
