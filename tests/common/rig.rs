@@ -381,7 +381,8 @@ fn bare<const N: usize>(arguments: [&str; N]) -> Command {
 
 fn script<const N: usize>(bound: Duration, arguments: [&str; N]) -> Command {
     let mut command = Command::new("timeout");
-    command.arg("--kill-after=20").arg(bound.as_secs().to_string()).arg(SCRIPT).args(arguments);
+    // Not through its first line, which starts a program to look for bash.
+    command.arg("--kill-after=20").arg(bound.as_secs().to_string()).args(["bash", SCRIPT]).args(arguments);
     tell(&mut command);
     command
 }

@@ -1,6 +1,7 @@
 """Runs inside an emulated rig as rig.service: carries out the commands that come down a virtio port.
 
-A frame is channel (4 bytes), kind (1), length (4), payload. From outside come r (run: argv as JSON),
+A frame is channel (4 bytes), kind (1), length (4), payload. From outside come r (run, as JSON: argv, for a user also
+user and variables, NAME=VALUE),
 i (standard input), c (its end) and k (the caller has gone). Back go h (hello), o and e (output), x (exit code).
 """
 
@@ -8,6 +9,7 @@ import ctypes
 import errno
 import json
 import os
+import pwd
 import queue
 import signal
 import struct
@@ -44,10 +46,27 @@ def main():
         channel, kind, length = HEAD.unpack(read_all(HEAD.size))
         payload = read_all(length)
         if kind == b"r":
-            commands[channel] = Command(channel, json.loads(payload))
-            commands[channel].watch()
+            try:
+                commands[channel] = Command(channel, argv_of(**json.loads(payload)))
+                commands[channel].watch()
+            except (LookupError, OSError) as error:
+                send(channel, b"e", f"rig: {error}\n".encode())
+                send(channel, b"x", b"1")
         elif channel in commands:
             commands[channel].told(kind, payload)
+
+
+def argv_of(argv, user=None, variables=()):
+    """As sudo does it, but without its own log and rules: ids, groups, home; no session, no XDG_RUNTIME_DIR."""
+    if user is None:
+        return argv
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise LookupError(f"no user '{user}' in this rig") from None
+    ids = [f"--reuid={user}", f"--regid={entry.pw_gid}", "--init-groups", "--pdeathsig=KILL"]
+    own = [f"HOME={entry.pw_dir}", f"USER={user}", f"LOGNAME={user}", f"SHELL={entry.pw_shell}"]
+    return ["/usr/bin/setpriv", *ids, "--", "/usr/bin/env", "-i", "-C", entry.pw_dir, *variables, *own, *argv]
 
 
 def find_port():

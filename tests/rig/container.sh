@@ -36,41 +36,60 @@ container_keep() {
     done
 }
 
-# The host's id of the rig's first process, once that is a running systemd.
-leader() {
-    local pid
-    while read -r pid; do
-        if grep -qsP '^NSpid:.*\t1$' "/proc/$pid/status"; then
-            echo "$pid"
-            return
-        fi
+# Sets `leader` to the host's id of the rig's first process, once that is a running systemd.
+find_leader() {
+    local key ids
+    while read -r leader; do
+        while read -r key ids; do
+            [[ $key != NSpid: || $ids != *$'\t1' ]] || return 0
+        done <"/proc/$leader/status"
     done 2>/dev/null <"$cg/payload/init.scope/cgroup.procs"
     return 1
 }
 
-# Its streams, arguments and exit code pass through as they are; nothing of the environment does.
+# container_enter [OPTION OF SETPRIV...] -- COMMAND...
 container_enter() {
-    local pid seat=$cg/payload/system.slice/rig.service
-    pid=$(leader) || fail "rig '$name' is not running"
+    local seat=$cg/payload/system.slice/rig.service
+    find_leader || fail "rig '$name' is not running"
     # logind refuses a caller without a cgroup, and one from outside seems to have none.
     { echo "$BASHPID" >"$seat/cgroup.procs"; } 2>/dev/null || fail "rig '$name' has not booted yet"
     # What systemd gives to services, not what the caller happens to have.
     umask 022
     ulimit -Sn 1024
     # nsenter stays outside as the parent: what happens to it shall happen to the command.
-    exec nsenter --target "$pid" --mount --root --uts --ipc --net --pid --cgroup \
-        /usr/bin/setpriv --pdeathsig KILL -- "$@"
+    exec nsenter --target "$leader" --mount --root --uts --ipc --net --pid --cgroup \
+        /usr/bin/setpriv --pdeathsig KILL "$@"
+}
+
+# As sudo does it, but without its own log and rules: ids, groups, home; no session, no XDG_RUNTIME_DIR.
+container_as() {
+    local user=$1 gid home shell
+    shift
+    find_user "$user" || fail "no user '$user' in rig '$name'"
+    container_enter --reuid="$user" --regid="$gid" --init-groups -- \
+        /usr/bin/env -i -C "$home" "${vars[@]}" HOME="$home" USER="$user" LOGNAME="$user" SHELL="$shell" "$@"
+}
+
+# Sets gid, home and shell of user $1; a user database of another kind is asked inside.
+find_user() {
+    local entry user
+    while IFS=: read -r user _ _ gid _ home shell; do
+        [[ $user != "$1" ]] || return 0
+    done 2>/dev/null <"$run/root/etc/passwd"
+    # The input is the command's.
+    entry=$(inside_root getent passwd "$1" </dev/null) || return 1
+    IFS=: read -r _ _ _ gid _ home shell <<<"$entry"
 }
 
 container_boot_id() {
-    local pid
-    pid=$(leader) && [[ -d $cg/payload/system.slice/rig.service ]] &&
-        cat "/proc/$pid/root/proc/sys/kernel/random/boot_id" 2>/dev/null
+    find_leader && [[ -d $cg/payload/system.slice/rig.service ]] &&
+        cat "/proc/$leader/root/proc/sys/kernel/random/boot_id" 2>/dev/null
 }
 
 container_ask_reboot() {
     # What systemctl reboot comes to, without a command inside that the shutdown would end.
-    kill -s RTMIN+5 "$(leader)"
+    find_leader
+    kill -s RTMIN+5 "$leader"
 }
 
 container_record() {

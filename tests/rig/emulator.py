@@ -3,6 +3,7 @@
 keep RUN -- QEMU...: starts the emulator, and again each time the guest reboots. Whoever connects to
 RUN/link speaks the frames of agent.py; they are passed on, each caller in a channel of its own.
 enter RUN -- COMMAND...: runs COMMAND inside with this process's streams and ends with its exit code.
+enter RUN USER -- NAME=VALUE... -- COMMAND...: the same as that user, with these variables and the user's own.
 """
 
 import json
@@ -189,11 +190,11 @@ def read_frame(stream):
     return kind, stream.read(length)
 
 
-def enter(argv):
+def enter(what):
     link = socket.socket(socket.AF_UNIX)
     try:
         link.connect("link")
-        link.sendall(frame(0, b"r", json.dumps(argv).encode()))
+        link.sendall(frame(0, b"r", json.dumps(what).encode()))
     except OSError:
         return not_booted()
     threading.Thread(target=feed, args=(link,), daemon=True).start()
@@ -228,14 +229,16 @@ def feed(link):
 
 
 def main():
-    verb, run, _, *argv = sys.argv[1:]
+    verb, run, user, *argv = sys.argv[1:]
     # The path of a socket is short, that of a folder need not be.
     os.chdir(run)
     if verb == "keep":
         keep(argv)
+    elif user == "--":
+        os._exit(enter({"argv": argv}))
     else:
-        sys.stdout.flush()
-        os._exit(enter(argv))
+        end = argv.index("--", 1)
+        os._exit(enter({"user": user, "variables": argv[1:end], "argv": argv[end + 1:]}))
 
 
 main()

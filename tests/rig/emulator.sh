@@ -3,6 +3,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # name, run, rigs and here come from rig
 
+# The distribution's own, where it is: what a version manager puts in front of it takes longer to start than a command
+# inside.
+python=/usr/bin/python3
+[[ -x $python ]] || python=python3
+
 emulator_base() {
     image "$1"
 }
@@ -52,11 +57,18 @@ emulator_keep() {
                 -device nvme-ns,bus=nvme,nsid="$number",drive="seen$number")
         done <"$run/seen"
     fi
-    exec python3 "$here/emulator.py" keep "$run" -- "${qemu[@]}" -append "$append"
+    exec "$python" -I -S "$here/emulator.py" keep "$run" -- "${qemu[@]}" -append "$append"
 }
 
 emulator_enter() {
-    exec python3 "$here/emulator.py" enter "$run" -- "$@"
+    exec "$python" -I -S "$here/emulator.py" enter "$run" "$@"
+}
+
+# The user is looked up inside, by whoever starts the command: each command on the way there takes its time.
+emulator_as() {
+    local user=$1
+    shift
+    emulator_enter "$user" -- "${vars[@]}" -- "$@"
 }
 
 emulator_boot_id() {

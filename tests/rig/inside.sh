@@ -2,28 +2,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # name, kind and rigs come from rig
 
-path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-
-# enter COMMAND...: replaces this process by COMMAND inside. Standard streams, arguments and exit
-# code pass through as they are; nothing of the environment does.
-enter() {
-    "${kind}_enter" /usr/bin/env -i PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
-}
+# With these a command has nothing of its caller's environment. Each kind's `enter` and `as` replace this process by a
+# command inside; standard streams, arguments and exit code pass through as they are.
+vars=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 TERM="${TERM:-dumb}")
 
 inside_root() {
-    enter HOME=/root USER=root LOGNAME=root SHELL=/bin/bash /usr/bin/env -C /root "$@"
-}
-
-# As sudo does it, but without its own log and rules: ids, groups, home; no session, no XDG_RUNTIME_DIR.
-inside_as() {
-    local user=$1 entry gid home shell
-    shift
-    # The input is the command's.
-    entry=$(inside_root getent passwd "$user" </dev/null) || fail "no user '$user' in rig '$name'"
-    IFS=: read -r _ _ _ gid _ home shell <<<"$entry"
-    enter HOME="$home" USER="$user" LOGNAME="$user" SHELL="$shell" \
-        /usr/bin/setpriv --reuid="$user" --regid="$gid" --init-groups --pdeathsig KILL -- \
-        /usr/bin/env -C "$home" "$@"
+    "${kind}_enter" -- /usr/bin/env -i -C /root "${vars[@]}" HOME=/root USER=root LOGNAME=root SHELL=/bin/bash "$@"
 }
 
 # systemd expands $ in a command, unless it is doubled.

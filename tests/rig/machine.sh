@@ -3,8 +3,13 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # name, run, cg, rigs and here come from rig
 
-cgroup2() {
-    awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts
+# Sets `cgroup2` to where that file system is.
+find_cgroup2() {
+    local type
+    while read -r _ cgroup2 type _; do
+        [[ $type != cgroup2 ]] || return 0
+    done </proc/mounts
+    return 1
 }
 
 # When process $1 started, in ticks since the host's boot: with the id it names a process for good.
