@@ -45,7 +45,8 @@ done
 #[test]
 fn wherever_the_disk_has_made_something_last_a_power_cut_finds_whole_files_and_what_was_promised() {
     if !Rig::skipped_with(Kernel::Own) {
-        lasting::every_state(Suite::Bookworm, Depth { states: 40, boots: 1 });
+        // What boots from such a state is seen at each cold cut.
+        lasting::every_state(Suite::Bookworm, Depth { states: 40, boots: 0 });
     }
 }
 
