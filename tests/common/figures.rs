@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const TREES: &[&str] = &["Bookworm", "Trixie"];
 const EMULATED: &[&str] = &["Bookworm, emulated", "Trixie, emulated"];
 const DEBIAN_12: &[&str] = &["Bookworm"];
+const DEBIAN_13_EMULATED: &[&str] = &["Trixie, emulated"];
 const NO_SYSTEM: &[&str] = &["no system booted"];
 const NONE: &[&str] = &[];
 
@@ -31,6 +32,7 @@ const MEASURED: &[(&str, &[&str], &[&str])] = &[
     ("read-only home", TREES, TREES),
     ("roster half-written", TREES, TREES),
     ("ledger corrupt", TREES, TREES),
+    ("clock jump", NONE, DEBIAN_13_EMULATED),
     ("LC_ALL=C", NONE, TREES),
     ("user's own tmux.conf with base-index 1 and odd prefix", NONE, TREES),
     ("login shell nologin", NONE, TREES),
@@ -87,8 +89,14 @@ impl Figures {
                 gaps.extend(lacking.map(|place| format!("{fault}: {what}, {place}: not measured")));
             }
         }
-        let strange = self.by_fault.keys().filter(|fault| !rows.contains(&fault.as_str()));
-        gaps.extend(strange.map(|fault| format!("{fault}: measured, and in no row")));
+        for fault in self.by_fault.keys() {
+            let gap = match rows.contains(&fault.as_str()) {
+                false => "measured, and in no row",
+                true if measured().all(|known| known != fault) => "measured, and nothing asks for it",
+                true => continue,
+            };
+            gaps.push(format!("{fault}: {gap}"));
+        }
         gaps
     }
 
