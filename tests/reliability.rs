@@ -434,6 +434,8 @@ fn figures_are_of_one_build_and_whatever_lacks_or_has_no_row_is_named() {
     assert!(gaps.contains(&"pane killed: shown after, Trixie: not measured".to_owned()), "{gaps:?}");
     assert!(!gaps.contains(&"pane killed: shown after, Bookworm: not measured".to_owned()), "{gaps:?}");
     assert!(gaps.contains(&"x: measured, and in no row".to_owned()), "{gaps:?}");
+    let gaps = figures.gaps(&["pane killed", "x"]);
+    assert!(gaps.contains(&"x: measured, and nothing asks for it".to_owned()), "{gaps:?}");
     // What only a long run measures stays as it was.
     let stands = ["–".to_owned(), "7.0 s (Trixie)".to_owned()];
     assert_eq!(figures.cells("200 agents", Some(stands.clone())), stands);

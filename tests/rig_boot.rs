@@ -117,10 +117,7 @@ fn own_kernel(suite: Suite) {
     assert!(kernel.contains("cloud"), "Debian's, not the host's: {kernel}");
 
     boots_again(&rig, uid);
-    // Of the other tree it is cut while a fleet works: rig_power.
-    if suite == Suite::Bookworm {
-        boots_after_its_power_was_cut(&rig, uid);
-    }
+    boots_after_its_power_was_cut(&rig, uid);
 
     let (name, group) = (rig.name().to_owned(), traces(rig.name()));
     assert!(group.len() > 1, "the emulator is found: {group:?}");

@@ -166,7 +166,7 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
             drop_ins: known.map(|d| d.drop_ins.clone()).unwrap_or_default(),
         },
         command: match given.roster.launch(agent) {
-            Launch::Command(line) => without_values(line),
+            Launch::Command(line) => up_to_a_value(line),
             Launch::Yolo(runtime) => format!("mosaic yolo {runtime}"),
         },
         working_directory: agent.working_directory.clone(),
@@ -185,7 +185,7 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
 
 /// A command line up to the value of the first variable that it sets, `env TOKEN=…`: where a value ends is the
 /// shell's to know. An option's value, `--name=value`, is none.
-fn without_values(line: &str) -> String {
+fn up_to_a_value(line: &str) -> String {
     let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_of_a_word = |c: char| c.is_alphanumeric() || "_-./:,+@%$~".contains(c);
     let assigns = |at: &usize| {
@@ -287,7 +287,7 @@ mod tests {
             ("claude --model=opus -c a.b=c 2>&1", "claude --model=opus -c a.b=c 2>&1"),
             ("test 1 = 1", "test 1 = 1"),
         ] {
-            assert_eq!(without_values(line), shown);
+            assert_eq!(up_to_a_value(line), shown);
         }
     }
 

@@ -89,14 +89,10 @@ impl Figures {
                 gaps.extend(lacking.map(|place| format!("{fault}: {what}, {place}: not measured")));
             }
         }
-        for fault in self.by_fault.keys() {
-            let gap = match rows.contains(&fault.as_str()) {
-                false => "measured, and in no row",
-                true if measured().all(|known| known != fault) => "measured, and nothing asks for it",
-                true => continue,
-            };
-            gaps.push(format!("{fault}: {gap}"));
-        }
+        let strange = self.by_fault.keys().filter(|fault| !rows.contains(&fault.as_str()));
+        gaps.extend(strange.map(|fault| format!("{fault}: measured, and in no row")));
+        let unasked = self.by_fault.keys().filter(|fault| measured().all(|known| known != fault.as_str()));
+        gaps.extend(unasked.map(|fault| format!("{fault}: measured, and nothing asks for it")));
         gaps
     }
 

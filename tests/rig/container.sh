@@ -1,6 +1,6 @@
 # A rig as a container: systemd-nspawn over the host's kernel. Boots in a second.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # name, run and cg come from rig
+# shellcheck disable=SC2154 # name, run and cg come from rig, vars from inside.sh
 
 container_base() {
     tree "$1"
@@ -61,7 +61,6 @@ container_enter() {
         /usr/bin/setpriv --pdeathsig KILL "$@"
 }
 
-# As sudo does it, but without its own log and rules: ids, groups, home; no session, no XDG_RUNTIME_DIR.
 container_as() {
     local user=$1 gid home shell
     shift

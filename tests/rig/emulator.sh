@@ -1,7 +1,7 @@
 # A rig as a whole emulated machine: a kernel of its own, with all controllers, a clock, and a disk whose
 # power can be cut. Boots in about ten seconds, without /dev/kvm.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # name, run, rigs and here come from rig
+# shellcheck disable=SC2154 # name, run, rigs and here come from rig, vars from inside.sh
 
 # The distribution's own, where it is: what a version manager puts in front of it takes longer to start than a command
 # inside.

@@ -60,7 +60,7 @@ pub fn on_both_trees(test: impl Fn(&Bench) + Sync) {
     });
 }
 
-/// The same for what is the kernel's doing alone, so that one tree tells; the long run (`MOSAIC_LONG=1`) tries both.
+/// The same for what no tree does otherwise, so that one of them tells; the long run (`MOSAIC_LONG=1`) tries both.
 pub fn on_one_tree(suite: Suite, test: impl Fn(&Bench) + Sync) {
     if env::var_os("MOSAIC_LONG").is_some_and(|wanted| wanted == "1") {
         return on_both_trees(test);

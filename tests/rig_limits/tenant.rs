@@ -1,8 +1,7 @@
 //! What root declares for a tenant holds at once, over all its agents, and over no other tenant's.
 
-use crate::bench::{Bench, OTHER, on_both_trees, on_one_tree};
+use crate::bench::{Bench, OTHER, on_both_trees};
 use crate::fleet::TENANT;
-use crate::fleet::rig::Suite;
 use crate::{bench, disk};
 
 /// How many processes and threads the tenant may have.
@@ -52,7 +51,7 @@ fn a_tenant_over_its_limits_hits_its_own_agents_and_no_other_tenant() {
 
 #[test]
 fn a_tenants_share_of_the_processor_is_that_of_all_its_agents_together() {
-    on_one_tree(Suite::Bookworm, |bench| {
+    on_both_trees(|bench| {
         limited(bench, "cpu_quota: 30%");
         assert_eq!(of_kernel(bench, "cpu.max"), "30000 100000");
         let busy = ["hot", "hotter"];
