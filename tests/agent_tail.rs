@@ -9,10 +9,14 @@ mod tenant;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use pty::until;
 use tenant::{Conf, Tenant};
+
+/// No test writes this for another reason.
+const MARK: &str = "mark";
 
 /// A follower that writes into a file.
 struct Following {
@@ -28,7 +32,26 @@ impl Following {
         command.args(args).stdin(Stdio::null()).stdout(File::create(&file).expect("a file"));
         let child = command.stderr(Stdio::piped()).spawn().expect("mosaic runs");
         until("it follows", || tenant.clients() > before);
-        Self { child, file }
+        let following = Self { child, file };
+        following.has_looked(tenant);
+        following
+    }
+
+    /// Waits until it tells what is typed: then it has looked at the screen for the first time, and what comes from now on
+    /// is new to it. What was typed is taken back.
+    fn has_looked(&self, tenant: &Tenant) {
+        let type_keys = |keys: &str| tenant.ask(&["send-keys", "-t", "=coder:", keys]);
+        let mut typed: Option<Instant> = None;
+        until("it tells what is new", || {
+            // What came before that look is told by none; and one that is typed at all the time never rests.
+            if typed.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+                type_keys(MARK);
+                typed = Some(Instant::now());
+            }
+            self.wrote().contains(MARK)
+        });
+        type_keys("C-u");
+        until("nothing is typed", || !tenant.shown("coder").contains(MARK));
     }
 
     fn wrote(&self) -> String {

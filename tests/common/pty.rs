@@ -174,7 +174,7 @@ impl Drop for Pty {
 }
 
 /// Waits until something holds.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + BOUND;
     while !holds() {
         assert!(Instant::now() < until, "never: {what}");
