@@ -8,7 +8,7 @@ use super::settle;
 use crate::error::{Error, Result};
 use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
-use crate::host::systemd::{JobOutcome, JobRequest, JobVerb, SystemdError, UserManager};
+use crate::host::systemd::{JobOutcome, JobRequest, JobResult, JobVerb, SystemdError, UserManager};
 use crate::host::{clock, files, journal, runfiles, users};
 use crate::layout::Layout;
 use crate::ledger::{Ledger, Sha};
@@ -49,13 +49,21 @@ impl<'a> Real<'a> {
         self
     }
 
-    /// The user's manager, connected at the first need.
-    fn manager(&mut self) -> Result<&UserManager, SystemdError> {
+    /// Has the user's manager do something. A connection that broke, or on which no answer came, is not used again: the
+    /// next one soon shows whether anybody is there.
+    fn ask<T>(
+        &mut self,
+        call: impl FnOnce(&UserManager) -> Result<T, SystemdError>,
+    ) -> Result<T, SystemdError> {
         let manager = match self.manager.take() {
             Some(manager) => manager,
             None => UserManager::connect_for(self.uid, self.layout.home())?,
         };
-        Ok(self.manager.insert(manager))
+        let answer = call(&manager);
+        if !matches!(answer, Err(SystemdError::Late { .. } | SystemdError::Gone { .. })) {
+            self.manager = Some(manager);
+        }
+        answer
     }
 }
 
@@ -66,7 +74,7 @@ pub fn batch(
     jobs: &[JobRequest],
     limit: Option<Duration>,
     tell: &mut dyn FnMut(&JobEnd),
-) -> Result<Vec<JobEnd>> {
+) -> Result<Vec<JobEnd>, SystemdError> {
     let usual = || BATCH + PER_JOB * u32::try_from(jobs.len()).unwrap_or(u32::MAX / 4);
     let bound = limit.unwrap_or_else(usual);
     let since = clock::now();
@@ -195,7 +203,7 @@ impl Machine for Real<'_> {
 
     fn linger(&mut self) -> Result<Lingering> {
         // Turning lingering on for a home that is not the user's would help nobody.
-        if let Err(error @ SystemdError::OtherHome { .. }) = self.manager() {
+        if let Err(error @ SystemdError::OtherHome { .. }) = self.ask(|_| Ok(())) {
             return Err(error.into());
         }
         let user = users::name_of(self.uid);
@@ -215,36 +223,27 @@ impl Machine for Real<'_> {
     }
 
     fn enable(&mut self, units: &[String], links: &[Link]) -> Result<()> {
-        match self.manager() {
-            Ok(manager) => {
-                manager.enable(&names(units))?;
-                Ok(())
-            }
+        match self.ask(|manager| manager.enable(&names(units))) {
             Err(error) if error.says_none_runs() => {
                 links.iter().try_for_each(|l| Ok(files::link(&l.path, &l.target)?))
             }
-            Err(error) => Err(error.into()),
+            answer => Ok(answer.map(drop)?),
         }
     }
 
     fn disable(&mut self, units: &[String], links: &[PathBuf]) -> Result<()> {
-        match self.manager() {
-            Ok(manager) => {
-                manager.disable(&names(units))?;
-                Ok(())
-            }
+        match self.ask(|manager| manager.disable(&names(units))) {
             Err(error) if error.says_none_runs() => {
                 links.iter().try_for_each(|path| Ok(files::remove(path)?))
             }
-            Err(error) => Err(error.into()),
+            answer => Ok(answer.map(drop)?),
         }
     }
 
     fn reload(&mut self) -> Result<()> {
-        match self.manager() {
-            Ok(manager) => Ok(manager.reload()?),
+        match self.ask(UserManager::reload) {
             Err(error) if error.says_none_runs() => Ok(()),
-            Err(error) => Err(error.into()),
+            answer => Ok(answer?),
         }
     }
 
@@ -252,15 +251,19 @@ impl Machine for Real<'_> {
         if let Some(agent) = AgentName::from_unit(unit) {
             forget_ends(self.layout, &agent)?;
         }
-        match self.manager()?.reset_failed(unit) {
+        match self.ask(|manager| manager.reset_failed(unit)) {
             // It has forgotten the unit altogether.
             Err(SystemdError::Answered { name, .. }) if name.ends_with(".NoSuchUnit") => Ok(()),
-            other => Ok(other?),
+            answer => Ok(answer?),
         }
     }
 
     fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
         let (layout, limit) = (self.layout, self.limit);
-        batch(self.manager()?, layout, jobs, limit, tell)
+        let ends = self.ask(|manager| batch(manager, layout, jobs, limit, tell))?;
+        if ends.iter().any(|end| matches!(end.outcome.result, JobResult::Unknown(_))) {
+            self.manager = None;
+        }
+        Ok(ends)
     }
 }

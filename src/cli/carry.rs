@@ -10,7 +10,7 @@ use super::lint::{self, Linted};
 use super::{Answer, Context};
 use crate::apply::{self, Event, JobEnd, Occasion, Real, Report};
 use crate::error::{Error, Kind, Result};
-use crate::host::systemd::JobVerb;
+use crate::host::systemd::{JobResult, JobVerb};
 use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
@@ -124,14 +124,24 @@ impl Carried {
             out.note("where they are a fleet's that was made by hand: fleet apply --adopt");
         }
         let mut said: Vec<&str> = Vec::new();
-        for error in &self.report.refused {
-            // The same cure is told once, with the first that asks for it.
+        for (place, error) in self.report.refused.iter().enumerate() {
+            // One trouble that kept several steps from being done is told once, and so is one cure.
+            if self.report.refused[..place].iter().any(|earlier| earlier.message == error.message) {
+                continue;
+            }
             let hints = error.hints.iter().filter(|h| !said.contains(&h.as_str())).cloned().collect();
             out.error(&Error { hints, ..error.clone() });
             said.extend(error.hints.iter().map(String::as_str));
         }
         let failed = self.report.failed().count();
-        if !self.report.refused.is_empty() {
+        let unknown = self.report.failed().filter(|end| is_unknown(end)).count();
+        if unknown > 0 {
+            let jobs = if unknown == 1 { "a unit" } else { "some units" };
+            out.error(&Error::machine(format!(
+                "the user manager went away before it told what became of {jobs}"
+            )));
+        }
+        if !self.report.refused.is_empty() || unknown > 0 {
             if said.is_empty() {
                 out.hint("what was not done now is done by the next: fleet apply");
             }
@@ -220,10 +230,16 @@ pub fn tell_job(end: &JobEnd, context: &Context) {
         context.out.line(format_args!("{name}: {done}"));
         return;
     }
-    context.out.note(format_args!("{name}: {} failed: {}", outcome.verb, outcome.result));
+    let failed = if is_unknown(end) { "" } else { " failed" };
+    context.out.note(format_args!("{name}: {}{failed}: {}", outcome.verb, outcome.result));
     for line in &end.lines {
         context.out.note(format_args!("    {line}"));
     }
+}
+
+/// Whether nobody can say whether it was done.
+fn is_unknown(end: &JobEnd) -> bool {
+    matches!(end.outcome.result, JobResult::Unknown(_))
 }
 
 /// What people call a unit of ours: the agent's name, or the unit's.

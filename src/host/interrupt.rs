@@ -11,10 +11,11 @@ pub fn point(_what: &str) {}
 #[cfg(debug_assertions)]
 pub fn point(what: &str) {
     static PASSED: AtomicU32 = AtomicU32::new(0);
+    static MET: AtomicBool = AtomicBool::new(false);
     static WANTED: OnceLock<Option<(Signal, String)>> = OnceLock::new();
     let Some((signal, at)) = WANTED.get_or_init(wanted) else { return };
     let number = PASSED.fetch_add(1, Ordering::Relaxed) + 1;
-    if at.parse() == Ok(number) || at == what {
+    if (at.parse() == Ok(number) || at == what) && !MET.swap(true, Ordering::Relaxed) {
         // Where it can't be sent the test finds the run ended as any other.
         let _ = signal::kill(Pid::this(), *signal);
     }
@@ -35,7 +36,7 @@ fn wanted() -> Option<(Signal, String)> {
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
 #[cfg(debug_assertions)]
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[cfg(debug_assertions)]
 use nix::sys::signal::{self, Signal};

@@ -38,12 +38,12 @@ container_keep() {
 
 # Sets `leader` to the host's id of the rig's first process, once that is a running systemd.
 find_leader() {
-    local key ids
-    while read -r leader; do
-        while read -r key ids; do
-            [[ $key != NSpid: || $ids != *$'\t1' ]] || return 0
-        done <"/proc/$leader/status"
-    done 2>/dev/null <"$cg/payload/init.scope/cgroup.procs"
+    local pids status
+    whole pids "$cg/payload/init.scope/cgroup.procs"
+    for leader in $pids; do
+        whole status "/proc/$leader/status"
+        [[ ! $status =~ $'\nNSpid:\t'[0-9$'\t']*$'\t1\n' ]] || return 0
+    done
     return 1
 }
 

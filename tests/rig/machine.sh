@@ -3,12 +3,20 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # name, run, cg, rigs and here come from rig
 
+# whole VARIABLE FILE: all that stands in a file of the kernel's, nothing where it can't be read. Read line by line, bash
+# goes back to each line's end and the kernel writes the text anew there: where it has become shorter, inside of a line.
+whole() {
+    printf -v "$1" ''
+    { IFS= read -r -d '' "$1" <"$2"; } 2>/dev/null || :
+}
+
 # Sets `cgroup2` to where that file system is.
 find_cgroup2() {
-    local type
+    local mounts type
+    whole mounts /proc/mounts
     while read -r _ cgroup2 type _; do
         [[ $type != cgroup2 ]] || return 0
-    done </proc/mounts
+    done <<<"$mounts"
     return 1
 }
 

@@ -11,7 +11,7 @@ use crate::apply;
 use crate::cli::{Answer, Context, ground};
 use crate::error::{Error, Kind, Result};
 use crate::host::input;
-use crate::host::systemd::JobRequest;
+use crate::host::systemd::{JobRequest, SystemdError};
 use crate::message::{self, Desk, Message, Preamble, Reset, VERIFY, When, body};
 use crate::roster::roles::{self, Subject};
 use crate::roster::{Agent, Roster};
@@ -146,8 +146,9 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
 }
 
 fn restart(context: &Context, agent: &Agent, why: &str) -> Result<()> {
-    let asked = |error: Error| error.while_(format_args!("restart {} ({why})", agent.name));
-    let manager = ground::manager(context).map_err(|error| asked(Error::from(error)))?;
+    let asked =
+        |error: SystemdError| Error::from(error).while_(format_args!("restart {} ({why})", agent.name));
+    let manager = ground::manager(context).map_err(asked)?;
     let jobs = [JobRequest::restart(agent.name.unit())];
     let ends = apply::batch(&manager, &context.layout, &jobs, None, &mut |_| {}).map_err(asked)?;
     match ends.iter().find(|end| !end.is_good()) {

@@ -296,6 +296,7 @@ mod tests {
         let _silent = UnixListener::bind(folder.path().join("bus")).expect("a socket");
         let error = UserManager::connect_in(folder.path(), 4321).expect_err("it says nothing");
         assert_eq!(error.to_string(), "reach the user manager of 4321: no answer within 2 s");
+        assert!(error.cure().is_some_and(|cure| cure.contains("run this again")), "{error}");
     }
 
     #[test]

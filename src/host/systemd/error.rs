@@ -140,7 +140,7 @@ impl SystemdError {
         matches!(self, Self::NoRuntimeDir { .. } | Self::NoManager { .. } | Self::OtherHome { .. })
     }
 
-    /// What to do next: a command that an admin or the user runs, where there is one.
+    /// What to do next: most often a command that an admin or the user runs.
     pub fn cure(&self) -> Option<String> {
         match self {
             Self::NoRuntimeDir { user, .. } => Some(format!("sudo loginctl enable-linger {user}")),
@@ -148,6 +148,11 @@ impl SystemdError {
             Self::OtherHome { theirs, .. } => Some(format!("run it with HOME={}", theirs.display())),
             Self::Refused { user, .. } => {
                 Some(format!("run it as {user} itself, for instance with sudo -u {user}"))
+            }
+            // systemd before the middle of 2026 waits so long for a bus that has just ended (its issue 21177).
+            Self::Late { .. } => {
+                let stalled = "a user manager whose bus has just ended answers again after 90 s";
+                Some(format!("it is busy or hangs: run this again; {stalled}"))
             }
             _ => None,
         }
