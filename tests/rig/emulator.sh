@@ -33,6 +33,8 @@ END
 emulator_keep() {
     local folder image number=1 append qemu
     append="root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off panic=-1 systemd.show_status=no"
+    # What an emulator pays for most: docs/development/rig.md.
+    append+=" nolapic_timer no_timer_check cryptomgr.notests norandmaps init_on_alloc=0"
     qemu=(
         qemu-system-x86_64 -accel tcg -icount shift=0 -machine q35 -cpu Nehalem,+rdrand -smp 1 -m 768 -nodefaults -no-user-config -display none
         -chardev file,id=console,path="$run/console",append=on -serial chardev:console
