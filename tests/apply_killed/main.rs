@@ -327,8 +327,12 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
 }
 
 fn same_text(seen: &str, expected: &str, when: &str) {
-    let only = |a: &str, b: &str| {
-        a.lines().filter(|l| b.lines().all(|o| o != *l)).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!((only(seen, expected), only(expected, seen)), (Vec::new(), Vec::new()), "{when}");
+    assert_eq!(unlike(seen, expected), (Vec::new(), Vec::new()), "{when}");
+}
+
+/// The lines that only one of them has.
+fn unlike(seen: &str, expected: &str) -> (Vec<String>, Vec<String>) {
+    let only =
+        |a: &str, b: &str| a.lines().filter(|l| b.lines().all(|o| o != *l)).map(str::to_owned).collect();
+    (only(seen, expected), only(expected, seen))
 }
