@@ -8,7 +8,7 @@ use super::settle;
 use crate::error::{Error, Result};
 use crate::host::interrupt::point;
 use crate::host::logind::{self, Linger, Logind};
-use crate::host::systemd::{JobOutcome, JobRequest, JobResult, JobVerb, SystemdError, UserManager};
+use crate::host::systemd::{JobOutcome, JobRequest, JobVerb, SystemdError, UserManager};
 use crate::host::{clock, files, journal, runfiles, users};
 use crate::layout::Layout;
 use crate::ledger::{Ledger, Sha};
@@ -261,7 +261,7 @@ impl Machine for Real<'_> {
     fn jobs(&mut self, jobs: &[JobRequest], tell: &mut dyn FnMut(&JobEnd)) -> Result<Vec<JobEnd>> {
         let (layout, limit) = (self.layout, self.limit);
         let ends = self.ask(|manager| batch(manager, layout, jobs, limit, tell))?;
-        if ends.iter().any(|end| matches!(end.outcome.result, JobResult::Unknown(_))) {
+        if ends.iter().any(|end| end.outcome.result.is_unknown()) {
             self.manager = None;
         }
         Ok(ends)

@@ -10,7 +10,7 @@ use super::lint::{self, Linted};
 use super::{Answer, Context};
 use crate::apply::{self, Event, JobEnd, Occasion, Real, Report};
 use crate::error::{Error, Kind, Result};
-use crate::host::systemd::{JobResult, JobVerb};
+use crate::host::systemd::JobVerb;
 use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
@@ -134,7 +134,7 @@ impl Carried {
             said.extend(error.hints.iter().map(String::as_str));
         }
         let failed = self.report.failed().count();
-        let unknown = self.report.failed().filter(|end| is_unknown(end)).count();
+        let unknown = self.report.failed().filter(|end| end.outcome.result.is_unknown()).count();
         if unknown > 0 {
             let jobs = if unknown == 1 { "a unit" } else { "some units" };
             out.error(&Error::machine(format!(
@@ -230,16 +230,11 @@ pub fn tell_job(end: &JobEnd, context: &Context) {
         context.out.line(format_args!("{name}: {done}"));
         return;
     }
-    let failed = if is_unknown(end) { "" } else { " failed" };
+    let failed = if outcome.result.is_unknown() { "" } else { " failed" };
     context.out.note(format_args!("{name}: {}{failed}: {}", outcome.verb, outcome.result));
     for line in &end.lines {
         context.out.note(format_args!("    {line}"));
     }
-}
-
-/// Whether nobody can say whether it was done.
-fn is_unknown(end: &JobEnd) -> bool {
-    matches!(end.outcome.result, JobResult::Unknown(_))
 }
 
 /// What people call a unit of ours: the agent's name, or the unit's.

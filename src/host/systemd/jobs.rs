@@ -153,6 +153,11 @@ impl JobResult {
         matches!(self, Self::Done | Self::Skipped)
     }
 
+    /// Whether nobody can say what became of it: the connection broke.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+
     fn from_word(word: &str) -> Self {
         match word {
             "done" => Self::Done,
