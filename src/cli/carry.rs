@@ -136,16 +136,13 @@ impl Carried {
         let failed = self.report.failed().count();
         let unknown = self.report.failed().filter(|end| end.outcome.result.is_unknown()).count();
         if unknown > 0 {
-            let jobs = if unknown == 1 { "a unit" } else { "some units" };
-            out.error(&Error::machine(format!(
-                "the user manager went away before it told what became of {jobs}"
-            )));
+            out.error(&nobody_told(unknown));
         }
         if !self.report.refused.is_empty() || unknown > 0 {
             if said.is_empty() {
                 out.hint("what was not done now is done by the next: fleet apply");
             }
-            return Answer::Code(u8::try_from(Kind::Machine.code()).unwrap_or(4));
+            return Answer::of(Kind::Machine);
         }
         if failed > 0 || self.plan.kept().next().is_some() {
             return Answer::No;
@@ -235,6 +232,12 @@ pub fn tell_job(end: &JobEnd, context: &Context) {
     for line in &end.lines {
         context.out.note(format_args!("    {line}"));
     }
+}
+
+/// That many jobs whose end nobody can tell.
+pub fn nobody_told(jobs: usize) -> Error {
+    let units = if jobs == 1 { "a unit" } else { "some units" };
+    Error::machine(format!("the user manager went away before it told what became of {units}"))
 }
 
 /// What people call a unit of ours: the agent's name, or the unit's.

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::agent::reach;
-use super::carry::{name, tell_job};
+use super::carry::{name, nobody_told, tell_job};
 use super::{Answer, Context, ground, outcome};
 use crate::apply::{self, JobEnd};
 use crate::error::{Error, Result};
@@ -127,8 +127,9 @@ impl Fleet {
             [] => Vec::new(),
             jobs => apply::batch(&self.manager, &self.context.layout, jobs, None, &mut tell)?,
         };
-        let failed = ends.iter().filter(|end| !end.is_good()).count();
-        let done = ends.len() - failed;
+        let unknown = ends.iter().filter(|end| end.outcome.result.is_unknown()).count();
+        let done = ends.iter().filter(|end| end.is_good()).count();
+        let failed = ends.len() - done - unknown;
         let word = match verb {
             JobVerb::Start => "started",
             JobVerb::Stop => "stopped",
@@ -141,7 +142,15 @@ impl Fleet {
         if failed > 0 {
             parts.push(format!("{failed} failed"));
         }
+        if unknown > 0 {
+            parts.push(format!("{unknown} not known"));
+        }
         out.line(parts.join(", "));
+        if unknown > 0 {
+            let error = nobody_told(unknown).hint(format!("what runs now: fleet ps; what does not: the same {verb} again"));
+            out.error(&error);
+            return Ok(Done { ends, answer: Answer::of(error.kind) });
+        }
         Ok(Done { ends, answer: if failed == 0 { Answer::Yes } else { Answer::No } })
     }
 

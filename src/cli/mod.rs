@@ -87,6 +87,13 @@ pub enum Answer {
     Code(u8),
 }
 
+impl Answer {
+    /// What an error of this kind ends with, where the verb has told it and goes on.
+    pub fn of(kind: Kind) -> Self {
+        Self::Code(u8::try_from(kind.code()).unwrap_or(u8::MAX))
+    }
+}
+
 /// Flags that every verb has.
 #[derive(Debug, Clone, Args)]
 pub struct Globals {

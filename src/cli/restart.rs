@@ -38,6 +38,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     let done = fleet.carry_out(&jobs, JobVerb::Restart, parked)?;
     // A person who names a parked agent did not get what was asked for.
-    let answer = if fleet.named && parked > 0 { Answer::No } else { done.answer };
+    let short = fleet.named && parked > 0 && done.answer == Answer::Yes;
+    let answer = if short { Answer::No } else { done.answer };
     fleet.conclude(&done.ends, answer)
 }

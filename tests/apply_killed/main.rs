@@ -242,23 +242,22 @@ fn the_fleet_is_the_same_whichever_step_of_an_apply_a_kill_met() {
     });
 }
 
-/// Lets an apply run up to that point, does something to the machine there, and lets it go on.
-fn meanwhile(fleet: &Fleet, at: &str, breaks: &str) -> Run {
-    let lock = format!("{MOSAIC}/fleet/run/apply.lock");
-    fleet.run(&["rm", "-f", &lock]).ok();
+/// Lets a command run up to that point, does something to the machine there, and lets it go on.
+fn meanwhile(fleet: &Fleet, command: &str, at: &str, breaks: &str) -> Run {
+    let pid = "/tmp/stopped.pid";
+    fleet.run(&["rm", "-f", pid]).ok();
     // In a shell, since nsenter stops with what it runs.
-    let stopped = format!("{INTERRUPT}=STOP@{at} fleet apply; exit $?");
-    let mut apply = fleet.rig.as_user_command(TENANT, &["sh", "-c", &stopped]);
-    apply.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let apply = apply.spawn().expect("it starts");
-    // Who holds the lock says its pid there, and stands still in state T.
-    let stands = format!("grep -q '^State:.T' /proc/$(cat {lock})/status");
+    let stopped = format!("{INTERRUPT}=STOP@{at} {command} & echo $! >{pid}; wait $!; exit $?");
+    let mut running = fleet.rig.as_user_command(TENANT, &["sh", "-c", &stopped]);
+    running.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = running.spawn().expect("it starts");
+    let stands = format!("grep -q '^State:.T' /proc/$(cat {pid})/status");
     fleet.rig.wait_until(at, SOON, || fleet.sh(&stands).code == 0);
     fleet.rig.root_ok(&["sh", "-c", breaks]);
-    fleet.sh(&format!("kill -CONT $(cat {lock})")).ok();
-    let Output { status, stdout, stderr } = apply.wait_with_output().expect("it ends");
+    fleet.sh(&format!("kill -CONT $(cat {pid})")).ok();
+    let Output { status, stdout, stderr } = running.wait_with_output().expect("it ends");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let command = format!("fleet apply, and at {at}: {breaks}");
+    let command = format!("{command}, and at {at}: {breaks}");
     Run { command, code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
 }
 
@@ -293,7 +292,7 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
             ("enable", &manager),
         ] {
             write(&fleet, which);
-            let run = meanwhile(&fleet, at, breaks);
+            let run = meanwhile(&fleet, "fleet apply", at, breaks);
             let error = format!("{suite:?}: {}", run.report());
             assert_eq!(run.code, 4, "{error}");
             assert!(run.stderr.contains("error: ") && run.stderr.contains("hint: "), "{error}");
@@ -323,6 +322,11 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
             same_text(&fleet.sh(STATE).ok(), &undisturbed[which], &error);
             which = other(which);
         }
+        let run = meanwhile(&fleet, "fleet restart coder", "jobs", &bus);
+        let error = format!("{suite:?}: {}", run.report());
+        assert_eq!(run.code, 4, "nobody knows that it failed: {error}");
+        assert_eq!(run.stdout.lines().last(), Some("0 restarted, 1 not known"), "{error}");
+        assert!(run.stderr.contains("\nhint: what runs now: fleet ps; what does not: the same restart again\n"), "{error}");
     });
 }
 
