@@ -1,6 +1,6 @@
 //! What an apply that has nothing to do costs, as a process, with a hundred agents in a booted Debian:
-//! `cargo bench --bench apply` prints it beside the bare start of the same program, and fails where it
-//! is over its bound. It needs what the rig needs: root and systemd-nspawn.
+//! `cargo bench --bench apply` prints it beside the bare start of the same program and one `systemctl enable --now` of
+//! all, which changes nothing either, and fails where it is over its bound. It needs what the rig needs: root and systemd-nspawn.
 #![allow(missing_docs, clippy::print_stdout, reason = "a program that tells")]
 
 mod common;
@@ -10,6 +10,7 @@ mod fleet;
 mod hundred;
 
 use common::{Bound, Figures, inside, median, took};
+use fleet::unit;
 use hundred::{AGENTS, Bench, USER, name};
 
 const ROUNDS: usize = 31;
@@ -40,8 +41,10 @@ fn outside() {
         },
         rounds: ROUNDS,
     };
-    bench.run(Figures::new("apply"), |figures, tree, [apply, bare]| {
+    bench.run(Figures::new("apply"), |figures, tree, [apply, bare, enabled]| {
         figures.tell(tree, "the bare start of the same program (fleet --version)", bare, "ms");
+        let peer = "one systemctl enable --now of the same 100, all enabled and up";
+        figures.tell(tree, peer, enabled, "ms");
         let what = "fleet apply with nothing to do, 100 agents";
         figures.must(tree, what, apply, "ms", Bound::Below(BOUND));
     });
@@ -49,9 +52,14 @@ fn outside() {
 
 /// In the rig: what each costs, in turn.
 fn in_the_rig(rounds: usize) {
-    let mut all: [Vec<f64>; 2] = Default::default();
+    let mut all: [Vec<f64>; 3] = Default::default();
+    let units: Vec<String> = (0..AGENTS).map(|n| unit(&name(n))).collect();
+    let enable: Vec<&str> = ["systemctl", "--user", "enable", "--now"]
+        .into_iter()
+        .chain(units.iter().map(String::as_str))
+        .collect();
     for round in 0..=rounds {
-        let looks = [took(UID, &["fleet", "apply"]), took(UID, &["fleet", "--version"])];
+        let looks = [took(UID, &["fleet", "apply"]), took(UID, &["fleet", "--version"]), took(UID, &enable)];
         // The first round is for the caches.
         if round > 0 {
             all.iter_mut().zip(looks).for_each(|(values, value)| values.push(value));

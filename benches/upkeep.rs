@@ -52,10 +52,17 @@ fn outside() {
             let told = rig.root_ok(&[&[PROGRAM, INSIDE][..], words].concat());
             told.split_whitespace().filter_map(|n| n.parse().ok()).collect()
         };
-        let [beat, bare] = ask(&["beat", &rounds.to_string()])[..] else { panic!("two times") };
+        let [beat, bare, touch] = ask(&["beat", &rounds.to_string()])[..] else { panic!("three times") };
         figures.tell(&tree, "the bare start of the same program (mosaic --version)", bare, "ms");
+        figures.tell(&tree, "a touch of a file in the place of a beat", touch, "ms");
         figures.must(&tree, "mosaic heartbeat, median", beat, "ms", Bound::Below(5.0));
-        let memory = ask(&["memory"])[0];
+        let [memory, shell] = ask(&["memory"])[..] else { panic!("two sizes") };
+        figures.tell(
+            &tree,
+            "private memory of a bash that starts a program again whenever it ends",
+            shell,
+            "KiB",
+        );
         figures.must(
             &tree,
             "private memory behind an agent, the most of 13",
@@ -125,7 +132,7 @@ fn boot(rig: &Rig, (user, uid): (&str, u32), what: &str) -> f64 {
     rig.root_ok(&[PROGRAM, INSIDE, what, &(zero / 1e6).to_string()]).trim().parse().expect("seconds")
 }
 
-/// In the rig: what a beat costs as a process, and the program's bare start.
+/// In the rig: what a beat costs as a process, the program's bare start, and a file's new time by `touch`.
 fn beats(rounds: usize) {
     let home = format!("/home/{}", TENANT.0);
     let beat = || {
@@ -135,28 +142,43 @@ fn beats(rounds: usize) {
         assert!(command.status().expect("it runs").success());
         begun.elapsed().as_secs_f64() * 1000.0
     };
-    let mut times: [Vec<f64>; 2] = Default::default();
+    let touched = format!("{home}/touched");
+    let mut times: [Vec<f64>; 3] = Default::default();
     for round in 0..=rounds {
-        let pair = [beat(), took(TENANT.1, &["mosaic", "--version"])];
+        let each = [beat(), took(TENANT.1, &["mosaic", "--version"]), took(TENANT.1, &["touch", &touched])];
         if round > 0 {
-            times.iter_mut().zip(pair).for_each(|(values, value)| values.push(value));
+            times.iter_mut().zip(each).for_each(|(values, value)| values.push(value));
         }
     }
     println!("{}", times.map(|values| median(values).to_string()).join(" "));
 }
 
-/// In the rig: the most private memory that a supervisor has, in KiB.
+/// In the rig: the most private memory that a supervisor has, and that of a shell in its place, in KiB.
 fn memory() {
     // What a program's file has in the page cache counts as private and dirty to its only user until it is on the
     // disk, and this one has just been installed.
     nix::unistd::sync();
-    let pids = of_units("MainPID").into_iter().map(|pid| pid as u64);
-    let dirty = pids.map(|pid| {
-        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("readable");
-        let line = rollup.lines().find_map(|l| l.strip_prefix("Private_Dirty:")).expect("a line");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number")
-    });
-    println!("{}", dirty.fold(0.0, f64::max));
+    let most = of_units("MainPID").into_iter().map(|pid| private(pid as u32)).fold(0.0, f64::max);
+    let mut shell = command(TENANT.1, &["bash", "-c", "while :; do sleep 100000; sleep 1; done"]);
+    let mut shell = shell.spawn().expect("it runs");
+    let children = format!("/proc/{0}/task/{0}/children", shell.id());
+    let until = Instant::now() + PATIENCE;
+    // What it takes before its first program runs would be too little.
+    while std::fs::read_to_string(&children).expect("readable").is_empty() {
+        assert!(Instant::now() < until, "the shell started nothing");
+    }
+    println!("{most} {}", private(shell.id()));
+    let sleep = std::fs::read_to_string(&children).expect("readable");
+    shell.kill().expect("it lived");
+    kill(Pid::from_raw(sleep.trim().parse().expect("a pid")), Signal::SIGKILL).expect("it lived");
+    shell.wait().expect("it ended");
+}
+
+/// The private memory of a process, in KiB.
+fn private(pid: u32) -> f64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("readable");
+    let line = rollup.lines().find_map(|l| l.strip_prefix("Private_Dirty:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// In the rig: seconds from the tmux server's death until the last agent's first beat after it.

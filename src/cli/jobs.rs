@@ -147,7 +147,8 @@ impl Fleet {
         }
         out.line(parts.join(", "));
         if unknown > 0 {
-            let error = nobody_told(unknown).hint(format!("what runs now: fleet ps; what does not: the same {verb} again"));
+            let error = nobody_told(unknown)
+                .hint(format!("what runs now: fleet ps; what does not: the same {verb} again"));
             out.error(&error);
             return Ok(Done { ends, answer: Answer::of(error.kind) });
         }

@@ -326,7 +326,10 @@ fn a_bus_or_a_manager_that_goes_away_in_the_middle_is_said_and_made_up_for() {
         let error = format!("{suite:?}: {}", run.report());
         assert_eq!(run.code, 4, "nobody knows that it failed: {error}");
         assert_eq!(run.stdout.lines().last(), Some("0 restarted, 1 not known"), "{error}");
-        assert!(run.stderr.contains("\nhint: what runs now: fleet ps; what does not: the same restart again\n"), "{error}");
+        assert!(
+            run.stderr.contains("\nhint: what runs now: fleet ps; what does not: the same restart again\n"),
+            "{error}"
+        );
     });
 }
 
