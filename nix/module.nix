@@ -91,7 +91,7 @@ let
         type = lib.types.submodule {
           options = {
             memory_max = lib.mkOption {
-              type = lib.types.nullOr (lib.types.strMatching "infinity|[0-9]+(\\.[0-9]+)?[KMGTPE]?|[0-9]+(\\.[0-9]+)?%");
+              type = lib.types.nullOr (lib.types.strMatching "infinity|[0-9]+(\\.[0-9]+)?[KMGTPE]?|(0|[1-9][0-9]*)(\\.[0-9]+)?%");
               default = null;
               example = "16G";
               description = "Memory at which something of the tenant is killed: `512M`, `16G`, `50%`, `infinity`.";
@@ -103,7 +103,7 @@ let
               description = "How many processes and threads. With `null`, systemd's own share holds: a third of what the machine has.";
             };
             cpu_quota = lib.mkOption {
-              type = lib.types.nullOr (lib.types.strMatching "[0-9]+(\\.[0-9]{1,2})?%");
+              type = lib.types.nullOr (lib.types.strMatching "(0|[1-9][0-9]*)(\\.[0-9]{1,2})?%");
               default = null;
               example = "400%";
               description = "Processor time; one processor is `100%`.";

@@ -178,6 +178,10 @@ fn no_rosters() -> Vec<(&'static str, Vec<u8>)> {
         ("invalid UTF-8", b"version: 1\nagents:\n  - name: caf\xe9\n".to_vec()),
         ("UTF-16", b"\xff\xfev\0e\0r\0s\0i\0o\0n\0".to_vec()),
         ("NUL bytes, as after a power cut", vec![0; 4096]),
+        (
+            "a DEL in quotes",
+            text("version: 1\nagents:\n  - {name: a, runtime: dogfood, env: {A: \"x\x7f\"}}\n"),
+        ),
         ("an alias bomb", text(&bomb)),
         ("deep nesting", text(&format!("version: 1\nagents: {}", "[".repeat(200_000)))),
         ("deep nesting by indentation", text(&format!("version: 1\nagents:\n {}x\n", "- ".repeat(100_000)))),

@@ -19,6 +19,9 @@ impl FromScalar for Memory {
         {
             return Ok(Self(text.to_owned()));
         }
+        if let Some(near) = without_zeros(text) {
+            return Err(Refusal::note(format!("did you mean {near}?")));
+        }
         // 512m, 512MB, 512 MiB
         let near: String = text.to_ascii_uppercase().chars().filter(|c| !c.is_whitespace()).collect();
         let near = near.trim_end_matches('B').trim_end_matches('I');
@@ -32,7 +35,7 @@ impl FromScalar for Memory {
 inline_schema!(
     Memory,
     json_schema!({ "anyOf": [
-        { "type": "string", "pattern": r"^(infinity|[0-9]+(\.[0-9]+)?[KMGTPE]?|[0-9]+(\.[0-9]+)?%)$" },
+        { "type": "string", "pattern": r"^(infinity|[0-9]+(\.[0-9]+)?[KMGTPE]?|(0|[1-9][0-9]*)(\.[0-9]+)?%)$" },
         { "type": "integer", "minimum": 1 },
     ] })
 );
@@ -52,12 +55,12 @@ impl FromScalar for Quota {
         if good(text) {
             return Ok(Self(text.to_owned()));
         }
-        let near = format!("{text}%");
+        let near = without_zeros(text).unwrap_or_else(|| format!("{text}%"));
         Err(if good(&near) { Refusal::note(format!("did you mean {near}?")) } else { Refusal::default() })
     }
 }
 
-inline_schema!(Quota, json_schema!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]{1,2})?%$" }));
+inline_schema!(Quota, json_schema!({ "type": "string", "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]{1,2})?%$" }));
 
 /// A file mode creation mask. Always octal, and to be seen as such: `27` could be meant either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +98,20 @@ inline_schema!(
     ] })
 );
 
-/// `N%` as systemd reads it: up to two decimals.
+/// `N%` as systemd reads it: up to two decimals, and octal with a leading zero, so that `073%` would be 59%.
 fn percent(text: &str) -> Option<f64> {
     let number = text.strip_suffix('%')?;
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |t: &str, longest| (1..=longest).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
-    (digits(whole, 6) && digits(part, 2)).then(|| number.parse().ok()).flatten()
+    let octal = whole.len() > 1 && whole.starts_with('0');
+    (digits(whole, 6) && digits(part, 2) && !octal).then(|| number.parse().ok()).flatten()
+}
+
+/// A share without the zeros that it begins with, where it does.
+fn without_zeros(text: &str) -> Option<String> {
+    let rest = text.trim_start_matches('0');
+    let near = if rest.starts_with('.') { format!("0{rest}") } else { rest.to_owned() };
+    (near != text && percent(&near).is_some_and(|p| p > 0.0)).then_some(near)
 }
 
 /// A size in bytes as systemd reads it: a number, perhaps with decimals, and one letter.
@@ -135,8 +146,23 @@ mod tests {
         for good in ["1", "512M", "2G", "1.5G", "50%", "33.33%", "100%", "infinity", "1073741824"] {
             assert!(Memory::from_scalar(&text(good)).is_ok(), "{good}");
         }
-        for bad in ["", "0", "0M", "-1", "512m", "2GB", "1.5", "101%", "0%", "17E", "99999999E", "1 G", "max"]
-        {
+        for bad in [
+            "",
+            "0",
+            "0M",
+            "-1",
+            "512m",
+            "2GB",
+            "1.5",
+            "101%",
+            "0%",
+            "17E",
+            "99999999E",
+            "1 G",
+            "max",
+            "09%",
+            "073%",
+        ] {
             assert!(Memory::from_scalar(&text(bad)).is_err(), "{bad}");
         }
     }
@@ -154,8 +180,17 @@ mod tests {
         for good in ["50%", "150%", "0.5%", "800%"] {
             assert!(Quota::from_scalar(&text(good)).is_ok(), "{good}");
         }
-        for bad in ["150", "0%", "1.234%", "%", "-5%", "a%"] {
+        for bad in ["150", "0%", "1.234%", "%", "-5%", "a%", "073%", "00.5%"] {
             assert!(Quota::from_scalar(&text(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_share_with_a_leading_zero_which_systemd_reads_as_octal_or_not_at_all_is_corrected() {
+        for (seen, meant) in [("073%", "73%"), ("09%", "9%"), ("00.5%", "0.5%")] {
+            let meant = Refusal::note(format!("did you mean {meant}?"));
+            assert_eq!(Quota::from_scalar(&text(seen)), Err(meant.clone()), "{seen}");
+            assert_eq!(Memory::from_scalar(&text(seen)), Err(meant), "{seen}");
         }
     }
 

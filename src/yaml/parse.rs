@@ -100,7 +100,7 @@ const TOO_DEEP: &str = "lists and mappings are nested too deep here";
 const INDENTATION: &str = "check the indentation: what belongs together begins in the same column";
 
 /// A part of what the parser says, the same in our words, and what usually is behind it.
-const IN_OUR_WORDS: [(&str, &str, &str); 16] = [
+const IN_OUR_WORDS: [(&str, &str, &str); 17] = [
     (
         "simple key expected",
         "neither `key: value` nor an item behind a `-`",
@@ -130,6 +130,11 @@ const IN_OUR_WORDS: [(&str, &str, &str); 16] = [
         "quote a text with `: ` in it; else check the indentation",
     ),
     ("`\\u{0}'", "a NUL byte", "the file was not written whole: write it again, or take a copy of it"),
+    (
+        "unexpected character: `\\u{",
+        "a character that YAML does not take as it is",
+        r#"remove it, or write it in double quotes as an escape such as "\x7f" or "\u0081""#,
+    ),
     ("unexpected character", "a character that no text begins with", "put the text into quotes"),
     ("merge value", "`<<` merges a mapping, and this is none", "remove it, or name a mapping by its anchor"),
     ("unexpected EOF", "the file ends in the middle of something", ""),

@@ -1,9 +1,11 @@
 //! systemd's own reading, in booted systems, of what the renderer writes: environment files and
-//! words of Exec lines, byte for byte; and our reader against systemd's, on files people may write.
+//! words of Exec lines, byte for byte, whole fleets with limits made at random; and our reader against systemd's, on
+//! files people may write.
 
-#[path = "common/hostile.rs"]
+#[path = "../common/hostile.rs"]
 mod hostile;
-#[path = "common/rig.rs"]
+mod limits;
+#[path = "../common/rig.rs"]
 mod rig;
 
 use std::collections::BTreeMap;
