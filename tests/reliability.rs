@@ -256,7 +256,7 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "fork bomb under tasks_max",
-        "refused by the kernel; everybody else gets processes; it can be stopped",
+        "refused by the kernel, and told; everybody else gets processes; it can be stopped",
         &["rig_limits::a_fork_bomb_is_refused_by_the_kernel_and_can_be_stopped"],
     ),
     ("busy loop under cpu_quota", "gets its share", &["rig_limits::a_busy_loop_gets_its_share"]),

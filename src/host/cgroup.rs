@@ -223,24 +223,31 @@ pub struct Used {
     pub cpu: Option<f64>,
     /// Processes and threads.
     pub tasks: Option<u64>,
+    /// How often it was refused one more, since it was made.
+    pub tasks_refused: Option<u64>,
 }
 
 /// What the cgroup at `path` has used, each where the kernel accounts for it.
 pub fn used(path: &str) -> Used {
     let Some(folder) = folders(Path::new(ROOT), path).into_iter().next() else { return Used::default() };
     let number = |file: &str| kernel::text(folder.join(file)).ok()?.trim().parse::<u64>().ok();
-    let micros =
-        |text: String| text.lines().find_map(|l| l.strip_prefix("usage_usec ")?.trim().parse::<u64>().ok());
+    let micros = |text: String| counted(&text, "usage_usec ");
     Used {
         memory: number("memory.current"),
         memory_peak: number("memory.peak"),
         cpu: kernel::text(folder.join("cpu.stat")).ok().and_then(micros).map(|m| m as f64 / 1e6),
         tasks: number("pids.current"),
+        tasks_refused: kernel::text(folder.join("pids.events")).ok().and_then(|t| counted(&t, "max ")),
     }
 }
 
 fn oom_kills_in(text: &str) -> Option<u64> {
-    text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse().ok())
+    counted(text, "oom_kill ")
+}
+
+/// The number behind a key, in a file that has one a line.
+fn counted(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|l| l.strip_prefix(key)?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -85,6 +85,9 @@ pub struct Usage {
     pub cpu_seconds: Option<f64>,
     /// Processes and threads.
     pub tasks: Option<u64>,
+    /// How often the kernel refused it one more since its start, by its own limit or, as kernels before 6.11 count, one
+    /// above it.
+    pub tasks_refused: Option<u64>,
 }
 
 /// What a supervisor recorded.
@@ -150,6 +153,10 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
     let text = |text: &String| Some(text.clone()).filter(|t| !t.is_empty());
     if let Some(why) = extra.journal.why() {
         row.reasons.push(format!("journal: {why}"));
+    }
+    if let Some(times @ 1..) = extra.usage.tasks_refused {
+        let limit = agent.limits.tasks_max.map(|most| format!(" (tasks_max: {most})")).unwrap_or_default();
+        row.reasons.push(format!("it was refused processes or threads {times} times since its start{limit}"));
     }
     let record = seen.records.get(&agent.name).and_then(|record| Record::parse(record.known()?));
     let mut visits = extra.visits;
@@ -242,19 +249,23 @@ mod tests {
     use super::super::case::{BOOT, Case, name};
     use super::*;
 
-    fn of(case: &Case, journal: Fact<Vec<String>>) -> Detail {
-        let given = case.given();
-        let agent = given.roster.agent(&name("a")).expect("an agent").clone();
-        let row = case.rows().into_iter().find(|r| r.name == "a").expect("a row");
-        let extra = Extra {
-            usage: Usage { tasks: Some(3), ..Usage::default() },
+    fn extra(usage: Usage, journal: Fact<Vec<String>>) -> Extra {
+        Extra {
+            usage,
             receipt: None,
             open_receipts: Vec::new(),
             queued: Some(0),
             visits: Vec::new(),
             journal,
             environment_files: Vec::new(),
-        };
+        }
+    }
+
+    fn of(case: &Case, journal: Fact<Vec<String>>) -> Detail {
+        let given = case.given();
+        let agent = given.roster.agent(&name("a")).expect("an agent").clone();
+        let row = case.rows().into_iter().find(|r| r.name == "a").expect("a row");
+        let extra = extra(Usage { tasks: Some(3), ..Usage::default() }, journal);
         detail(&given, &agent, row, extra, |unix| format!("{unix:.0}"))
     }
 
@@ -275,6 +286,26 @@ mod tests {
         case.seen.records.insert(name("a"), Fact::Known(record("another").text()));
         let told = of(&case, Fact::Known(Vec::new())).supervisor.expect("a record");
         assert_eq!((told.this_boot, told.started_at, told.next_try_at), (false, None, None));
+    }
+
+    #[test]
+    fn who_was_refused_processes_is_told_with_its_limit() {
+        let case = Case::of(&["a"]);
+        let given = case.given();
+        let mut agent = given.roster.agent(&name("a")).expect("an agent").clone();
+        let mut told = |refused, limit| {
+            agent.limits.tasks_max = limit;
+            let usage = Usage { tasks_refused: refused, ..Usage::default() };
+            let row = case.rows().into_iter().find(|r| r.name == "a").expect("a row");
+            let extra = extra(usage, Fact::Known(Vec::new()));
+            let reasons = detail(&given, &agent, row, extra, |unix| format!("{unix:.0}")).row.reasons;
+            reasons.into_iter().filter(|reason| reason.contains("refused")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None, Some(24)), Vec::<String>::new());
+        assert_eq!(told(Some(0), Some(24)), Vec::<String>::new());
+        let words = "it was refused processes or threads 7 times since its start";
+        assert_eq!(told(Some(7), Some(24)), [format!("{words} (tasks_max: 24)")]);
+        assert_eq!(told(Some(7), None), [words]);
     }
 
     #[test]

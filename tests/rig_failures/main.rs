@@ -13,7 +13,7 @@ mod told;
 
 use std::time::{Duration, Instant};
 
-use bench::{AGENTS, BOUND, HEALED, STALE, TOLD, answers, on_both_trees, panes, well};
+use bench::{AGENTS, BOUND, HEALED, STALE, TOLD, answers, has, on_both_trees, panes, row, well};
 use fleet::{TENANT, unit};
 use told::{Restart, Why};
 
@@ -158,8 +158,14 @@ fn a_holder_that_flaps_ten_times_in_a_minute_leaves_nobody_down() {
             bench.until("it is started again", || !old.contains(&bench.fleet.unit(HOLDER, "MainPID")));
         }
         let last = Instant::now();
-        // The flag of it is right, and stays for a while.
         let healed = bench.within(HEALED, last, "all answer", || answers(&bench.look()));
+        // It is right, and stays for a while.
+        let seen = bench.look();
+        assert!(
+            AGENTS.iter().all(|a| has(&row(&seen, a)["flags"], "FLAPPING")),
+            "{:?}: {seen:#}",
+            bench.suite
+        );
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(60), "ten within a minute: {took:?}");
         for agent in AGENTS {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use crate::bench::{BUSY, Bench, on_both_trees, on_one_tree};
 use crate::fleet::rig::Suite;
 use crate::fleet::unit;
@@ -41,16 +43,24 @@ fn a_fork_bomb_is_refused_by_the_kernel_and_can_be_stopped() {
         let fleet = &bench.fleet;
         let begun = Instant::now();
         bench.keys("bomb", "Enter");
-        bench.until("the kernel refuses it", || bench.unit_number("bomb", "pids.events", "max ") > 0);
-        bench.note("fork bomb under tasks_max", Some(begun.elapsed()), None);
+        bench.until("it is told", || {
+            let told = fleet.run(&["mosaic", "agent", "status", "bomb", "--json"]).stdout;
+            let told: Value = serde_json::from_str(&told).unwrap_or_default();
+            told["reasons"].to_string().contains("it was refused processes or threads")
+        });
+        let noticed = begun.elapsed();
+        assert!(bench.unit_number("bomb", "pids.events", "max ") > 0);
         // Whoever else wants a process gets one.
         fleet.sh("for n in 1 2 3 4 5 6 7 8; do sleep 0 & done; wait").ok();
         let tasks: u64 = fleet.unit(&unit("bomb"), "TasksCurrent").parse().expect("a number");
         assert!(tasks <= 24, "{tasks}");
         assert_eq!(bench.unit_number("beside", "pids.events", "max "), 0);
         // It can be stopped like any other, and nothing of it stays.
+        let group = bench.group("bomb");
+        let stopping = Instant::now();
         fleet.run(&["fleet", "stop", "bomb"]).ok();
-        assert_eq!(fleet.run(&["pgrep", "-f", "bomb"]).stdout, "");
+        assert_ne!(fleet.rig.root(&["test", "-e", &format!("/sys/fs/cgroup{group}")]).code, 0, "{group}");
+        bench.note("fork bomb under tasks_max", Some(noticed), Some(stopping.elapsed()));
     });
 }
 

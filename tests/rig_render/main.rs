@@ -118,7 +118,7 @@ fn systemd_hands_on_each_word_of_an_exec_line_as_it_was() {
     if Rig::skipped() {
         return;
     }
-    let lines = some(proptest::collection::vec(value(), 1..6), 100);
+    let lines = some(proptest::collection::vec(value(), 1..6), many(100));
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
         let mut files = vec![("proof/show".to_owned(), SHOW.to_owned())];

@@ -121,6 +121,7 @@ fn usage(observed: &Observed, name: &AgentName, row: &Row) -> Usage {
         memory_peak_bytes: used.memory_peak,
         cpu_seconds: used.cpu,
         tasks: used.tasks,
+        tasks_refused: used.tasks_refused,
     }
 }
 

@@ -72,6 +72,7 @@ pub fn lines(detail: &Detail) -> Vec<String> {
             used.memory_peak_bytes.map(|b| format!("at most {}", size(b))),
             used.cpu_seconds.map(|s| format!("processor {s:.1} s")),
             used.tasks.map(|tasks| format!("{tasks} tasks")),
+            used.tasks_refused.filter(|n| *n > 0).map(|n| format!("{n} refused")),
         ]),
     );
     if let Some(supervisor) = &detail.supervisor {
