@@ -15,12 +15,11 @@ use crate::host::{clock, files, lock, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
 use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Refusal, Step};
+use crate::runfile::boots;
 use crate::snapshot::Snapshot;
 
 /// How long another apply of the same tenant may take.
 pub const LOCK: Duration = Duration::from_secs(120);
-/// No honest boot record is longer.
-const LONGEST_RECORD: usize = 4096;
 
 /// What came of it.
 #[derive(Debug)]
@@ -261,9 +260,8 @@ fn remember_boot(context: &Context, ground: &Ground, options: Options) -> Result
     }
     let path = context.layout.boot_record();
     let now = now();
-    let known = runfiles::read_text(&path, LONGEST_RECORD)
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    if known.is_some_and(|known| known["boot_id"] == now.boot_id.as_str()) {
+    let known = runfiles::read_text(&path, boots::LONGEST_APPLIED);
+    if known.as_deref().and_then(boots::applied_in).is_some_and(|boot| boot == now.boot_id) {
         return Ok(());
     }
     let record = json!({

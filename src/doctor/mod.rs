@@ -7,7 +7,7 @@ mod limits;
 mod places;
 mod programs;
 mod system;
-mod version;
+pub mod version;
 
 #[cfg(test)]
 mod tests;

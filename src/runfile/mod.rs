@@ -5,6 +5,7 @@
 
 pub mod ack;
 pub mod attached;
+pub mod boots;
 pub mod environment;
 pub mod heartbeat;
 pub mod launched;

@@ -15,10 +15,8 @@ use crate::host::{boot, clock, declared, journal, look, probe, runfiles, site, s
 use crate::observe::row::PaneState;
 use crate::observe::verify::{Evidence, Follower, Past, Probes, Verdict, Why, verify};
 use crate::plan::Options;
+use crate::runfile::boots::{self, Verified};
 use crate::snapshot::{Fact, Tmux};
-
-/// The longest record of an earlier run that is read.
-const LONGEST_RECORD: usize = 1024 * 1024;
 
 /// Arguments of `fleet verify`.
 #[derive(Debug, clap::Args)]
@@ -152,32 +150,13 @@ struct Before {
     verified: Option<Verified>,
 }
 
-/// What the record of a verify says.
-struct Verified {
-    boot_id: String,
-    /// Whether it saw the fleet come back by itself.
-    survived: Option<bool>,
-    /// Whether it told recovery times: the fleet was there before that boot.
-    told: bool,
-}
-
 impl Before {
     fn read(context: &Context) -> Self {
-        let read = |path: PathBuf| {
-            let text = runfiles::read_text(&path, LONGEST_RECORD)?;
-            serde_json::from_str::<serde_json::Value>(&text).ok()
-        };
-        let boot = |record: &serde_json::Value| record["boot_id"].as_str().map(str::to_owned);
-        let verified = read(context.layout.verify_record());
+        let applied = runfiles::read_text(&context.layout.boot_record(), boots::LONGEST_APPLIED);
+        let verified = runfiles::read_text(&context.layout.verify_record(), boots::LONGEST_VERIFIED);
         Self {
-            applied_in: read(context.layout.boot_record()).as_ref().and_then(boot),
-            verified: verified.and_then(|record| {
-                Some(Verified {
-                    boot_id: boot(&record)?,
-                    survived: record["survived_boot"].as_bool(),
-                    told: record["recovery_seconds"].as_object().is_some_and(|o| !o.is_empty()),
-                })
-            }),
+            applied_in: applied.as_deref().and_then(boots::applied_in),
+            verified: verified.as_deref().and_then(Verified::parse),
         }
     }
 

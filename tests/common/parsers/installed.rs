@@ -15,6 +15,14 @@ use mosaic_fleet::yaml;
 
 use super::{is_fit, layout, parts, text};
 
+/// What a program says that it is.
+pub fn a_version(bytes: &[u8]) {
+    let text = text(bytes);
+    if let Some((major, minor)) = mosaic_fleet::doctor::version::of(&text) {
+        assert!(text.contains(|c: char| c.is_ascii_digit()), "{major}.{minor} of {text:?}");
+    }
+}
+
 pub fn a_roster(bytes: &[u8]) {
     let roster = match roster::read_bytes(bytes, Path::new("roster.yaml"), "u") {
         Ok(roster) => roster,

@@ -6,7 +6,7 @@ use mosaic_fleet::runfile::queued::{Place, Queued};
 use mosaic_fleet::runfile::receipt::{Receipt, Summary};
 use mosaic_fleet::runfile::record::{self, Record};
 use mosaic_fleet::runfile::started::Started;
-use mosaic_fleet::runfile::{ack, attached, environment, heartbeat, launched};
+use mosaic_fleet::runfile::{ack, attached, boots, environment, heartbeat, launched};
 use mosaic_fleet::snapshot::{Clock, Content, Fact};
 use mosaic_fleet::transcript;
 
@@ -97,6 +97,12 @@ pub fn a_launch(bytes: &[u8]) {
     if let Some(launched) = launched::Launched::parse(&text(bytes)) {
         assert_eq!(launched::Launched::parse(&launched.text()), Some(launched));
     }
+}
+
+pub fn what_tells_of_boots(bytes: &[u8]) {
+    let text = text(bytes);
+    let (applied, verified) = (boots::applied_in(&text), boots::Verified::parse(&text));
+    assert_eq!(verified.map(|verified| verified.boot_id), applied, "one boot, whoever asks");
 }
 
 pub fn an_environment(bytes: &[u8]) {
