@@ -7,9 +7,12 @@ use std::path::Path;
 use mosaic_fleet::layout::Layout;
 use mosaic_fleet::ledger::{self, Ledger};
 use mosaic_fleet::roster;
-use mosaic_fleet::runfile::heartbeat;
+use mosaic_fleet::runfile::launched::Launched;
 use mosaic_fleet::runfile::queued::{Place, Queued};
-use mosaic_fleet::runfile::receipt::{Receipt, State};
+use mosaic_fleet::runfile::receipt::{Receipt, State, Summary};
+use mosaic_fleet::runfile::record::Record;
+use mosaic_fleet::runfile::started::Started;
+use mosaic_fleet::runfile::{boots, heartbeat};
 
 use crate::fleet::TENANT;
 use crate::writes::Files;
@@ -69,9 +72,9 @@ impl Kept {
         } else if path.starts_with("receipts/") && !name.starts_with('.') {
             let receipt = Receipt::parse(&text).unwrap_or_else(|| panic!("{when}: {path} is half: {text}"));
             self.receipts.insert(receipt.id.clone(), receipt);
-        } else if path.ends_with(".hb") && !content.is_empty() {
-            // A beat is not waited for: after a power cut it is an old one, or none.
-            assert!(heartbeat::parse(content).is_ok(), "{when}: {path} is half: {text}");
+        } else if !content.is_empty() {
+            // None of these is waited for: after a power cut it is an old one, or none.
+            assert!(is_whole(name, content), "{when}: {path} is half: {text}");
         }
     }
 
@@ -99,6 +102,20 @@ impl Kept {
         let gone_out = kept.state.may_have_arrived();
         let waits = (state, kept.state) == (State::Held, State::Held) && self.queued.contains_key(id);
         assert!(gone_out || waits, "{when}: {id} was said to be {state:?}, and is {:?}", kept.state);
+    }
+}
+
+/// Whether a file of a running fleet's, none of a message's, is one that was written.
+fn is_whole(name: &str, content: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(content);
+    match name.rsplit_once('.') {
+        Some((_, "hb")) => heartbeat::parse(content).is_ok(),
+        Some((_, "record")) => Record::parse(&text).is_some(),
+        Some((_, "launched")) => Launched::parse(&text).is_some(),
+        Some((_, "receipt")) => Summary::parse(&text).is_some(),
+        Some(("holder", "started")) => Started::parse(&text).is_some(),
+        Some(("boot", "json")) => boots::applied_in(&text).is_some(),
+        _ => true,
     }
 }
 
