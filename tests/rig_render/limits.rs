@@ -1,6 +1,6 @@
 //! Fleets made at random: each limit that a roster may have, systemd reads as the roster means it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use mosaic_fleet::layout::Layout;
@@ -9,8 +9,8 @@ use mosaic_fleet::render::{Site, render};
 use mosaic_fleet::roster;
 use proptest::prelude::*;
 
+use super::Asked;
 use super::hostile::{many, some, value};
-use super::put;
 use super::rig::{Rig, Suite};
 
 /// An agent whose every size is this word, as a roster has it.
@@ -19,7 +19,8 @@ fn sized(name: &str, key: &str, word: &str) -> String {
     format!("  - {{name: {name}, runtime: dogfood, limits: {{{key}: {word}}}}}\n")
 }
 
-fn fleet_of(agents: &str) -> Result<roster::Roster, String> {
+/// The fleet of a roster with these agents.
+pub fn fleet_of(agents: &str) -> Result<roster::Roster, String> {
     let text = format!("version: 1\nagents:\n{agents}");
     roster::read(&text, Path::new("roster.yaml"), "demo").map_err(|problems| problems.to_string())
 }
@@ -139,34 +140,16 @@ fn systemd_reads_each_limit_of_fleets_made_at_random_as_the_roster_means_it() {
     files.push((below_root(&drop_in("refused")), "[Service]\nMemoryMax=17Q\n".to_owned()));
     for suite in Suite::both() {
         let rig = Rig::boot(suite);
-        let uid = rig.add_lingering_user("demo");
-        put(&rig, &files);
+        let asked = Asked::of(&rig, &files);
         let units: Vec<String> =
             agents.iter().map(|a| a.name.as_str()).chain(["whole", "refused"]).map(unit).collect();
-        let show = |units: &[String]| {
-            let fields = "--property=LoadState,MemoryMax,MemoryHigh,CPUQuotaPerSecUSec,TasksMax";
-            let mut command = vec!["env".to_owned(), format!("XDG_RUNTIME_DIR=/run/user/{uid}")];
-            command.extend(["systemctl", "--user", "show", fields].map(str::to_owned));
-            command.extend_from_slice(units);
-            rig.as_user("demo", &command.iter().map(String::as_str).collect::<Vec<_>>()).ok()
-        };
-        let reload =
-            ["env", &format!("XDG_RUNTIME_DIR=/run/user/{uid}"), "systemctl", "--user", "daemon-reload"];
-        rig.as_user("demo", &reload).ok();
-        let said = show(&units);
-        let seen: Vec<BTreeMap<&str, &str>> = said
-            .split("\n\n")
-            .map(|block| block.lines().filter_map(|line| line.split_once('=')).collect())
-            .collect();
-        assert_eq!(seen.len(), units.len(), "{suite:?}");
+        let seen = asked.show("LoadState,MemoryMax,MemoryHigh,CPUQuotaPerSecUSec,TasksMax", &units);
 
-        let complaints =
-            rig.root_ok(&["journalctl", "-b", "-o", "cat", &format!("_UID={uid}"), "_COMM=systemd"]);
-        let ours = complaints.lines().filter(|line| line.contains("/home/demo/.config/systemd/user/"));
-        let (refused, others): (Vec<&str>, Vec<&str>) =
-            ours.partition(|line| line.contains(&drop_in("refused")));
-        assert_eq!(others, Vec::<&str>::new(), "{suite:?}: systemd does not take what we wrote");
-        assert!(!refused.is_empty(), "{suite:?}: it would say so\n{complaints}");
+        let complaints = asked.complaints("/home/demo/.config/systemd/user/");
+        let (refused, others): (Vec<String>, Vec<String>) =
+            complaints.into_iter().partition(|line| line.contains(&drop_in("refused")));
+        assert_eq!(others, Vec::<String>::new(), "{suite:?}: systemd does not take what we wrote");
+        assert!(!refused.is_empty(), "{suite:?}: it would say so");
 
         let all: f64 = seen[agents.len()]["MemoryMax"].parse().expect("bytes");
         for (agent, seen) in agents.iter().zip(&seen) {
@@ -184,7 +167,7 @@ fn systemd_reads_each_limit_of_fleets_made_at_random_as_the_roster_means_it() {
                 );
             }
             let quota: f64 = agent.cpu_quota.trim_end_matches('%').parse().expect("a number");
-            assert!((seconds(seen["CPUQuotaPerSecUSec"]) - quota / 100.0).abs() < 1e-6, "{when}");
+            assert!((seconds(&seen["CPUQuotaPerSecUSec"]) - quota / 100.0).abs() < 1e-6, "{when}");
         }
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../common/hostile.rs"]
 mod hostile;
 mod limits;
+mod places;
 #[path = "../common/rig.rs"]
 mod rig;
 
@@ -77,6 +78,45 @@ fn environment(root: &Path, file: &str) -> Option<BTreeMap<String, String>> {
     let vars = text.split_terminator('\0').filter_map(|var| var.split_once('='));
     let ours = vars.filter(|(name, _)| !OF_SYSTEMD.contains(name));
     Some(ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// A user's manager in a rig, that has read these files.
+struct Asked<'a> {
+    rig: &'a Rig,
+    uid: u32,
+}
+
+impl<'a> Asked<'a> {
+    fn of(rig: &'a Rig, files: &[(String, String)]) -> Self {
+        let asked = Self { rig, uid: rig.add_lingering_user("demo") };
+        put(rig, files);
+        asked.systemctl(&["daemon-reload"]);
+        asked
+    }
+
+    fn systemctl(&self, words: &[&str]) -> String {
+        let runtime = format!("XDG_RUNTIME_DIR=/run/user/{}", self.uid);
+        self.rig.as_user("demo", &[&["env", &runtime, "systemctl", "--user"], words].concat()).ok()
+    }
+
+    /// Properties of each unit.
+    fn show(&self, properties: &str, units: &[String]) -> Vec<BTreeMap<String, String>> {
+        let property = format!("--property={properties}");
+        let words: Vec<&str> =
+            ["show", &property].into_iter().chain(units.iter().map(String::as_str)).collect();
+        let said = self.systemctl(&words);
+        let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let seen: Vec<_> = said.split("\n\n").map(|block| block.lines().filter_map(pair).collect()).collect();
+        assert_eq!(seen.len(), units.len(), "{said}");
+        seen
+    }
+
+    /// What the manager has logged of files whose path begins so.
+    fn complaints(&self, of: &str) -> Vec<String> {
+        let user = format!("_UID={}", self.uid);
+        let log = self.rig.root_ok(&["journalctl", "-b", "-o", "cat", &user, "_COMM=systemd"]);
+        log.lines().filter(|line| line.contains(of)).map(str::to_owned).collect()
+    }
 }
 
 #[test]
