@@ -11,7 +11,7 @@ use super::{Answer, Context};
 use crate::apply::{self, Event, JobEnd, Occasion, Real, Report};
 use crate::error::{Error, Kind, Result};
 use crate::host::systemd::JobVerb;
-use crate::host::{clock, files, lock, runfiles};
+use crate::host::{clock, files, lock, parking, runfiles};
 use crate::ledger::Applied;
 use crate::names::AgentName;
 use crate::plan::{Action, ConflictKind, Options, Phase, Plan, Reach, Refusal, Step};
@@ -72,6 +72,9 @@ pub fn carry(context: &Context, manner: Manner<'_>) -> Result<Carried> {
     if plan.refused.is_some() {
         return Ok(Carried { ground, plan, report: Report::default(), linted });
     }
+    // After an upgrade, and before anything can start whom a person has stopped.
+    let agents: Vec<AgentName> = ground.desired.units.iter().filter_map(|unit| unit.agent.clone()).collect();
+    parking::renew(&context.layout, &agents)?;
     let occasion = Occasion {
         identity: ground.identity.clone(),
         now: (manner.options.reach == Reach::Everything).then(now),

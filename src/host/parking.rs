@@ -43,6 +43,15 @@ pub fn release(layout: &Layout, agent: &AgentName) -> Result<(), FileError> {
     files::remove_whole(&layout.parked(agent))
 }
 
+/// Writes what an earlier version left of who was stopped in this boot as units ask for it.
+pub fn renew(layout: &Layout, agents: &[AgentName]) -> Result<(), FileError> {
+    let is_old = |agent: &&AgentName| {
+        let path = layout.parked(agent);
+        path.is_file() && of(&path, "") == Some(Fact::Known(clock::boot_id()))
+    };
+    agents.iter().filter(is_old).try_for_each(|agent| park(layout, agent))
+}
+
 /// Those of the agents that a person stopped, with the boot in which it was done.
 pub fn parked(layout: &Layout, agents: &[AgentName]) -> BTreeMap<AgentName, Fact<String>> {
     let boot = clock::boot_id();
@@ -134,6 +143,12 @@ mod tests {
         fs::create_dir_all(layout.run()).expect("made");
         fs::write(layout.parked(&agent), "boot-1\n").expect("written");
         assert_eq!(seen(&layout, &agent), Some(Fact::Known("boot-1".to_owned())));
+        renew(&layout, std::slice::from_ref(&agent)).expect("renewed");
+        assert!(layout.parked(&agent).is_file(), "another boot's is not of now");
+        fs::write(layout.parked(&agent), clock::boot_id() + "\n").expect("written");
+        renew(&layout, std::slice::from_ref(&agent)).expect("renewed");
+        let boot = clock::boot_id().replace('-', "");
+        assert!(layout.parked(&agent).join(boot).is_file(), "where a unit's %b looks");
         release(&layout, &agent).expect("released");
         std::os::unix::fs::symlink("/", layout.parked(&agent)).expect("linked");
         assert!(matches!(seen(&layout, &agent), Some(Fact::Unknown(_))));
