@@ -163,14 +163,18 @@ fn memory() {
     let mut shell = shell.spawn().expect("it runs");
     let children = format!("/proc/{0}/task/{0}/children", shell.id());
     let until = Instant::now() + PATIENCE;
-    // What it takes before its first program runs would be too little.
-    while std::fs::read_to_string(&children).expect("readable").is_empty() {
+    // A child that is not yet the program shares what is the shell's, and none of that would count.
+    let sleep = loop {
+        let child = std::fs::read_to_string(&children).expect("readable").trim().to_owned();
+        let runs = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+        if runs.trim() == "sleep" {
+            break child.parse().expect("a pid");
+        }
         assert!(Instant::now() < until, "the shell started nothing");
-    }
+    };
     println!("{most} {}", private(shell.id()));
-    let sleep = std::fs::read_to_string(&children).expect("readable");
     shell.kill().expect("it lived");
-    kill(Pid::from_raw(sleep.trim().parse().expect("a pid")), Signal::SIGKILL).expect("it lived");
+    kill(Pid::from_raw(sleep), Signal::SIGKILL).expect("it lived");
     shell.wait().expect("it ended");
 }
 
