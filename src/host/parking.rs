@@ -43,7 +43,8 @@ pub fn release(layout: &Layout, agent: &AgentName) -> Result<(), FileError> {
     files::remove_whole(&layout.parked(agent))
 }
 
-/// Writes what an earlier version left of who was stopped in this boot as units ask for it.
+/// Writes what an earlier version left of who was stopped in this boot as units ask for it. Units that ask so come with an
+/// apply that has something to do, so that is when it is called.
 pub fn renew(layout: &Layout, agents: &[AgentName]) -> Result<(), FileError> {
     let is_old = |agent: &&AgentName| {
         let path = layout.parked(agent);

@@ -155,8 +155,12 @@ pub fn detail(given: &Given<'_>, agent: &Agent, mut row: Row, extra: Extra, at: 
         row.reasons.push(format!("journal: {why}"));
     }
     if let Some(times @ 1..) = extra.usage.tasks_refused {
-        let limit = agent.limits.tasks_max.map(|most| format!(" (tasks_max: {most})")).unwrap_or_default();
-        row.reasons.push(format!("it was refused processes or threads {times} times since its start{limit}"));
+        let limit = match agent.limits.tasks_max {
+            Some(most) => format!("its own limit is {most}, limits.tasks_max in the roster"),
+            None => "it has no limit of its own, so the tenant's or the machine's was reached".to_owned(),
+        };
+        row.reasons
+            .push(format!("it was refused processes or threads {times} times since its start: {limit}"));
     }
     let record = seen.records.get(&agent.name).and_then(|record| Record::parse(record.known()?));
     let mut visits = extra.visits;
@@ -304,8 +308,10 @@ mod tests {
         assert_eq!(told(None, Some(24)), Vec::<String>::new());
         assert_eq!(told(Some(0), Some(24)), Vec::<String>::new());
         let words = "it was refused processes or threads 7 times since its start";
-        assert_eq!(told(Some(7), Some(24)), [format!("{words} (tasks_max: 24)")]);
-        assert_eq!(told(Some(7), None), [words]);
+        let own = "its own limit is 24, limits.tasks_max in the roster";
+        assert_eq!(told(Some(7), Some(24)), [format!("{words}: {own}")]);
+        let none = "it has no limit of its own, so the tenant's or the machine's was reached";
+        assert_eq!(told(Some(7), None), [format!("{words}: {none}")]);
     }
 
     #[test]
