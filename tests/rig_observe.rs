@@ -187,6 +187,7 @@ fn a_hung_manager_is_unknown_within_two_seconds() {
     let fleet = with_a_mute_one();
     let manager =
         fleet.rig.root_ok(&["systemctl", "show", "--value", "-p", "MainPID", &format!("user@{}", fleet.uid)]);
+    let holder = fleet.holder();
     fleet.rig.root_ok(&["kill", "-STOP", manager.trim()]);
     let (rows, noticed) = looked(&fleet, "manager");
     let coder = row(&rows, "coder");
@@ -195,6 +196,14 @@ fn a_hung_manager_is_unknown_within_two_seconds() {
     assert_eq!(coder["heartbeat"]["health"], "healthy");
     assert!(coder["reasons"].to_string().contains("systemd: "), "{coder:#}");
     probed(&fleet, "manager");
+    // No more can be seen than that nothing is known; and what is proven wrong beside it decides.
+    fleet.kill("-STOP", holder);
+    assert_eq!(failures(&fleet), ["manager - unknown"]);
+    let linger = format!("/var/lib/systemd/linger/{TENANT}");
+    fleet.rig.root_ok(&["mv", &linger, "/root/linger"]);
+    assert_eq!(failures(&fleet), ["linger - linger-off", "manager - unknown"]);
+    fleet.rig.root_ok(&["mv", "/root/linger", &linger]);
+    fleet.kill("-CONT", holder);
     fleet.rig.root_ok(&["kill", "-CONT", manager.trim()]);
     assert!(healthy(&fleet));
     measured::note("hung user manager", "Bookworm", Some(noticed), None);

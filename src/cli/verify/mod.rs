@@ -67,8 +67,11 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             context.out.line(text::survived(&observed.seen.clock, observed.seen.booted));
         }
     }
-    observed.could_look()?;
-    answer(&verdict)
+    match answer(&verdict) {
+        // What is proven to be wrong is, however little else could be seen.
+        Ok(Answer::No) => Ok(Answer::No),
+        otherwise => observed.could_look().and(otherwise),
+    }
 }
 
 /// Exit 4 where all that fails is what could not be looked at.

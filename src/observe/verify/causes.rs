@@ -86,6 +86,7 @@ fn explains(cause: &Check, effect: &Check) -> bool {
         "account" => effect.is("manager", Why::NoManager),
         "manager" => match effect.id {
             "home" | "unit-file" | "reload" | "holder" | "agents" => true,
+            "restarts" => effect.reason == Some(Why::Unknown),
             "server" => !foreign,
             _ => of_agents_run || of_the_server && effect.reason == Some(Why::Unknown),
         },

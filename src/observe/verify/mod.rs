@@ -152,6 +152,14 @@ pub fn verify(evidence: &Evidence<'_>, time: String) -> Verdict {
     }
 }
 
+/// That nothing is against it, or why that is not known: the manager, who would have told, was not to be asked.
+fn unless_unknown(id: &'static str, expected: &str, unknown: Option<&str>) -> Check {
+    match unknown {
+        None => Check::holds(id, None, expected),
+        Some(why) => Check::fails(id, None, Why::Unknown, why, expected).cure("fleet ps"),
+    }
+}
+
 /// Whether it came back by itself: the first look in a boot that nobody has applied the fleet in says
 /// it, once everything has been started.
 fn survived(past: Past, checks: &[Check]) -> Option<bool> {

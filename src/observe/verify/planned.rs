@@ -112,15 +112,16 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         });
     }
     failing.extend(plan.pending.iter().map(|p| restart(&p.unit, &p.reason.to_string(), p.cure())));
+    let units = evidence.given.seen.units.why();
     let holding = [
-        ("files", "every file is as rendered"),
-        ("enabled", "every unit is pulled in as it should be"),
-        ("reload", "no reload pending"),
-        ("restarts", "no restart pending"),
+        ("files", "every file is as rendered", None),
+        ("enabled", "every unit is pulled in as it should be", None),
+        ("reload", "no reload pending", units),
+        ("restarts", "no restart pending", units),
     ];
-    for (id, seen) in holding {
+    for (id, expected, unknown) in holding {
         if failing.iter().all(|c| c.id != id) {
-            failing.push(Check::holds(id, None, seen));
+            failing.push(super::unless_unknown(id, expected, unknown));
         }
     }
     failing

@@ -174,8 +174,19 @@ fn what_can_not_be_judged_names_the_check_that_has_to_hold_first() {
         serde_json::json!({"id": "holder", "agent": null, "because_of": {"id": "manager", "agent": null}})
     );
     let ids: Vec<_> = verdict.not_judged.iter().map(|f| f.id).collect();
-    assert_eq!(ids, ["holder", "server", "active", "pane", "cgroup", "runtime", "heartbeat", "path"]);
+    let own = ["holder", "server", "agents", "reload", "restarts"];
+    assert_eq!(ids, [&own[..], &["active", "pane", "cgroup", "runtime", "heartbeat", "path"]].concat());
     assert!(!verdict.ok);
+    // The manager answered, and not what it was asked of units.
+    fails(
+        &[
+            ("holder", None, Why::Unknown),
+            ("agents", None, Why::Unknown),
+            ("reload", None, Why::Unknown),
+            ("restarts", None, Why::Unknown),
+        ],
+        |p| p.case.seen.units = Fact::Unknown("no answer".into()),
+    );
 }
 
 #[test]
