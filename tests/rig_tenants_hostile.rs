@@ -210,12 +210,19 @@ fn whatever_stands_in_a_hostile_home_nothing_outside_of_it_is_touched() {
         machine.evil("setsid python3 ~/swap.py >~/swap.log 2>&1 </dev/null &");
         let swaps = || -> u32 { machine.rig.root(&["cat", "/home/evil/swaps"]).stdout.parse().unwrap_or(0) };
         machine.rig.wait_until("it swaps", SOON, || swaps() > 10);
-        for round in 0..4 {
+        // How many there are in one apply is a matter of who gets the processor.
+        let mut all = 0;
+        for round in 0.. {
             let before = swaps();
             machine.apply(&format!("swapped, {round}"));
             let during = swaps() - before;
             let log = machine.rig.read("/home/evil/swap.log");
-            assert!(during > 20, "it goes on while root applies: {during} in {round}\n{log}");
+            assert!(during > 0, "it goes on while root applies: {during} in {round}\n{log}");
+            all += during;
+            if all > 80 {
+                break;
+            }
+            assert!(round < 30, "{all} swaps in {round} applies\n{log}");
         }
         machine.evil(
             "touch ~/stop; while pgrep -u evil -f swap.p[y] >/dev/null; do sleep 0.1; done; rm -rf ~/.config",
