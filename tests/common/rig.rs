@@ -14,8 +14,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rig/rig");
-/// More rigs at once than this, over all test binaries, only make each other slow.
-const AT_ONCE: u32 = 3;
 /// What no single command in a rig may take longer than.
 const COMMAND: Duration = Duration::from_secs(120);
 /// A first boot may build the tree, or wait for another test that does.
@@ -66,6 +64,14 @@ impl Kernel {
         match self {
             Kernel::Shared => "shared",
             Kernel::Own => "own",
+        }
+    }
+
+    /// More rigs at once than this, over all test binaries, only make each other slow. In a container a test mostly waits.
+    fn at_once(self) -> usize {
+        match self {
+            Kernel::Shared => 4,
+            Kernel::Own => 3,
         }
     }
 }
@@ -123,19 +129,19 @@ impl Rig {
 
     /// A running system with the kernel that the test needs.
     pub fn boot_with(kernel: Kernel, suite: Suite) -> Rig {
-        let slot = slots(1).pop().expect("a slot");
+        let slot = slots(kernel, 1).pop().expect("a slot");
         Rig::boot_in(slot, kernel, suite, &[])
     }
 
     /// A running system that sees these folders of the host below `/srv`, and can't write to them.
     pub fn boot_seeing(suite: Suite, folders: &[&Path]) -> Rig {
-        let slot = slots(1).pop().expect("a slot");
+        let slot = slots(Kernel::Shared, 1).pop().expect("a slot");
         Rig::boot_in(slot, Kernel::Shared, suite, folders)
     }
 
     /// For a test that needs several at once: two tests that each boot one more could wait for each other.
     pub fn boot_all<const N: usize>(suites: [Suite; N]) -> [Rig; N] {
-        let mut slots = slots(N).into_iter();
+        let mut slots = slots(Kernel::Shared, N).into_iter();
         suites.map(|suite| Rig::boot_in(slots.next().expect("a slot for each"), Kernel::Shared, suite, &[]))
     }
 
@@ -347,14 +353,14 @@ impl Run {
 }
 
 /// Places for rigs that run at the same time; each is given back when its file is closed.
-fn slots(wanted: usize) -> Vec<File> {
+fn slots(kernel: Kernel, wanted: usize) -> Vec<File> {
     let folder = target().join("rigs");
     fs::create_dir_all(&folder).expect("the target folder can be written to");
     let lock = |name: &str| File::create(folder.join(name)).expect("a lock can be made");
     // One test at a time picks its places, so that no two hold some and wait for the other's.
     let turn = lock("slots.lock");
     turn.lock().expect("a lock can be taken");
-    let mut free: Vec<File> = (0..AT_ONCE).map(|slot| lock(&format!("slot{slot}.lock"))).collect();
+    let mut free: Vec<File> = (0..kernel.at_once()).map(|slot| lock(&format!("slot{slot}.lock"))).collect();
     let mut taken = Vec::new();
     let deadline = Instant::now() + BOOT;
     while taken.len() < wanted {
