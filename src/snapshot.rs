@@ -92,6 +92,9 @@ pub struct Snapshot {
     pub parked: BTreeMap<AgentName, Fact<String>>,
     /// The processes concerned, by pid: panes, their descendants, supervisors.
     pub processes: BTreeMap<i32, Process>,
+    /// What panes run by tmux's word and `/proc` does not show: it is mounted with hidepid (proc(5)) and they may not
+    /// be traced, or it is that of another pid namespace than the server's. Nothing is known of these.
+    pub hidden: BTreeSet<i32>,
     /// Memory in use of each unit's cgroup in bytes, where the kernel accounts for it.
     pub memory: BTreeMap<String, u64>,
     /// What systemd reads in the place of our unit files; asked for only by a plan that may write.

@@ -4,7 +4,9 @@
 #[path = "common/desk.rs"]
 mod desk;
 
-use desk::Desk;
+use std::fs;
+
+use desk::{Desk, Sent};
 use serde_json::Value;
 
 /// Takes lines behind a mark, and has no hook and no acknowledgement.
@@ -68,6 +70,36 @@ fn what_a_killed_sender_left_in_the_composer_is_entered_for_whoever_comes_next()
 }
 
 #[test]
+fn what_is_being_typed_is_not_called_unknown_by_who_asks_again_meanwhile() {
+    let desk = reader();
+    let args = ["reader", "--message", "typed once", "--id", "k", "--verify", "--json"];
+    assert_eq!(desk.send(&args).code, 0);
+    let told = desk.run_file("receipts/reader/k.json");
+    // As its receipt stands while somebody hands it out and waits to see what becomes of it.
+    let mut open: Value = serde_json::from_str(&told).expect("JSON");
+    open["state"] = "unknown".into();
+    open["reason"] = "it is being handed out; who does so has not finished".into();
+    open["enters"] = 0.into();
+    let receipt = desk.run_folder().join("receipts/reader/k.json");
+    fs::write(&receipt, open.to_string()).expect("written");
+    let path = desk.run_folder().join("reader.send.lock");
+    let lock = fs::File::open(&path).expect("the sender's lock");
+    lock.lock().expect("free");
+    let again = desk.spawn(&args);
+    let fds = format!("/proc/{}/fd", again.id());
+    desk.wait("who asks again waits for its turn", || {
+        let all = fs::read_dir(&fds).into_iter().flatten().flatten();
+        all.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|open| open == path)
+    });
+    fs::write(&receipt, &told).expect("written");
+    lock.unlock().expect("unlocked");
+    let again = Sent::of(again);
+    assert_eq!((again.code, again.state()), (0, "submitted".to_owned()), "{again:?}");
+    assert_eq!(desk.run_file("receipts/reader/k.json"), told);
+    assert_eq!(got(&desk, "] typed once"), 1);
+}
+
+#[test]
 fn what_a_killed_sender_left_is_not_entered_with_a_word_of_somebody_elses() {
     let desk = reader();
     leave(&desk, &["reader", "--message", "left", "--id", "k"]);
@@ -116,10 +148,10 @@ fn the_only_message_that_waits_is_handed_out_also_where_somebody_claimed_it_and_
     for (id, stay) in [("once", &[][..]), ("staying", &["--stay"])] {
         assert_eq!(desk.send(&["reader", "--message", id, "--queue", "--id", id, "--json"]).state(), "held");
         let queue = desk.run_folder().join("queue/reader");
-        let names = std::fs::read_dir(&queue).expect("a queue").flatten();
+        let names = fs::read_dir(&queue).expect("a queue").flatten();
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
         let name = names.filter(|name| name.ends_with(".json")).last().expect("a message");
-        std::fs::rename(queue.join(&name), queue.join(format!(".claimed-{name}"))).expect("claimed");
+        fs::rename(queue.join(&name), queue.join(format!(".claimed-{name}"))).expect("claimed");
         assert_eq!(desk.mosaic(&[&["agent", "deliver"], stay, &["reader"]].concat()).code, 0);
         desk.wait("it arrives", || got(&desk, &format!("] {id}")) == 1);
         assert_eq!(desk.receipt("reader", id)["state"], "submitted");
@@ -133,7 +165,7 @@ fn an_old_word_of_being_busy_holds_nothing_up_whoever_wrote_it() {
         "ts=2026-01-01T00:00:00Z\npid=1\nstatus=busy\n",
         "ts=2026-01-01T00:00:00Z\npid=1\nstatus=busy\nboot_id=x\nboottime=9\n",
     ] {
-        std::fs::write(desk.run_folder().join("reader.hb"), beat).expect("written");
+        fs::write(desk.run_folder().join("reader.hb"), beat).expect("written");
         let sent = desk.send(&["reader", "--message", "hello", "--queue", "--wake", "--verify", "--json"]);
         assert_eq!((sent.code, sent.state()), (0, "submitted".to_owned()), "{beat}: {sent:?}");
     }

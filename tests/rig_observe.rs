@@ -292,6 +292,37 @@ fn each_boot_gap_is_flagged_and_verify_names_it_with_a_cure_that_works() {
     }
 }
 
+/// The kernel cuts a name after fifteen bytes, be it in the middle of a character; and where `/proc` is mounted with hidepid,
+/// it leaves out who may not be traced, as one that runs a program with rights of its own.
+#[test]
+fn an_agent_whose_process_can_not_be_read_as_others_is_not_called_dead() {
+    if Rig::skipped() {
+        return;
+    }
+    let fleet = Fleet::tenant(Suite::Trixie);
+    let odd = "#!/bin/sh\nprintf 'fifteen bytes \\303' >/proc/$$/comm\nread -r _\n";
+    fleet.rig.write("/home/demo/odd", odd, TENANT);
+    let shy =
+        "#!/usr/bin/python3\nimport ctypes, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\ntime.sleep(1e6)\n";
+    fleet.rig.write("/home/demo/shy", shy, TENANT);
+    fleet.sh("chmod +x odd shy").ok();
+    fleet.apply(
+        "version: 1\nruntimes: {own: {command: ~/odd}, other: {command: ~/shy}}\nagents:\n  \
+         - {name: odd, runtime: own}\n  - {name: shy, runtime: other}\n",
+    );
+    fleet.rig.wait_until("it has its name", SOON, || {
+        let pid = fleet.pane("odd").unwrap_or(0);
+        fleet.rig.root(&["grep", "-q", "^fifteen", &format!("/proc/{pid}/comm")]).code == 0
+    });
+    let odd = row(&ps(&fleet), "odd");
+    assert_eq!((&odd["pane"]["state"], &odd["flags"]), (&json!("alive"), &json!([])), "{odd:#}");
+    fleet.rig.root_ok(&["mount", "-o", "remount,hidepid=2", "/proc"]);
+    fleet.rig.wait_until("the other hides", SOON, || row(&ps(&fleet), "shy")["pane"]["state"] == "unknown");
+    let rows = ps(&fleet);
+    assert_eq!(flags(&rows), Vec::<String>::new(), "{rows:#}");
+    assert!(row(&rows, "shy")["reasons"].to_string().contains("hidepid"), "{rows:#}");
+}
+
 #[test]
 fn sessions_processes_and_programs_that_do_not_belong_are_named() {
     if Rig::skipped() {

@@ -92,6 +92,7 @@ impl Fake {
             records: BTreeMap::new(),
             parked: self.parked.iter().map(|(a, b)| (a.clone(), Fact::Known(b.clone()))).collect(),
             processes: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             memory: BTreeMap::new(),
             oom_kills: BTreeMap::new(),
             folders: self.folders.clone(),

@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use super::kernel;
+
 /// Our own ancestors, the parent first, with the name each shows. Ends at the first that cannot be
 /// read, at init, or after as many as no real chain has.
 pub fn ancestors() -> Vec<(i32, String)> {
     let mut chain = Vec::new();
     let mut at = nix::unistd::getppid().as_raw();
     while at > 1 && chain.len() < 128 {
-        let Some((comm, parent)) = fs::read_to_string(format!("/proc/{at}/stat")).ok().and_then(|s| stat(&s))
+        let Some((comm, parent)) = kernel::text(format!("/proc/{at}/stat")).ok().and_then(|s| stat(&s))
         else {
             break;
         };

@@ -159,6 +159,7 @@ pub fn gather(look: &Look<'_>, asked: &Asked) -> Snapshot {
         receipts: agents.receipts,
         launched,
         beats: agents.beats,
+        hidden: agents.hidden,
         processes: agents.seen.into_iter().map(|(pid, seen)| (pid, seen.process)).collect(),
         clock,
         booted: clock::booted(),

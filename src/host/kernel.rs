@@ -63,17 +63,18 @@ impl Folder {
 
     /// As [`text`].
     pub fn text(&self, path: &str) -> io::Result<String> {
-        into_text(self.read(path)?)
+        self.read(path).map(into_text)
     }
 }
 
-/// The same as text.
+/// The same as text. What processes and control groups are called is any bytes, also half a character: a process has
+/// fifteen of them. Where it is no UTF-8, U+FFFD stands.
 pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
-    into_text(read(path)?)
+    read(path).map(into_text)
 }
 
-fn into_text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

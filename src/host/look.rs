@@ -79,6 +79,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
         records: BTreeMap::new(),
         parked: parking::parked(ask.layout, ask.agents),
         processes: server.into_iter().collect(),
+        hidden: BTreeSet::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
         left: ask.gone.iter().map(|agent| (agent.clone(), left(ask.layout, agent))).collect(),

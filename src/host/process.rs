@@ -36,6 +36,17 @@ pub fn look(pid: i32) -> Option<Seen> {
     Some(seen)
 }
 
+/// Whether `/proc` shows a process, be it one that has ended and waits for its parent.
+pub fn is_shown(pid: i32) -> bool {
+    kernel::read(format!("/proc/{pid}/stat")).is_ok()
+}
+
+/// Whether there is a process that `/proc` does not show: with hidepid it leaves out who may not be traced.
+pub fn is_hidden(pid: i32) -> bool {
+    let there = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None);
+    there != Err(nix::errno::Errno::ESRCH) && !is_shown(pid)
+}
+
 /// The same without its arguments.
 pub fn glance(pid: i32) -> Option<Seen> {
     glance_in(pid, |pid| cgroup::of(pid).unwrap_or_default())
@@ -191,6 +202,25 @@ mod tests {
         assert_eq!(process_in(&stat("R 42 7 7 0 -1 4194304", 256)), None, "killed, and not run since");
         assert!(process_in(&stat("R 42 7 7 0 -1 4194304", 1 << 14)).is_some(), "it may handle SIGTERM");
         assert_eq!(process_in("7 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_text_is_there_all_the_same() {
+        // As one is left with that gives itself a long name: the kernel cuts it in the middle of a character.
+        let line = r#"printf "fifteen bytes \303" >/proc/$$/comm && echo && read -r _"#;
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", line])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("a shell runs");
+        let pid = i32::try_from(shell.id()).expect("a pid");
+        shell.stdout.take().expect("a pipe").read_exact(&mut [0]).expect("it has its name");
+        let seen = look(pid).expect("it lives");
+        assert_eq!(seen.process.comm, "fifteen bytes \u{fffd}");
+        assert!(usage(pid).is_some());
+        drop(shell.stdin.take());
+        shell.wait().expect("it ends");
     }
 
     #[test]

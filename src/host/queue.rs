@@ -101,13 +101,13 @@ impl<'a> Queue<'a> {
         for place in self.places()? {
             let path = self.folder().join(place.file_name());
             let Some(message) = read(&path)? else {
-                set_aside(&path)?;
+                self.lose(&path, &place.id)?;
                 continue;
             };
             match self.known(&message)? {
                 // A receipt is on the disk before its message is handed out; what becomes of the message's own
                 // file may come there later, or never.
-                Ok(Some(receipt)) if receipt.state.may_have_arrived() => {
+                Ok(Some(receipt)) if is_over(&receipt) => {
                     self.leave(&path, receipt)?;
                     self.recount()?;
                     continue;
@@ -178,8 +178,10 @@ impl<'a> Queue<'a> {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        let mut names: Vec<String> =
-            fs::read_dir(self.folder())?.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> = fs::read_dir(self.folder())?
+            .map(|entry| Ok(entry?.file_name().into_string().ok()))
+            .filter_map(Result::transpose)
+            .collect::<io::Result<_>>()?;
         names.sort();
         Ok(names)
     }
@@ -207,7 +209,7 @@ impl<'a> Queue<'a> {
             let path = self.folder().join(place.file_name());
             match read(&path)? {
                 Some(message) => self.expire(&path, message)?,
-                None => drop(set_aside(&path)?),
+                None => self.lose(&path, &place.id)?,
             }
         }
         self.recount()
@@ -217,15 +219,38 @@ impl<'a> Queue<'a> {
     fn decide(&self, name: &str) -> io::Result<()> {
         let path = self.folder().join(name);
         let Some(_lock) = lock_file(&path)? else { return Ok(()) };
-        let Some(message) = read(&path)? else { return set_aside(&path).map(drop) };
+        let Some(message) = read(&path)? else {
+            let id = Place::of_any(name).map(|place| place.id);
+            return id.map_or_else(|| set_aside(&path).map(drop), |id| self.lose(&path, &id));
+        };
         match self.known(&message)? {
-            Ok(Some(receipt)) if receipt.state.may_have_arrived() => self.leave(&path, receipt),
+            Ok(Some(receipt)) if is_over(&receipt) => self.leave(&path, receipt),
             Ok(_) => fs::rename(&path, self.folder().join(name.trim_start_matches(CLAIMED))),
             Err(why) => self.give_up(&path, &message, &why),
         }
     }
 
-    /// A message that was handed out, perhaps or for certain: it never is again.
+    /// A message that can't be read and so never goes out: it is kept out of the row, and whoever was told that it
+    /// waits is told.
+    fn lose(&self, path: &Path, id: &str) -> io::Result<()> {
+        let kept = set_aside(path)?;
+        let receipts = Receipts::of(self.layout, self.agent);
+        match receipts.read(id) {
+            Ok(Some(mut receipt)) if receipt.state == State::Held => {
+                let why = format!(
+                    "it could not be read in the queue and was not handed out; it is kept in {}",
+                    kept.display()
+                );
+                receipt.enter(State::Refused, clock::timestamp(), Some(why));
+                receipts.write(&receipt, Lasting::Durable)
+            }
+            Ok(_) => Ok(()),
+            Err(error) if passes(&error) => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// A message that was handed out, perhaps or for certain, or refused: it never is again.
     fn leave(&self, path: &Path, mut receipt: Receipt) -> io::Result<()> {
         if receipt.state == State::Unknown {
             let why = "who handed it out ended before saying so; it is not handed out again";
@@ -265,6 +290,8 @@ impl<'a> Queue<'a> {
     fn expire(&self, path: &Path, message: Queued) -> io::Result<()> {
         let receipts = Receipts::of(self.layout, self.agent);
         let mut receipt = match self.known(&message)? {
+            // As where the disk had its receipt, and not what became of its file.
+            Ok(Some(receipt)) if is_over(&receipt) => return self.leave(path, receipt),
             Ok(receipt) => receipt.unwrap_or_else(|| self.fresh(&message)),
             Err(why) => return self.give_up(path, &message, &why),
         };
@@ -376,6 +403,12 @@ impl Claim<'_> {
     fn path(&self) -> PathBuf {
         self.queue.folder().join(format!("{CLAIMED}{}", self.place.file_name()))
     }
+}
+
+/// Whether nobody may hand it out any more. A sender who was told that it could not be kept may have left its file all the
+/// same, where the folder did not get to the disk.
+fn is_over(receipt: &Receipt) -> bool {
+    receipt.state.may_have_arrived() || receipt.state == State::Refused
 }
 
 /// A message; `None` where something stands there that is none.

@@ -110,7 +110,8 @@ fn a_claim_of_the_dead_waits_again_unless_it_had_begun() {
 #[test]
 fn a_message_that_is_back_in_its_place_is_not_handed_out_again() {
     let desk = Desk::new();
-    for (id, state) in [("a", State::Unknown), ("b", State::Accepted), ("c", State::Held)] {
+    let states = [("a", State::Unknown), ("b", State::Accepted), ("c", State::Held), ("d", State::Refused)];
+    for (id, state) in states {
         desk.put(id, Priority::Normal, 60);
         let claim = desk.queue().claim().expect("claimed").expect("a message");
         assert_eq!(claim.message.id, id);
@@ -129,6 +130,24 @@ fn a_message_that_is_back_in_its_place_is_not_handed_out_again() {
         assert_eq!(summary.waiting, 0, "{state:?}");
     }
     assert_eq!(desk.state("a"), Some(State::Unknown));
+}
+
+#[test]
+fn a_message_that_was_handed_out_is_not_called_expired_when_its_file_is_back() {
+    let desk = Desk::new();
+    desk.put("a", Priority::Normal, 60);
+    let claim = desk.queue().claim().expect("claimed").expect("a message");
+    claim.begin().expect("recorded");
+    let text = fs::read(claim.path()).expect("its file");
+    let place = Place { expires: 1, ..claim.place.clone() };
+    claim.finish(State::Accepted, None, "queue", 0).expect("finished");
+    // As after a power cut that outlasted it.
+    let path = desk.layout.queue(&desk.agent).join(place.file_name());
+    fs::write(&path, text).expect("written");
+    desk.queue().sweep().expect("swept");
+    assert!(!path.exists());
+    assert_eq!(desk.state("a"), Some(State::Accepted));
+    assert!(desk.queue().take_expired().expect("looked").is_empty());
 }
 
 #[test]
@@ -151,6 +170,19 @@ fn a_file_that_is_no_message_holds_nobody_up() {
         .expect("planted");
     assert_eq!(desk.drain(), ["text of a"]);
     assert!(desk.layout.queue(&desk.agent).join(".unreadable0-000000000001-009999999999-x.json").exists());
+
+    // Whoever was told that it waits is told that it does not.
+    let receipts = Receipts::of(&desk.layout, &desk.agent);
+    desk.put("b", Priority::Normal, 60);
+    let claim = desk.queue().claim().expect("claimed").expect("a message");
+    let receipt = claim.give_back(None).expect("given back");
+    assert_eq!(receipt.state, State::Held);
+    let waits = desk.queue().places().expect("listed").remove(0).file_name();
+    fs::write(desk.layout.queue(&desk.agent).join(waits), "{").expect("damaged");
+    assert_eq!(desk.drain(), Vec::<String>::new());
+    let told = receipts.read("b").expect("readable").expect("there");
+    let why = told.reason.unwrap_or_default();
+    assert!(told.state == State::Refused && why.contains(".unreadable"), "{:?}: {why}", told.state);
 }
 
 #[test]

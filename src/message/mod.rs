@@ -180,10 +180,13 @@ impl Desk<'_> {
     /// The first message of an id, whose sender left it in the composer: entered, where it stands there still.
     fn finished(&self, agent: &Agent, first: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let Some(transport) = self.transport else { return Ok(first) };
-        match self.send_lock(agent, LOCK) {
-            Ok(lock) => self.finish(agent, transport, first, verify, &lock),
-            // Somebody else is at it, and will find it.
-            Err(_) => Ok(first),
+        let lock = self.send_lock(agent, LOCK);
+        // Who types it may have been at work still, and has said meanwhile what came of it.
+        let first = Receipts::of(self.layout, &agent.name).read(&first.id).ok().flatten().unwrap_or(first);
+        match lock {
+            Ok(lock) if first.was_left_standing() => self.finish(agent, transport, first, verify, &lock),
+            // Or somebody else is at it, and will find it.
+            _ => Ok(first),
         }
     }
 
@@ -289,11 +292,13 @@ impl Desk<'_> {
     /// kept: then it may be sent now.
     fn first(&self, agent: &Agent, again: &Receipt) -> Result<Option<Receipt>> {
         let receipts = Receipts::of(self.layout, &agent.name);
-        let read = receipts.read(&again.id).map_err(|error| {
-            Error::machine(format!("read the first receipt of message {}: {error}", again.id))
-                .hint("it is not known whether the message was sent, so it is not sent again")
-        })?;
-        let Some(mut first) = read else { return Ok(None) };
+        let read = || {
+            receipts.read(&again.id).map_err(|error| {
+                Error::machine(format!("read the first receipt of message {}: {error}", again.id))
+                    .hint("it is not known whether the message was sent, so it is not sent again")
+            })
+        };
+        let Some(mut first) = read()? else { return Ok(None) };
         if first.body_sha256 != again.body_sha256 {
             return Err(Error::input(format!(
                 "message {} was sent to {} before, with another body",
@@ -304,6 +309,10 @@ impl Desk<'_> {
         // Its sender may have been killed between the receipt and the queue.
         let queue = Queue::of(self.layout, &agent.name);
         let queued = first.state == State::Held && queue.holds(&first.id)?;
+        if first.state == State::Held && !queued {
+            // Handed out between the two looks? Its receipt says so before its file goes.
+            first = read()?.unwrap_or(first);
+        }
         let over = first.state.may_have_arrived() || first.state == State::Expired;
         if !over && !queued {
             return Ok(None);

@@ -262,6 +262,7 @@ fn empty() -> Snapshot {
         records: BTreeMap::new(),
         parked: BTreeMap::new(),
         processes: BTreeMap::new(),
+        hidden: BTreeSet::new(),
         memory: BTreeMap::new(),
         oom_kills: BTreeMap::new(),
         folders: BTreeMap::new(),

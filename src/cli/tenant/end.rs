@@ -176,7 +176,7 @@ fn home(who: &Who, book: &Book, spans: &[Span], system: &System, out: &mut Outco
 /// Removes the user, and has no tenant get its numbers again.
 fn user(who: &Who, here: bool, book: &Book, out: &mut Outcome) -> Result<()> {
     let turn = make::turn()?;
-    let mut subordinate = subids::of(who);
+    let mut subordinate = subids::of(who)?;
     subordinate.add(&book.subordinate);
     // Before the user: a number whose user is gone may be in use on files anywhere.
     store::retire(who.uid, &who.name, false, &subordinate)?;

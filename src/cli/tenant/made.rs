@@ -62,13 +62,13 @@ pub fn supersede(tenant: &TenantId, uid: u32, _turn: &Turn) -> Result<()> {
 
 /// Subordinate uids: a user whom we made has none yet, and one that was there before may have come without.
 pub fn subordinate(tenant: &TenantId, who: &Who, book: &mut Book, out: &mut Outcome) -> Result<()> {
-    if subids::lacks(who)
+    if subids::lacks(who)?
         && let Some(first) = subids::give(who, tenant, &make::turn()?)?
     {
         out.did.push(format!("subordinate uids given from {first} on"));
     }
     out.notes.extend(of_others(tenant, who)?);
-    book.subordinate.add(&subids::of(who));
+    book.subordinate.add(&subids::of(who)?);
     Ok(())
 }
 

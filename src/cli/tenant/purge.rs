@@ -56,7 +56,7 @@ fn stays(left: &Left, home: &Path, caller: &Caller) -> Error {
         Some(uid) if uid == caller.uid => error.hint(format!(
             "see what keeps it, as the tenant: runuser -u {name} -- find {shown} -xdev -ls; lsattr"
         )),
-        Some(uid) if subids::of_user(name, caller.uid).uids.iter().any(|span| span.has(uid)) => error.hint(format!(
+        Some(uid) if is_subordinate(name, caller.uid, uid) => error.hint(format!(
             "these are files of its containers: uid {uid} is one of its subordinate uids. With the tenant's \
             rights and no others: runuser -u {name} -- unshare --map-auto --map-root-user --wd={shown} {all}"
         )),
@@ -68,6 +68,11 @@ fn stays(left: &Left, home: &Path, caller: &Caller) -> Error {
     error
         .hint(format!("or as root, in the one way that follows no link and enters no mount: {all}"))
         .hint("then run the same command again")
+}
+
+/// Whether the machine's files say so.
+fn is_subordinate(name: &str, own: u32, uid: u32) -> bool {
+    subids::of_user(name, own).is_ok_and(|spans| spans.uids.iter().any(|span| span.has(uid)))
 }
 
 /// A path's beginning and end, where it is long.

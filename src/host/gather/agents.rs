@@ -34,6 +34,8 @@ pub struct Agents {
     pub environments: BTreeMap<AgentName, EnvironmentFiles>,
     /// The processes concerned, each looked at once.
     pub seen: BTreeMap<i32, Seen>,
+    /// What panes run and `/proc` does not show.
+    pub hidden: BTreeSet<i32>,
     /// Those of them that panes run.
     run: BTreeSet<i32>,
     /// What the kernel accounts for of units that run one of them.
@@ -189,12 +191,17 @@ impl Agents {
     pub fn shown(&mut self, look: &Look<'_>, tmux: &mut Fact<Tmux>) {
         let Fact::Known(Tmux::Running { pid, panes, .. }) = tmux else { return };
         self.one(*pid);
+        // A server that answers and is not there is of another pid namespace, and so are its panes.
+        let elsewhere = !process::is_shown(*pid);
         let agents: BTreeMap<&str, &AgentName> = look.agents.iter().map(|a| (a.as_str(), a)).collect();
         for pane in panes.iter_mut().filter(|p| !p.dead) {
             if let Some(agent) = agents.get(pane.session.as_str()) {
                 self.runs(look, agent, pane.pid);
             }
             pane.command = self.in_foreground(pane.pid).unwrap_or_default();
+            if !self.seen.contains_key(&pane.pid) && (elsewhere || process::is_hidden(pane.pid)) {
+                self.hidden.insert(pane.pid);
+            }
         }
     }
 

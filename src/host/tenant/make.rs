@@ -53,8 +53,17 @@ pub struct New<'a> {
 /// Whether the machine's own files have the user; one that only a directory or a configuration has can't
 /// be changed here.
 pub fn is_local(name: &str) -> bool {
-    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let text = table("/etc/passwd").unwrap_or_default();
     text.lines().any(|line| line.split(':').next() == Some(name))
+}
+
+/// A table of the machine's as text; empty where there is none. Names of people in it may be in no UTF-8.
+pub(super) fn table(file: &str) -> io::Result<String> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("read {file}: {error}"))),
+    }
 }
 
 /// Whether users, and what the system knows of them, come from a NixOS configuration.
@@ -162,7 +171,7 @@ pub(super) fn range() -> (u32, u32) {
 
 /// What the machine says of users whom its tools make.
 pub(super) fn defaults() -> String {
-    fs::read_to_string("/etc/login.defs").unwrap_or_default()
+    table("/etc/login.defs").unwrap_or_default()
 }
 
 /// A number in that.

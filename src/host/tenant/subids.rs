@@ -1,7 +1,6 @@
 //! Subordinate uids and gids, by which a user runs containers without root: those that the machine's own
 //! tools give to whom they make, for a user who was there without.
 
-use std::fs;
 use std::path::Path;
 
 use super::make::{self, Turn};
@@ -22,24 +21,24 @@ const RANGE: (u32, u32, u32) = (100_000, 600_100_000, 65_536);
 const SYSTEM: u32 = 65_535;
 
 /// Whether the user has none, of either kind, and could: an ordinary one of this machine's own.
-pub fn lacks(who: &Who) -> bool {
+pub fn lacks(who: &Who) -> Result<bool> {
     let (first, last) = make::range();
-    (first..=last).contains(&who.uid)
+    Ok((first..=last).contains(&who.uid)
         && make::is_local(&who.name)
         && !make::is_nixos()
-        && are_here()
+        && are_here()?
         && [UIDS, GIDS].iter().all(|(file, _)| Path::new(file).exists())
-        && [UIDS, GIDS].iter().any(|(file, _)| !has(&text(file), who))
+        && !(has(&text(UIDS.0)?, who) && has(&text(GIDS.0)?, who)))
 }
 
 /// Those that the machine's files give the user.
-pub fn of(who: &Who) -> Spans {
+pub fn of(who: &Who) -> Result<Spans> {
     of_user(&who.name, who.uid)
 }
 
 /// The same, of a user of that name and number.
-pub fn of_user(name: &str, uid: u32) -> Spans {
-    Spans { uids: spans_in(&text(UIDS.0), name, uid), gids: spans_in(&text(GIDS.0), name, uid) }
+pub fn of_user(name: &str, uid: u32) -> Result<Spans> {
+    Ok(Spans { uids: spans_in(&text(UIDS.0)?, name, uid), gids: spans_in(&text(GIDS.0)?, name, uid) })
 }
 
 /// Those that such a file's text gives the user.
@@ -50,10 +49,10 @@ pub fn spans_in(text: &str, name: &str, uid: u32) -> Vec<Span> {
 /// Uids that are subordinate to this user and to nobody else, with those that it had when its tenant was last
 /// brought up. What runs as one of them is the tenant's.
 pub fn alone(who: &Who, tenant: &TenantId, known: &Spans) -> Result<Vec<Span>> {
-    let mut all = of(who);
+    let mut all = of(who)?;
     all.add(known);
     let mut others: Vec<Span> =
-        text(UIDS.0).lines().filter(|line| !is_of(line, who)).filter_map(span).collect();
+        text(UIDS.0)?.lines().filter(|line| !is_of(line, who)).filter_map(span).collect();
     others.extend(of_tenants(tenant)?.uids);
     all.uids.retain(|own| own.first > SYSTEM && !others.iter().any(|other| other.meets(*own)));
     Ok(all.uids)
@@ -73,7 +72,7 @@ fn of_tenants(but: &TenantId) -> Result<Spans> {
 /// nothing of that.
 pub fn of_others(who: &Who, tenant: &TenantId) -> Result<Spans> {
     let had = had(who.uid, tenant)?;
-    let mut own = of(who);
+    let mut own = of(who)?;
     own.uids.retain(|span| had.uids.iter().any(|other| other.meets(*span)));
     own.gids.retain(|span| had.gids.iter().any(|other| other.meets(*span)));
     Ok(own)
@@ -94,10 +93,10 @@ pub fn give(who: &Who, tenant: &TenantId, turn: &Turn) -> Result<Option<u32>> {
     let value = |key: &str, usual| make::number(&defaults, key).unwrap_or(usual);
     let (min, max, count) =
         (value("SUB_UID_MIN", RANGE.0), value("SUB_UID_MAX", RANGE.1), value("SUB_UID_COUNT", RANGE.2));
-    if count == 0 || !lacks(who) {
+    if count == 0 || !lacks(who)? {
         return Ok(None);
     }
-    let texts = [UIDS, GIDS].map(|(file, _)| text(file));
+    let texts = [text(UIDS.0)?, text(GIDS.0)?];
     let mut taken: Vec<Span> = texts.iter().flat_map(|text| text.lines()).filter_map(span).collect();
     let had = had(who.uid, tenant)?;
     taken.extend(had.uids.iter().chain(&had.gids));
@@ -114,15 +113,16 @@ pub fn give(who: &Who, tenant: &TenantId, turn: &Turn) -> Result<Option<u32>> {
     Ok(Some(first))
 }
 
-fn text(file: &str) -> String {
-    fs::read_to_string(file).unwrap_or_default()
+/// What can't be read says nothing of who has which numbers: taken for empty, it would give away another's.
+fn text(file: &str) -> Result<String> {
+    make::table(file).map_err(Error::machine)
 }
 
 /// Whether these files are asked at all: a directory may decide instead.
-fn are_here() -> bool {
-    let switch = text("/etc/nsswitch.conf");
+fn are_here() -> Result<bool> {
+    let switch = text("/etc/nsswitch.conf")?;
     let sources = switch.lines().find_map(|line| line.trim().strip_prefix("subid:"));
-    sources.is_none_or(|sources| sources.split_whitespace().eq(["files"]))
+    Ok(sources.is_none_or(|sources| sources.split_whitespace().eq(["files"])))
 }
 
 /// Whether a line is the user's.

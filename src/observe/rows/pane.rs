@@ -91,6 +91,13 @@ pub fn find<'a>(
     let attached = pane.attached;
     let others = of_session().filter(|p| p.id != pane.id).collect();
     let found = Found { pane: Some(pane), attached, others, ..Found::without(PaneState::Dead, ended(pane)) };
+    if !pane.dead && given.seen.hidden.contains(&pane.pid) {
+        let why = format!(
+            "tmux runs pid {} in it, which /proc does not show: it is mounted with hidepid, or of another pid namespace",
+            pane.pid
+        );
+        return Found { state: PaneState::Unknown, why, ..found };
+    }
     // Children that keep the terminal open keep tmux from saying that the process is gone.
     if pane.dead || !lives(&pane.pid) {
         return found;

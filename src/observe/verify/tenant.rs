@@ -171,6 +171,11 @@ fn server(evidence: &Evidence<'_>) -> Check {
     if seen.units.known().is_none() {
         return fails(Why::Unknown, format!("pid {pid}; not known what the holder's is")).cure("fleet ps");
     }
+    if pid == main_pid && unit.is_empty() {
+        // The right one by all that is known: nobody is told to end it.
+        let why = format!("pid {pid} is the holder's; /proc does not tell in which unit it runs");
+        return fails(Why::Unknown, why).cure(cure::again("from where the machine's own /proc is seen"));
+    }
     if pid != main_pid || unit != HOLDER_UNIT {
         let unit = if unit.is_empty() { "an unknown unit" } else { unit };
         let holder =

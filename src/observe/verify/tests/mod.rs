@@ -214,6 +214,14 @@ fn the_server_has_to_be_the_holders_own() {
 }
 
 #[test]
+fn a_server_that_proc_does_not_show_is_not_told_to_be_ended() {
+    let check = fails(&[("server", None, Why::Unknown)], |p| {
+        p.case.seen.processes.remove(&SERVER);
+    });
+    assert!(check[0].cure.as_deref().is_some_and(|cure| !cure.contains("kill")), "{check:#?}");
+}
+
+#[test]
 fn a_holder_that_is_down_says_how() {
     for (active, result, why) in [
         ("failed", "exit-code", Why::Failed),
