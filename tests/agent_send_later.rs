@@ -52,6 +52,17 @@ fn what_a_killed_sender_left_in_the_composer_is_entered_for_whoever_comes_next()
     let why = again.json()["reason"].as_str().map(str::to_owned);
     assert!(why.as_deref().is_some_and(|why| why.contains("Enter")), "{why:?}");
 
+    // Also one that was killed before it noted that it had pasted.
+    leave(&desk, &["reader", "--message", "unnoted", "--id", "k4"]);
+    let path = desk.run_folder().join("receipts/reader/k4.json");
+    let mut receipt = desk.receipt("reader", "k4");
+    receipt["steps"].as_array_mut().expect("steps").retain(|step| step["state"] != "typed");
+    fs::write(&path, receipt.to_string()).expect("written");
+    let next = desk.send(&["reader", "--message", "beside", "--verify", "--json"]);
+    assert_eq!((next.code, next.state()), (0, "submitted".to_owned()), "{next:?}");
+    desk.wait("both arrive", || (got(&desk, "] unnoted"), got(&desk, "] beside")) == (1, 1));
+    assert_eq!(desk.receipt("reader", "k4")["state"], "submitted");
+
     // The same text without a key is not said twice to the agent.
     leave(&desk, &["reader", "--message", "same"]);
     let same = desk.send(&["reader", "--message", "same", "--json"]);

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::TYPING;
 use crate::host::clock;
 use crate::host::receipts::Receipts;
 use crate::layout::Layout;
@@ -58,6 +59,15 @@ pub fn bring_up_to_date(receipts: &Receipts<'_>) -> io::Result<Known> {
         }
     }
     Ok(known)
+}
+
+/// The receipt of a message whose sender is gone and whose text does not stand in the composer, and never will.
+pub(super) fn gone(receipt: &Receipt) -> Receipt {
+    let typed = receipt.steps.iter().any(|step| step.state == State::Typed);
+    let told = !typed && receipt.reason.as_deref().is_some_and(|why| why != TYPING);
+    // Why it did not come to be typed is known better already.
+    let now = if told { receipt.clone() } else { abandoned(receipt) };
+    Receipt { draft_sha256: None, ..now }
 }
 
 /// The receipt of a message whose sender is gone.

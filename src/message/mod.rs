@@ -181,13 +181,14 @@ impl Desk<'_> {
     fn finished(&self, agent: &Agent, first: Receipt, verify: Option<Duration>) -> Result<Receipt> {
         let Some(transport) = self.transport else { return Ok(first) };
         let lock = self.send_lock(agent, LOCK);
-        // Who types it may have been at work still, and has said meanwhile what came of it.
-        let first = Receipts::of(self.layout, &agent.name).read(&first.id).ok().flatten().unwrap_or(first);
-        match lock {
-            Ok(lock) if first.was_left_standing() => self.finish(agent, transport, first, verify, &lock),
-            // Or somebody else is at it, and will find it.
-            _ => Ok(first),
+        // Who types it may have been at work until now, and has said what came of it.
+        if let Ok(lock) = &lock
+            && let Some(stands) = self.left_standing(agent, &first.id)
+        {
+            return self.finish(agent, transport, stands, verify, lock);
         }
+        // Or somebody else is at it still, and will find it.
+        Ok(Receipts::of(self.layout, &agent.name).read(&first.id).ok().flatten().unwrap_or(first))
     }
 
     /// Types a message and records each step; `lock` is held until that is done.

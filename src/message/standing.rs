@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Desk, known, unwritten};
 use crate::error::Result;
 use crate::host::clock;
+use crate::host::queue::Queue;
 use crate::host::receipts::{Lasting, Receipts};
 use crate::roster::Agent;
 use crate::runfile::receipt::{Receipt, State};
@@ -25,13 +26,21 @@ impl Desk<'_> {
         let open = receipts.summary().map(|summary| summary.open).unwrap_or_default();
         let mut finished = Vec::new();
         for id in open.iter().rev() {
-            let Some(receipt) = receipts.read(id).ok().flatten().filter(Receipt::was_left_standing) else {
-                continue;
-            };
+            let Some(receipt) = self.left_standing(agent, id) else { continue };
             let receipt = self.finish(agent, transport, receipt, None, lock)?;
             finished.extend(Some(receipt).filter(|r| r.enters > 0));
         }
         Ok(finished)
+    }
+
+    /// The receipt of a message that may stand there. Who takes one out of the queue in the agent's own hook holds no lock of
+    /// senders', and is at work as long as the message has its file; it writes the receipt before that goes.
+    pub(super) fn left_standing(&self, agent: &Agent, id: &str) -> Option<Receipt> {
+        let receipts = Receipts::of(self.layout, &agent.name);
+        let read = || receipts.read(id).ok().flatten().filter(Receipt::was_left_standing);
+        read()?;
+        let is_taken = Queue::of(self.layout, &agent.name).holds(id).unwrap_or(true);
+        if is_taken { None } else { read() }
     }
 
     /// Finishes one of them.
@@ -64,9 +73,10 @@ impl Desk<'_> {
                 return Ok(receipt);
             }
             Ok(outcome) if outcome.enters == 0 => {
-                receipt = known::abandoned(&receipt);
-                // It does not stand there, and never will.
-                receipt.draft_sha256 = None;
+                let gone = |stands: &Receipt| stands.was_left_standing().then(|| known::gone(stands));
+                let settled = receipts.settle(&id, gone);
+                let settled = settled.map_err(|error| unwritten(&receipts.path(&id), error))?;
+                return Ok(settled.unwrap_or(receipt));
             }
             Ok(outcome) => {
                 receipt.enters = outcome.enters;

@@ -184,11 +184,10 @@ impl Receipt {
         noted
     }
 
-    /// Whether it was typed and its sender ended before it said more, for somebody who knows that none is at
-    /// work: its text may stand in the composer.
+    /// Whether its text may stand in the composer, for somebody who knows that none is at work: its sender ended before it
+    /// said more, or tmux took the text after it was waited for. That it was typed need not have been noted any more.
     pub fn was_left_standing(&self) -> bool {
-        let typed = self.steps.iter().any(|step| step.state == State::Typed);
-        self.state == State::Unknown && typed && self.enters == 0 && self.draft_sha256.is_some()
+        self.state == State::Unknown && self.enters == 0 && self.draft_sha256.is_some()
     }
 
     /// The file's text.
