@@ -206,6 +206,15 @@ fn a_hung_manager_is_unknown_within_two_seconds() {
     fleet.kill("-CONT", holder);
     fleet.rig.root_ok(&["kill", "-CONT", manager.trim()]);
     assert!(healthy(&fleet));
+    // Nor is there none where only its sockets are not to be seen, as in a sandbox.
+    let inside = format!("mount -t tmpfs none /run && exec runuser -l {TENANT} -c 'fleet ps --json'");
+    let rows = parsed(&fleet.rig.root(&["unshare", "--mount", "sh", "-c", &inside]).exits(0))["rows"].clone();
+    let coder = row(&rows, "coder");
+    assert_eq!(
+        (&coder["systemd"]["active"], &coder["pane"]["state"]),
+        (&Value::Null, &json!("alive")),
+        "{coder:#}"
+    );
     measured::note("hung user manager", "Bookworm", Some(noticed), None);
 }
 

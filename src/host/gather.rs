@@ -5,7 +5,7 @@
 //! that is not known, and holds up nothing else. Judges nothing.
 
 mod agents;
-mod bus;
+pub(super) mod bus;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::gather::bus;
 use super::stand_ins::OwnFiles;
 use super::systemd::{Detail, SystemdError, UserManager};
 use super::tmux::Server;
@@ -44,7 +45,7 @@ pub fn for_plan(ask: Ask<'_>, manager: Result<&UserManager, &SystemdError>) -> S
     let seen = match manager {
         Ok(manager) => (Fact::from(manager.manager()), Fact::from(units(manager, &ask))),
         // Without a manager none of its units runs.
-        Err(error @ (SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })) => {
+        Err(error) if bus::is_gone(error, ask.uid) => {
             (Fact::Unknown(error.to_string()), Fact::Known(BTreeMap::new()))
         }
         Err(error) => (Fact::Unknown(error.to_string()), Fact::Unknown(error.to_string())),

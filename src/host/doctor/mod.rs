@@ -57,7 +57,7 @@ fn within<T: Send + 'static>(what: &str, ask: impl FnOnce() -> T + Send + 'stati
 }
 
 /// The user manager's own process: the first of its scope, as the kernel lists it.
-fn manager_pid(uid: u32) -> Option<i32> {
+pub fn manager_pid(uid: u32) -> Option<i32> {
     let scope = system::group(uid)?.join("init.scope/cgroup.procs");
     super::kernel::text(scope).ok()?.lines().next()?.parse().ok().filter(|pid| *pid > 1)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::host::doctor;
 use crate::host::stand_ins::OwnFiles;
 use crate::host::systemd::{Detail, SystemdError, UserManager};
 use crate::layout::Layout;
@@ -54,7 +55,7 @@ pub fn ask(uid: u32, layout: &Layout, depth: Depth) -> Answer {
             manager: Fact::from(manager.manager()),
         },
         // Without a manager none of its units runs.
-        Err(error @ (SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })) => {
+        Err(error) if is_gone(&error, uid) => {
             Answer { manager: Fact::Unknown(error.to_string()), units: Fact::Known(BTreeMap::new()) }
         }
         Err(error) => {
@@ -62,6 +63,13 @@ pub fn ask(uid: u32, layout: &Layout, depth: Depth) -> Answer {
             Answer { manager: Fact::Unknown(why.clone()), units: Fact::Unknown(why) }
         }
     }
+}
+
+/// Whether this says that the user has no manager, and not only that its sockets are not to be seen: in a sandbox with a
+/// `/run` of its own, or where somebody has swept that. What the kernel accounts to the manager tells.
+pub fn is_gone(error: &SystemdError, uid: u32) -> bool {
+    matches!(error, SystemdError::NoRuntimeDir { .. } | SystemdError::NoManager { .. })
+        && doctor::manager_pid(uid).is_none()
 }
 
 fn units(

@@ -1,5 +1,7 @@
 //! The fleet's own checks: lingering, manager, holder, server, sessions.
 
+use std::collections::BTreeMap;
+
 use super::check::About;
 use super::down::{dropped_since, last_word};
 use super::{Check, Evidence, Why, cure, strangers};
@@ -72,7 +74,7 @@ fn manager(evidence: &Evidence<'_>) -> Check {
             Check::holds("manager", None, seen)
         }
         // Without a manager none of its units runs, and that much is known.
-        Fact::Unknown(why) if seen.units.known().is_some() => {
+        Fact::Unknown(why) if seen.units.known().is_some_and(BTreeMap::is_empty) => {
             Check::fails("manager", None, Why::NoManager, why, EXPECTED)
                 .cure(format!("sudo systemctl start {unit}"))
         }
