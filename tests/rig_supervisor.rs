@@ -302,9 +302,23 @@ fn a_session_started_by_hand_is_in_the_holders_server_and_a_start_takes_it_over_
         );
         assert_eq!(fleet.sessions(), ["_holder", "coder0"]);
 
+        // A person's shell beside it is none of the agent's, though tmux lists it first.
+        let beside = "tmux -L mosaic-factory split-window -b -d -P -F '#{pane_id}' -t =coder0: 'sleep 70000'";
+        let beside = fleet.sh(beside).ok().trim().to_owned();
         fleet.run(&["fleet", "start", "coder0"]).ok();
+        assert_eq!(fleet.record("coder0", "runtime_pid"), pane.to_string(), "{suite:?}");
+        fleet.run(&["tmux", "-L", "mosaic-factory", "kill-pane", "-t", &beside]).ok();
         assert_eq!(fleet.pane("coder0"), Some(pane), "{suite:?}: the same process");
         assert_eq!(fleet.unit_of(pane), unit("coder0"));
+
+        // Where the socket is gone and the server lives, no other is founded in its place.
+        let (holder, socket) = (fleet.holder(), format!("/tmp/tmux-{}/mosaic-factory", fleet.uid));
+        fleet.run(&["rm", &socket]).ok();
+        let refused = fleet.run(&[&script, "coder"]).exits(75);
+        assert!(refused.stderr.contains(&format!("kill -USR1 {holder}")), "{}", refused.report());
+        fleet.run(&["test", "-e", &socket]).exits(1);
+        fleet.kill("-USR1", holder);
+        fleet.rig.wait_until("the socket is back", SOON, || fleet.pane("coder0") == Some(pane));
     }
 }
 

@@ -71,8 +71,8 @@ fn one_look_shows_every_pane_with_how_it_ended() {
     let three = private.start("coder0", "exit 3");
     let killed = private.start("odd name=x|y", "kill -9 $$");
     for ended in [&three, &killed] {
-        private.pane_when(ended, |p| p.dead);
-        private.server.ended_pane(ended).expect("tmux answers");
+        let pid = private.pane_when(ended, |p| p.dead).pid;
+        private.server.ended_pane(ended, pid).expect("tmux answers");
     }
     let Tmux::Running { pid, panes, .. } = private.server.look().expect("it answers") else {
         panic!("a server runs");
@@ -100,9 +100,10 @@ fn how_a_pane_ended_is_told_though_tmux_missed_the_moment() {
     let private = Private::new();
     for round in 0..20 {
         let id = private.start(&format!("round{round}"), "kill -9 $$");
-        private.pane_when(&id, |p| p.dead);
-        let pane = private.server.ended_pane(&id).expect("tmux answers").expect("the pane is there");
+        let pid = private.pane_when(&id, |p| p.dead).pid;
+        let pane = private.server.ended_pane(&id, pid).expect("tmux answers").expect("the pane is there");
         assert_eq!((pane.dead, pane.dead_signal), (true, Some(9)));
+        assert_eq!(private.server.ended_pane(&id, pid + 1).expect("tmux answers"), None, "another's");
     }
 }
 

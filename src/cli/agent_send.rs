@@ -122,10 +122,18 @@ fn send(args: &Args, out: &Output) -> Result<u8, Failure> {
         error => Failure::NotReached(error.into()),
     })?;
     out.raw(&ran.stdout);
-    for line in String::from_utf8_lossy(&ran.stderr).lines() {
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let (typing, said): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| sender::says_typing(line));
+    for line in said {
         out.note(line);
     }
     match (ran.status.code(), &args.over) {
+        // Sent again it might be there twice, so it is not said to be undelivered.
+        (Some(SSH_FAILED), Some(address)) if !typing.is_empty() => {
+            Err(Failure::Late(Error::machine(format_args!(
+                "ssh to {address} failed after the message was typed: whether it was taken is not known"
+            ))))
+        }
         (Some(SSH_FAILED), Some(address)) => Err(Failure::NotReached(
             Error::machine(format_args!("{address} can't be reached over ssh"))
                 .hint(format_args!("ssh {address} true  # must work without a question")),

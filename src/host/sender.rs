@@ -14,6 +14,8 @@ use crate::render::escape::shell;
 const CONNECT_SECONDS: u32 = 10;
 /// One Enter and what is waited for after it, and some more for a busy machine.
 const EACH_ENTER: Duration = Duration::from_secs(6);
+/// What the shipped script says on its standard error before it types anything.
+const TYPING: &str = "send-message.sh: typing";
 /// The script's own text is a few KiB.
 const LONGEST_SCRIPT: usize = 256 * 1024;
 
@@ -72,11 +74,17 @@ pub fn shipped(script: &str, order: &Order<'_>, preamble: &Preamble<'_>, base64:
     let flags: Vec<String> = order.flags().iter().map(|flag| shell(flag)).collect();
     format!(
         "encoded=$({{ printf '[%s -> %s:%s] ' {} {host} {}; base64 -d <<'END'\n{base64}\nEND\n}} | base64)\n\
-         set -- {} -b \"$encoded\"\n{script}",
+         typing_mark={}\nset -- {} -b \"$encoded\"\n{script}",
         shell(preamble.source),
         shell(order.session),
+        shell(TYPING),
         flags.join(" ")
     )
+}
+
+/// Whether a line is the shipped script's word that it types now: whatever is lost after it may have arrived.
+pub fn says_typing(line: &str) -> bool {
+    line == TYPING
 }
 
 /// From whom and to which host, as a message says it.

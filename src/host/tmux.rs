@@ -248,16 +248,17 @@ impl Server {
         }
     }
 
-    /// A pane of which is known that its process has ended, with how it ended.
+    /// A pane of which is known that its process has ended, with how it ended; `None` where the pane of that
+    /// id is not that process's: another server counts its panes from the beginning.
     ///
     /// tmux 3.3a now and then overlooks a child's end and leaves it unreaped until the next one:
     /// the pane is dead without a status, for ever where nothing else ends. The signal that it
     /// missed, sent again, makes it look.
-    pub fn ended_pane(&self, id: &str) -> Result<Option<Pane>, TmuxError> {
+    pub fn ended_pane(&self, id: &str, pid: i32) -> Result<Option<Pane>, TmuxError> {
         let deadline = Instant::now() + REAPED_WITHIN;
         let mut pause = Duration::from_millis(2);
         loop {
-            let pane = self.pane(id)?;
+            let pane = self.pane(id)?.filter(|pane| pane.pid == pid);
             let told = pane.as_ref().is_none_or(|p| p.dead_status.is_some() || p.dead_signal.is_some());
             if told || Instant::now() > deadline {
                 return Ok(pane);

@@ -12,8 +12,9 @@ use super::{CANT_CREATE, NO_TMUX, TEMPORARY, say};
 use crate::envfile;
 use crate::host::command::{Command, CommandError, Output};
 use crate::host::runfiles;
+use crate::host::tmux::listing;
 use crate::layout::Layout;
-use crate::names::{AgentName, EnvName, SocketName};
+use crate::names::{AgentName, EnvName, HOLDER_UNIT, SocketName};
 
 /// What to do with a session that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ fn attempt(layout: &Layout, agent: &AgentName, existing: Existing) -> Result<(),
     leave_for_the_pane(layout, agent, &set).map_err(cant)?;
     // As late as can be: what could go wrong before leaves the session that runs alone.
     let made = if there { call.kill() } else { Ok(()) };
-    let made = made.and_then(|()| call.new_session(layout, workdir, command));
+    let made = made.and_then(|()| call.new_session(layout, workdir, command, holder));
     if made.is_err() {
         // The next pane would take them for its own.
         let _ = std::fs::remove_file(layout.launch(agent));
@@ -153,11 +154,24 @@ impl Call<'_> {
         self.run(&self.tmux(&["kill-session", "-t", &self.session()])).map(drop)
     }
 
-    /// One `tmux -L SOCKET new-session`; its exit status is ours, and so are its words.
-    fn new_session(&self, layout: &Layout, workdir: &Path, command: String) -> Result<(), Refusal> {
-        // Read only where this call founds the server: never the user's own configuration.
-        let tmux = Command::new(&self.tmux).arg("-f").arg(super::found::configuration(layout));
-        let tmux = tmux.args(["-L", self.socket.as_str(), "new-session", "-d", "-x", "200", "-y", "50"]);
+    /// One `tmux -L SOCKET new-session`; its exit status is ours, and so are its words. Where the holder is
+    /// up, its server lives even if nothing answers on the socket: none is founded beside it.
+    fn new_session(
+        &self,
+        layout: &Layout,
+        workdir: &Path,
+        command: String,
+        holder: Holder,
+    ) -> Result<(), Refusal> {
+        let tmux = match holder {
+            Holder::Up => self.tmux(&["-N"]),
+            // Read only where this call founds the server: never the user's own configuration.
+            Holder::Aside => Command::new(&self.tmux)
+                .arg("-f")
+                .arg(super::found::configuration(layout))
+                .args(["-L", self.socket.as_str()]),
+        };
+        let tmux = tmux.args(["new-session", "-d", "-x", "200", "-y", "50"]);
         let tmux = tmux.args(["-s", self.agent.as_str(), "-c"]).arg(crate::host::tmux::literal(workdir));
         let tmux = tmux.arg("--").arg(super::own_program()).args(["session", "pane", "--home"]);
         let output = self.run(&tmux.arg(layout.mosaic()).arg(self.agent.as_str()).arg(command))?;
@@ -166,6 +180,11 @@ impl Call<'_> {
         }
         let code = output.status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1);
         let said = String::from_utf8_lossy(&output.stderr);
+        if holder == Holder::Up && listing::says_no_server(said.trim()) {
+            let cure = super::found::cure(layout, &self.socket);
+            let why = format!("nothing answers on socket {}, and {HOLDER_UNIT} is up: {cure}", self.socket);
+            return Err(Refusal(TEMPORARY, why));
+        }
         let said = if said.trim().is_empty() { output.status.to_string() } else { said.trim().to_owned() };
         Err(Refusal(code, format!("tmux -L {} new-session: {said}", self.socket)))
     }
@@ -175,4 +194,25 @@ impl Call<'_> {
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| super::is_program(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_holder_is_up_no_server_is_founded_and_the_cure_is_named() {
+        let home = tempfile::tempdir().expect("a home");
+        let layout = Layout::new(home.path(), None);
+        let agent = AgentName::parse("coder").expect("a name");
+        let socket = SocketName::parse("mosaic-nobody-is-here").expect("a name");
+        let call = Call { tmux: "tmux".into(), socket, agent: &agent };
+        let made = call.new_session(&layout, home.path(), "exec true".to_owned(), Holder::Up);
+        let Err(Refusal(code, why)) = made else {
+            let _ = call.run(&call.tmux(&["kill-server"]));
+            panic!("a server was founded");
+        };
+        assert_eq!(code, TEMPORARY);
+        assert!(why.contains("mosaic-nobody-is-here") && why.contains("fleet verify"), "{why}");
+    }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::host::logind::{self, Logind};
 use crate::host::systemd::{JobRequest, SystemdError, UserManager};
-use crate::host::users;
+use crate::host::{clock, process, runfiles, users};
 use crate::layout::{Layout, TMUX_FOLDER};
 use crate::names::{HOLDER_UNIT, SocketName};
+use crate::runfile::started::{self, Started};
 use crate::snapshot::Fact;
 
 /// How long the holder may take to come up; its unit's own limit is shorter.
@@ -74,8 +75,48 @@ fn holds(layout: &Layout, socket: &SocketName) -> bool {
         .any(|l| l.starts_with("ExecStart=") && l.split_whitespace().any(|word| word == socket.as_str()))
 }
 
+/// What brings back a socket that was removed from under the holder's server. Its pid is that of the note,
+/// where a tmux of that socket still has it: to anybody else the signal would be the end.
+pub fn cure(layout: &Layout, socket: &SocketName) -> String {
+    let note = runfiles::read_text(&layout.holder_started(), started::LONGEST);
+    let noted = note.and_then(|text| Started::parse(&text)).filter(|note| note.boot_id == clock::boot_id());
+    let runs = |pid: &i32| process::argv(*pid).iter().any(|word| word == socket.as_str());
+    match noted.map(|note| note.pid).filter(runs) {
+        Some(pid) => format!("its socket is gone; `kill -USR1 {pid}` makes it anew"),
+        None => "`fleet verify` names the cure".to_owned(),
+    }
+}
+
 /// The fleet's server configuration; none at all where it is not installed. Never the user's.
 pub fn configuration(layout: &Layout) -> PathBuf {
     let ours = layout.tmux_conf();
     if ours.is_file() { ours } else { PathBuf::from("/dev/null") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cure_is_for_the_process_that_is_the_noted_server_and_for_no_other() {
+        let home = tempfile::tempdir().expect("a home");
+        let layout = Layout::new(home.path(), None);
+        runfiles::make_folder(&layout.run()).expect("made");
+        let socket = SocketName::parse("mosaic-a-test").expect("a name");
+        assert!(cure(&layout, &socket).contains("fleet verify"), "nothing is noted");
+        let server = |words: &str| {
+            let mut command = std::process::Command::new("sleep");
+            std::os::unix::process::CommandExt::arg0(&mut command, words);
+            command.arg("600").spawn().expect("sleep runs")
+        };
+        for (name, signalled) in [("mosaic-a-test", true), ("mosaic-another", false)] {
+            let mut child = server(name);
+            let pid = i32::try_from(child.id()).expect("a pid");
+            let note = Started::of(clock::boot_id(), pid, b"conf", b"unit");
+            runfiles::replace(&layout.holder_started(), note.text().as_bytes()).expect("noted");
+            let cure = cure(&layout, &socket);
+            child.kill().and_then(|()| child.wait()).expect("ended");
+            assert_eq!(cure.contains(&format!("kill -USR1 {pid}")), signalled, "{cure}");
+        }
+    }
 }

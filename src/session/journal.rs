@@ -131,7 +131,11 @@ impl Journal {
 
     /// The runtime was ended because its beats had stopped; the unit is restarted for it.
     pub fn gave_up(&mut self, end: End) -> Ending {
-        self.note_end(end, clock::boottime());
+        let now = clock::boottime();
+        // Its silence is counted elsewhere; a good run before it forgives here as well.
+        self.record.quick_ends =
+            backoff::quick_ends_after(self.record.quick_ends, self.record.started, now, End::Unknown);
+        self.note_end(end, now);
         let status = self.record.status.clone();
         self.write(State::Ended, &status);
         Ending::Stale
@@ -282,6 +286,17 @@ mod tests {
         assert_eq!(journal.record.start_times.len(), 3);
         assert_eq!(journal.record.quick_ends, 3);
         assert!(!journal.record.status.contains("OOM"), "{}", journal.record.status);
+    }
+
+    #[test]
+    fn a_good_run_forgives_also_where_it_ended_because_its_beats_had_stopped() {
+        for (lived, left) in [(backoff::GOOD_RUN + 1.0, 0), (1.0, 2)] {
+            let home = tempfile::tempdir().expect("a home");
+            let mut journal = journal(home.path());
+            journal.record.started = Some(clock::boottime() - lived);
+            assert!(matches!(journal.gave_up(End::Signal(1)), Ending::Stale));
+            assert_eq!(journal.record.quick_ends, left, "after {lived} s");
+        }
     }
 
     #[test]

@@ -135,11 +135,9 @@ fn start(
     let (gate, made) = match make(layout, agent, server, journal) {
         Err(error) if error.leaves_open_what_stands() => {
             let panes = server.panes(agent.as_str())?;
-            if let Some(pane) = panes.iter().find(|pane| !pane.dead) {
+            let Some(pane) = first(&panes) else { return Err(error) };
+            if !pane.dead {
                 return adopt(&own, pane.id.clone(), pane.pid, slot, journal).map(Started::Running);
-            }
-            if panes.is_empty() {
-                return Err(error);
             }
             server.kill_session(agent.as_str())?;
             make(layout, agent, server, journal)?
@@ -156,6 +154,13 @@ fn start(
         waiting::deliver(layout, agent);
     }
     Ok(started)
+}
+
+/// The pane that a session began with: the agent's, as [`Server::own_pane`] has it. One that a person has
+/// opened beside it is never taken for the agent.
+fn first(panes: &[Pane]) -> Option<&Pane> {
+    let number = |pane: &&Pane| pane.id.strip_prefix('%').and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
+    panes.iter().min_by_key(number)
 }
 
 /// Makes the agent's session, whose pane comes to the gate. Where one stands already, tmux refuses.
@@ -237,7 +242,7 @@ fn comes(gate: &Gate, made: &Made, signals: &mut Signals) -> Result<Option<Came>
 
 /// How a pane ended that never came to the gate, in words.
 fn ended_early(server: &Server, made: &Made) -> String {
-    let end = match server.ended_pane(&made.pane) {
+    let end = match server.ended_pane(&made.pane, made.pid) {
         Ok(Some(Pane { dead_signal: Some(signal), .. })) => format!(", signal {signal}"),
         Ok(Some(Pane { dead_status: Some(code), .. })) => format!(", exit code {code}"),
         Ok(_) | Err(_) => String::new(),
@@ -304,4 +309,22 @@ fn pane_argv(layout: &Layout, agent: &AgentName, command: Option<String>) -> Vec
     argv.extend(["--home".into(), layout.mosaic().into(), agent.as_str().into()]);
     argv.extend(command.map(Into::into));
     argv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tmux::listing;
+
+    #[test]
+    fn the_agents_pane_is_the_one_that_its_session_began_with_alive_or_dead() {
+        let chosen = |listed: &str| {
+            let panes = listing::parse_panes(listed).expect("panes");
+            first(&panes).map(|pane| (pane.id.clone(), pane.dead))
+        };
+        let beside = "p:%10:12:0:::5:coder:bash\n";
+        assert_eq!(chosen(&format!("{beside}p:%9:11:0:::5:coder:pi\n")), Some(("%9".to_owned(), false)));
+        assert_eq!(chosen(&format!("{beside}p:%9:11:1:3::5:coder:pi\n")), Some(("%9".to_owned(), true)));
+        assert_eq!(chosen(""), None);
+    }
 }

@@ -108,7 +108,7 @@ pub fn until_the_end(
     }
     chores.last_look(&mut runtime, journal);
     let (end, why) = end_of(server, &runtime);
-    journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
+    journal.keep_last_lines(last_lines(server, &runtime));
     memory.read(journal);
     journal.ended(end, why.as_deref())
 }
@@ -122,7 +122,7 @@ fn stop(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Jou
 
 /// Ends a runtime whose beats have stopped; how it ended is asked before its session goes.
 fn give_up(server: &Server, agent: &AgentName, runtime: &Runtime, journal: &mut Journal) -> Ending {
-    journal.keep_last_lines(server.capture(Target::Pane(&runtime.pane_id), LAST_LINES).ok());
+    journal.keep_last_lines(last_lines(server, runtime));
     hang_up(server, agent, runtime, Pane::IsAsked);
     journal.gave_up(end_of(server, runtime).0)
 }
@@ -146,21 +146,31 @@ fn hang_up(server: &Server, agent: &AgentName, runtime: &Runtime, pane: Pane) {
     }
 }
 
+/// What the runtime's pane showed last; none where the pane of that id is another's, as on a server that was
+/// founded in the place of its own.
+fn last_lines(server: &Server, runtime: &Runtime) -> Option<String> {
+    let pane = server.pane(&runtime.pane_id).ok()?.filter(|pane| pane.pid == runtime.pid)?;
+    server.capture(Target::Pane(&pane.id), LAST_LINES).ok()
+}
+
 /// How the pane's process ended, and why that is not known, where it is not. tmux is its parent and alone
 /// can say.
 fn end_of(server: &Server, runtime: &Runtime) -> (End, Option<String>) {
     let unknown = |why: &str| (End::Unknown, Some(why.to_owned()));
-    match server.ended_pane(&runtime.pane_id) {
+    match server.ended_pane(&runtime.pane_id, runtime.pid) {
         Ok(Some(pane)) => match (pane.dead_signal, pane.dead_status) {
             (Some(signal), _) => (End::Signal(signal), None),
             (None, Some(code)) => (End::Exit(code), None),
             (None, None) => unknown("tmux does not tell"),
         },
-        // Nor has a server that is gone any pane, or another that took its place.
-        Ok(None) if runtime.server.is_some_and(|pid| process::glance(pid).is_some()) => {
-            unknown("its session was removed")
-        }
-        Ok(None) => unknown("the tmux server is gone"),
+        // Nor has a server that is gone any pane of its own, or another that took its place.
+        Ok(None) => match runtime.server.filter(|pid| process::glance(*pid).is_some()) {
+            None => unknown("the tmux server is gone"),
+            Some(own) if server.pid().is_ok_and(|pid| pid != own) => {
+                unknown("another tmux server answers on its socket")
+            }
+            Some(_) => unknown("its session was removed"),
+        },
         Err(error) => unknown(&error.to_string()),
     }
 }
@@ -290,5 +300,51 @@ impl<'a> Chores<'a> {
             return false;
         }
         now - since >= LOOK_EVERY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tmux::{Founding, NewSession, SocketFolder};
+
+    /// A runtime of that pid in the pane of that id, as its supervisor holds it.
+    fn runtime(pid: i32, pane_id: &str, server: Option<i32>) -> Runtime {
+        let own = Pid::from_raw(i32::try_from(std::process::id()).expect("a pid")).expect("a pid");
+        let pidfd = pidfd_open(own, PidfdFlags::empty()).expect("a pidfd");
+        Runtime { pid, pidfd, pane_id: pane_id.to_owned(), cgroup: String::new(), slot: None, server }
+    }
+
+    #[test]
+    fn what_another_servers_pane_of_the_same_id_shows_is_not_taken_for_the_runtimes_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::new("tmux", "watch").below(SocketFolder::At(folder.path().to_owned()));
+        let config = folder.path().join("tmux.conf");
+        std::fs::write(&config, "set -g remain-on-exit on\n").expect("written");
+        let made = server.new_session(&NewSession {
+            name: "coder",
+            folder: folder.path(),
+            argv: &["sh".into(), "-c".into(), "echo last words; exit 3".into()],
+            size: None,
+            founding: Founding::With(config),
+        });
+        let made = made.expect("a session");
+        let pid = server.pid().expect("a server");
+
+        let mine = runtime(made.pid, &made.pane, Some(pid));
+        let ended = end_of(&server, &mine);
+        let shown = last_lines(&server, &mine);
+        let us = i32::try_from(std::process::id()).expect("a pid");
+        let other = runtime(us, &made.pane, Some(us));
+        let (end, why) = end_of(&server, &other);
+        let gone = end_of(&server, &runtime(us, &made.pane, None)).1;
+        let others = last_lines(&server, &other);
+        server.kill_server().expect("ended");
+
+        assert_eq!(ended, (End::Exit(3), None));
+        assert!(shown.is_some_and(|shown| shown.contains("last words")));
+        assert_eq!((end, why.as_deref()), (End::Unknown, Some("another tmux server answers on its socket")));
+        assert_eq!(gone.as_deref(), Some("the tmux server is gone"));
+        assert_eq!(others, None);
     }
 }

@@ -73,6 +73,27 @@ fn an_enter_that_was_lost_is_pressed_again() {
 }
 
 #[test]
+fn a_shell_that_a_person_opened_beside_an_agent_gets_nothing_that_is_for_the_agent() {
+    let place = Place::new();
+    // Panes are numbered, and %9 comes before %10.
+    (0..9).for_each(|n| place.shows(&format!("other{n}")));
+    place.agent("coder0", "");
+    for beside in ["split-window", "new-window"] {
+        place.tmux(&[beside, "-t", "=coder0:", "exec cat"]);
+        let text = format!("past {beside}");
+        is(&place.send(&["-L", SOCKET, "-t", "coder0", "-m", &text]), 0, "");
+        is(&place.send(&["-L", SOCKET, "-t", "=coder0", "-m", "and again"]), 0, "");
+        assert_eq!(place.screen("coder0").trim(), "", "the shell is in front: {beside}");
+    }
+    let said = ["past split-window", "and again", "past new-window", "and again"];
+    assert_eq!(place.took("coder0"), said.map(digest));
+    // Whoever names a window means it.
+    is(&place.send(&["-L", SOCKET, "-t", "coder0:1", "-m", "to the shell"]), 0, "");
+    assert!(place.screen("coder0").contains("to the shell"), "{}", place.screen("coder0"));
+    assert_eq!(place.took("coder0").len(), 4);
+}
+
+#[test]
 fn a_view_into_the_past_is_left_before_a_key_is_sent() {
     let place = Place::new();
     place.agent("coder0", "");

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use mosaic_fleet::runfile::ack::digest;
 
-use crate::place::{Place, SOCKET, host, is, until};
+use crate::place::{Place, SOCKET, host, is, stderr, until};
 
 /// A real sshd on loopback for the caller, in front of a `PATH` of three programs.
 struct Sshd {
@@ -125,4 +125,28 @@ fn a_host_that_has_nothing_of_ours_is_reached_over_ssh() {
 
     fs::write(place.path("keys/authorized"), "").expect("written");
     is(&over(&["-s", "coder0", "-m", "x"], b""), 1, "can't be reached over ssh");
+}
+
+#[test]
+fn a_connection_that_is_lost_after_the_message_was_typed_is_not_called_unreachable() {
+    let place = Place::new();
+    place.agent("coder0", "");
+    let over = |ssh: &str, session: &str, text: &str| {
+        crate::program::write(&place.path("bin/ssh"), &format!("#!/bin/sh\n{ssh}\n"));
+        let args = ["-L", SOCKET, "-s", session, "-H", "u@far", "-S", "h:mos", "-n", "far", "-m", text];
+        let mut command = place.call(&place.script("agent-send.sh"), &args);
+        command.env("PATH", format!("{}:/usr/bin:/bin", place.path("bin").display()));
+        command.stdin(Stdio::null()).output().expect("it runs")
+    };
+    let lost = over("bash -s; exit 255", "coder0", "once");
+    is(&lost, 2, "whether it was taken is not known");
+    assert!(!stderr(&lost).contains("can't be reached"), "{}", stderr(&lost));
+    // Before that, nothing was typed: it may be sent again.
+    is(&over("bash -s; exit 255", "nobody", "x"), 1, "can't be reached over ssh");
+    is(&over("exit 255", "coder0", "x"), 1, "can't be reached over ssh");
+    let fine = over("exec bash -s", "coder0", "twice");
+    is(&fine, 0, "");
+    assert_eq!(stderr(&fine), "", "what the script says to us alone is not shown");
+    let said = ["once", "twice"].map(|text| digest(&format!("[h:mos -> far:coder0] {text}")));
+    assert_eq!(place.took("coder0"), said);
 }

@@ -64,6 +64,16 @@ refusal() {
     fi
 }
 
+# The pane that exactly that session began with: the agent's, whatever a person has opened beside it and left in
+# front. tmux numbers panes in the order of their making.
+own_pane() {
+    local id name least=
+    while IFS='|' read -r id name; do
+        if [[ $name == "$1" && (! $least || ${id#%} -lt ${least#%}) ]]; then least=$id; fi
+    done < <(server list-panes -s -t "=$1:" -F '#{pane_id}|#{session_name}' 2>/dev/null)
+    printf '%s' "$least"
+}
+
 # Waits until no other sender is at work on the pane, so that no two texts meet in one composer. The
 # server itself sets the mark, once; that of a sender that is gone is taken away.
 take_turn() {
@@ -152,7 +162,7 @@ submitted() {
 
 main() {
     local socket=${MOSAIC_TMUX_SOCKET:-'mosaic-factory'} target="" body="" source=stdin file="" encoded="" enters=2 verbose=""
-    local option never pane dead mode name now typed standing opening closing end text buffer attempt
+    local option never at pane dead mode name now typed standing opening closing end text buffer attempt
     unset TMUX TMUX_PANE
     export LC_ALL=C.UTF-8
     while getopts ':L:t:m:f:b:r:vh' option; do
@@ -195,17 +205,20 @@ main() {
     # tmux takes a name's beginning for it; a session is meant exactly.
     case $target in
         :* | =:*) wrong "'$target' names no session" ;;
-        %* | *:*) ;;
-        *) target="=${target#=}:" ;;
+        %* | *:*) at=$target ;;
+        *)
+            at=$(own_pane "${target#=}")
+            target="=${target#=}:"
+            ;;
     esac
     # It also shows another pane in place of one that is missing, but does not list it.
-    if server list-panes -t "$target" >/dev/null 2>&1; then
+    if [[ $at ]] && server list-panes -t "$at" >/dev/null 2>&1; then
         IFS='|' read -r pane dead mode name < <(
-            server display-message -p -t "$target" '#{pane_id}|#{pane_dead}|#{pane_in_mode}|#{session_name}'
+            server display-message -p -t "$at" '#{pane_id}|#{pane_dead}|#{pane_in_mode}|#{session_name}'
         )
     fi
-    text=${target%%:*}
-    case $target in [!%$@:]*:*) if [[ $name != "${text#=}" ]]; then pane=; fi ;; esac
+    text=${at%%:*}
+    case $at in [!%$@:]*:*) if [[ $name != "${text#=}" ]]; then pane=; fi ;; esac
     if [[ ! $pane ]]; then complain "there is no $target on socket $socket"; exit 1; fi
     if [[ $dead == 1 ]]; then complain "what ran in $target on socket $socket has ended"; exit 1; fi
     # There, keys would move a person's view and reach nobody.
@@ -230,6 +243,8 @@ main() {
     if [[ $closing == ?????????????????????* ]]; then closing=${closing: -20}; fi
 
     step "pasting into $pane"
+    # Whoever shipped this script knows by it that a connection lost from here on may have delivered.
+    if [[ $typing_mark ]]; then printf '%s\n' "$typing_mark" >&2; fi
     buffer=mosaic-$$-$RANDOM
     if ! printf '%s' "$body" | server load-buffer -b "$buffer" - || ! server paste-buffer -p -d -b "$buffer" -t "$pane"; then
         # The message must not stay in the server, where any paste of a person's would find it.
