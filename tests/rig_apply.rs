@@ -360,6 +360,9 @@ fn who_can_not_start_is_named_with_the_reason_at_once() {
     }
     let fleet = Fleet::tenant(Suite::Bookworm);
     fleet.program(".local/bin/claude", "#!/bin/sh\nexec mosaic-nonesuch\n");
+    // Who was stopped before a reboot is started with the others, and waited for.
+    let earlier = format!("{MOSAIC}/fleet/run/ultron.parked");
+    fleet.sh(&format!("mkdir -p {earlier} && touch {earlier}/{}", "0123456789abcdef".repeat(2))).ok();
     let begun = std::time::Instant::now();
     let run = fleet.run(&["fleet", "init", "--profile", "usc", "--write", "--start"]).exits(1);
     assert!(begun.elapsed() < SOON, "what can't be cured is not waited for: {:?}", begun.elapsed());

@@ -13,7 +13,7 @@ use crate::roster::Roster;
 use crate::runfile::heartbeat::{self, Expect, Health, judge};
 use crate::runfile::record::{self, End, Record, State};
 use crate::session::backoff::INCURABLE;
-use crate::snapshot::Content;
+use crate::snapshot::{Content, Fact};
 
 /// How long it may take from the beginning until every agent has answered.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -46,7 +46,14 @@ pub fn wait(
     let enabled: Vec<AgentName> =
         roster.agents.iter().filter(|a| a.enabled()).map(|a| a.name.clone()).collect();
     let parked = parking::parked(&context.layout, &enabled);
-    let wanted: Vec<&AgentName> = enabled.iter().filter(|a| !parked.contains_key(a)).collect();
+    // Who was stopped in an earlier boot was started with the others.
+    let boot = clock::boot_id();
+    let stopped = |agent: &&AgentName| match parked.get(*agent) {
+        None => false,
+        Some(Fact::Known(then)) => *then == boot,
+        Some(Fact::Unknown(_)) => true,
+    };
+    let wanted: Vec<&AgentName> = enabled.iter().filter(|agent| !stopped(agent)).collect();
     let failed = |agent: &AgentName| {
         let end = report.failed().find(|end| end.outcome.unit == agent.unit())?;
         Some(end.after.as_ref().map_or_else(|| "its start failed".to_owned(), |after| after.words.clone()))

@@ -45,14 +45,23 @@ pub fn other_tenant(tenant: &TenantId, uid: u32) -> Result<Option<TenantId>> {
 
 /// Another tenant who has that very user now, where this one has been ended.
 pub fn heir(tenant: &TenantId, book: &Book) -> Result<Option<TenantId>> {
-    let mut heirs = records(tenant, book.uid)?.filter(|(_, other)| book.is_ended() && !other.is_ended());
+    if !book.is_ended() {
+        return Ok(None);
+    }
+    let mut heirs = records(tenant, book.uid)?.filter(|(_, other)| !other.is_ended());
     Ok(heirs.next().map(|(name, _)| name))
 }
 
+/// Records of others that have the number. Who asks ends what is nobody else's: one that can't be read may be that of
+/// whom the number is now.
 fn records(but: &TenantId, uid: u32) -> Result<impl Iterator<Item = (TenantId, Book)>> {
-    let readable = |(name, book): (TenantId, Result<Book>)| Some((name, book.ok()?));
-    let all = store::books()?.into_iter().filter_map(readable);
-    Ok(all.filter(move |(name, book)| name != but && book.uid == uid).collect::<Vec<_>>().into_iter())
+    let others = store::books()?.into_iter().filter(|(name, _)| name != but);
+    let all = others.map(|(name, book)| Ok((name, book?))).collect::<Result<Vec<_>>>().map_err(|error| {
+        error.hint(format!(
+            "until it is known whether another tenant has uid {uid} now, nothing of it is ended"
+        ))
+    })?;
+    Ok(all.into_iter().filter(move |(_, book)| book.uid == uid))
 }
 
 /// Refuses a number that the tenant can't have; `own` is the user who may have it.
@@ -73,8 +82,7 @@ pub fn can_have(uid: u32, own: Option<&str>, tenant: &TenantId) -> Result<()> {
             "uid {uid} is beyond {last}, the last that this machine gives to users"
         )));
     }
-    let other =
-        User::from_uid(Uid::from_raw(uid)).ok().flatten().filter(|user| own != Some(user.name.as_str()));
+    let other = accounts::by_uid(uid)?.filter(|who| own != Some(who.name.as_str()));
     match other {
         Some(other) => Err(Error::input(format!("uid {uid} is in use: it is {}'s", other.name))),
         None => Ok(()),
