@@ -299,7 +299,7 @@ pub struct Process {
     pub comm: String,
     /// `/proc/PID/cmdline`, split.
     pub argv: Vec<String>,
-    /// Last component of its cgroup: the unit it runs in.
+    /// The unit it runs in, by its cgroup.
     pub unit: String,
     /// CLOCK_BOOTTIME of its start in seconds.
     pub started: f64,

@@ -325,6 +325,13 @@ fn an_agent_whose_process_can_not_be_read_as_others_is_not_called_dead() {
     });
     let odd = row(&ps(&fleet), "odd");
     assert_eq!((&odd["pane"]["state"], &odd["flags"]), (&json!("alive"), &json!([])), "{odd:#}");
+    // What is below the unit's cgroup is the unit's own to make.
+    let pid = fleet.pane("odd").expect("a pane");
+    let below = format!(
+        "group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/{pid}/cgroup) && mkdir $group/own && echo {pid} >$group/own/cgroup.procs"
+    );
+    fleet.sh(&below).ok();
+    assert_eq!(flags(&ps(&fleet)), Vec::<String>::new());
     fleet.rig.root_ok(&["mount", "-o", "remount,hidepid=2", "/proc"]);
     fleet.rig.wait_until("the other hides", SOON, || row(&ps(&fleet), "shy")["pane"]["state"] == "unknown");
     let rows = ps(&fleet);
@@ -419,6 +426,17 @@ fn what_is_parked_holds_and_what_can_not_be_retried_is_named() {
     assert_eq!(failures(&fleet), Vec::<String>::new());
     let told = fleet.run(&["fleet", "verify"]).ok();
     assert!(told.contains("coder: not running on purpose"), "{told}");
+
+    // Where that can't be read it may be so: it is named, and nobody is woken but by name.
+    let parked = format!("{MOSAIC}/fleet/run/coder.parked");
+    fleet.sh(&format!("rm -r {parked} && ln -s nowhere {parked}")).ok();
+    let status = fleet.run(&["fleet", "status"]).exits(1);
+    assert!(status.stdout.contains("wrong   coder: not known: parking: "), "{}", status.report());
+    let restart = fleet.run(&["fleet", "restart", "coder"]).exits(1);
+    assert!(restart.stdout.contains("may be parked, so it is left as it is"), "{}", restart.report());
+    assert_eq!(fleet.unit(&unit("coder"), "ActiveState"), "inactive");
+    fleet.run(&["fleet", "start", "coder"]).ok();
+    assert_eq!(fleet.unit(&unit("coder"), "ActiveState"), "active");
 }
 
 #[test]

@@ -97,9 +97,19 @@ impl Fleet {
     }
 
     /// Whether a person stopped the agent in this boot.
-    pub fn is_parked(&self, agent: &AgentName, clock: &Clock) -> bool {
+    pub fn is_parked(&self, agent: &AgentName, clock: &Clock) -> Fact<bool> {
         let parked = parking::parked(&self.context.layout, std::slice::from_ref(agent));
-        matches!(parked.get(agent), Some(Fact::Known(boot)) if *boot == clock.boot_id)
+        stopped(parked.get(agent), &clock.boot_id, self.is_active(&agent.unit()))
+    }
+
+    /// Says that an agent stays as it is, since a person may have stopped it.
+    pub fn tell_may_be_parked(&self, agent: &AgentName, why: &str) {
+        let path = self.context.layout.parked(agent);
+        let what = format!(
+            "may be parked, so it is left as it is: {}: {why}; to end that: fleet start {agent}",
+            path.display()
+        );
+        self.tell(&agent.unit(), &what);
     }
 
     /// Agents that the roster wants running; one that it stops is refused where it was named, and
@@ -173,6 +183,16 @@ impl Fleet {
     }
 }
 
+/// Whether a person stopped an agent in that boot. What runs was stopped by nobody, whatever can't be read.
+fn stopped(parked: Option<&Fact<String>>, boot: &str, runs: bool) -> Fact<bool> {
+    match parked {
+        None => Fact::Known(false),
+        Some(Fact::Known(parked)) => Fact::Known(parked == boot),
+        Some(Fact::Unknown(_)) if runs => Fact::Known(false),
+        Some(Fact::Unknown(why)) => Fact::Unknown(why.clone()),
+    }
+}
+
 /// The agents of these names, each once; all where none is named.
 fn meant(names: &[String], roster: &Roster) -> Result<Vec<Agent>> {
     if names.is_empty() {
@@ -186,4 +206,22 @@ fn meant(names: &[String], roster: &Roster) -> Result<Vec<Agent>> {
         }
     }
     Ok(agents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_have_been_stopped_counts_as_neither_unless_it_runs() {
+        let denied = "permission denied".to_owned();
+        let unread = Fact::Unknown(denied.clone());
+        assert_eq!(stopped(Some(&unread), "now", false), Fact::Unknown(denied));
+        assert_eq!(stopped(Some(&unread), "now", true), Fact::Known(false));
+        for (boot, parked) in [("now", true), ("before", false)] {
+            let known = Fact::Known(boot.to_owned());
+            assert_eq!(stopped(Some(&known), "now", true), Fact::Known(parked));
+        }
+        assert_eq!(stopped(None, "now", false), Fact::Known(false));
+    }
 }

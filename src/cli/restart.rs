@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::host::clock;
 use crate::host::systemd::{JobRequest, JobVerb};
 use crate::names::HOLDER_UNIT;
+use crate::snapshot::Fact;
 
 /// Arguments of `fleet restart`.
 #[derive(Debug, clap::Args)]
@@ -25,16 +26,19 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     let mut parked = 0;
     for agent in fleet.wanted()? {
-        if fleet.is_parked(&agent.name, &clock) {
-            if fleet.holder_alone() {
+        match fleet.is_parked(&agent.name, &clock) {
+            Fact::Known(false) => {
+                jobs.push(JobRequest::restart(agent.name.unit()));
                 continue;
             }
-            let cure = format!("is parked; to end that: fleet start {}", agent.name);
-            fleet.tell(&agent.name.unit(), &cure);
-            parked += 1;
-        } else {
-            jobs.push(JobRequest::restart(agent.name.unit()));
+            Fact::Known(true) if fleet.holder_alone() => continue,
+            Fact::Known(true) => {
+                let cure = format!("is parked; to end that: fleet start {}", agent.name);
+                fleet.tell(&agent.name.unit(), &cure);
+            }
+            Fact::Unknown(why) => fleet.tell_may_be_parked(&agent.name, &why),
         }
+        parked += 1;
     }
     let done = fleet.carry_out(&jobs, JobVerb::Restart, parked)?;
     // A person who names a parked agent did not get what was asked for.

@@ -9,6 +9,7 @@ use crate::host::systemd::{Detail, JobRequest, JobVerb, Whom};
 use crate::host::{clock, parking, runfiles};
 use crate::names::{AgentName, HOLDER_UNIT};
 use crate::runfile::record::{self, Record, State};
+use crate::snapshot::Fact;
 
 /// Arguments of `fleet start`.
 #[derive(Debug, clap::Args)]
@@ -25,11 +26,17 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         units.push(HOLDER_UNIT.to_owned());
     }
     let clock = clock::now();
+    let mut left = 0;
     for agent in fleet.wanted()? {
         if fleet.holder_alone() {
             // It brings back who goes along with it, and wakes nobody who was stopped by hand.
-            if !fleet.is_parked(&agent.name, &clock) {
-                units.push(agent.name.unit());
+            match fleet.is_parked(&agent.name, &clock) {
+                Fact::Known(false) => units.push(agent.name.unit()),
+                Fact::Known(true) => {}
+                Fact::Unknown(why) => {
+                    fleet.tell_may_be_parked(&agent.name, &why);
+                    left += 1;
+                }
             }
             continue;
         }
@@ -42,7 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         fleet.tell(unit, "runs already");
     }
     let jobs: Vec<JobRequest> = down.into_iter().map(JobRequest::start).collect();
-    let done = fleet.carry_out(&jobs, JobVerb::Start, running.len())?;
+    let done = fleet.carry_out(&jobs, JobVerb::Start, running.len() + left)?;
     fleet.conclude(&done.ends, done.answer)
 }
 

@@ -28,9 +28,22 @@ pub fn path_in(text: &str) -> Option<&str> {
     }
 }
 
-/// The last component of a cgroup's path: the unit.
+/// The unit that a cgroup is of.
 pub fn unit_of(path: &str) -> &str {
+    let path = of_unit(path);
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The cgroup of the unit that a cgroup is of: what is below a unit's is the unit's own to make. Where no
+/// part of the path names a unit that runs processes, all of it.
+pub fn of_unit(path: &str) -> &str {
+    let mut above = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
+    above.find(|path| path.ends_with(".service") || path.ends_with(".scope")).unwrap_or(path)
+}
+
+/// Whether a cgroup is the one at `group` or below it.
+fn is_within(path: &str, group: &str) -> bool {
+    path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The cgroup that a process is in, below its hierarchy's root.
@@ -47,15 +60,19 @@ pub fn own() -> io::Result<String> {
     of(i32::try_from(std::process::id()).unwrap_or(0))
 }
 
-/// Moves a process into the cgroup at `path` and proves that it is there.
+/// Moves a process into the cgroup at `path` and proves that it is there. One that is below stays there: it
+/// made itself a place of its own, or its runtime did.
 pub fn move_into(path: &str, pid: i32) -> io::Result<()> {
+    if of(pid).is_ok_and(|now| is_within(&now, path)) {
+        return Ok(());
+    }
     for folder in folders(Path::new(ROOT), path) {
         std::fs::write(folder.join("cgroup.procs"), pid.to_string()).map_err(|e| {
             io::Error::new(e.kind(), format!("move pid {pid} into {}: {e}", folder.display()))
         })?;
     }
     let now = of(pid)?;
-    if now == path {
+    if is_within(&now, path) {
         return Ok(());
     }
     Err(io::Error::other(format!("pid {pid} is in {now} after it was moved into {path}")))
@@ -133,7 +150,7 @@ impl Siblings {
         }
         let path = of(pid).unwrap_or_default();
         if self.parent.is_none()
-            && let Some(parent) = path.strip_suffix(unit).and_then(|p| p.strip_suffix('/'))
+            && let Some(parent) = of_unit(&path).strip_suffix(unit).and_then(|p| p.strip_suffix('/'))
         {
             self.parent = folders(Path::new(ROOT), parent)
                 .first()
@@ -263,6 +280,29 @@ mod tests {
         let legacy = "3:memory:/x\n1:name=systemd:/a/b.scope\n0::/\n";
         assert_eq!(path_in(legacy).map(unit_of), Some("b.scope"));
         assert_eq!(path_in("3:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn what_is_below_a_units_cgroup_is_the_units() {
+        let unit = "/user.slice/user@1000.service/app.slice/mosaic-agent@a.service";
+        for below in ["", "/libpod-payload-1f", "/runtime/x"] {
+            let path = format!("{unit}{below}");
+            assert_eq!((unit_of(&path), of_unit(&path)), ("mosaic-agent@a.service", unit));
+            assert!(is_within(&path, unit));
+        }
+        assert_eq!(unit_of("/user.slice/session-2.scope"), "session-2.scope");
+        assert_eq!((unit_of("/docker/1f"), unit_of("/")), ("1f", ""), "no unit at all");
+        assert!(!is_within("/a/mosaic-agent@ab.service", "/a/mosaic-agent@a.service"));
+        assert!(!is_within("/a", "/a/b"));
+    }
+
+    #[test]
+    fn a_process_below_the_cgroup_is_not_moved() {
+        let own_pid = i32::try_from(std::process::id()).expect("a pid");
+        let Ok(before) = own() else { return };
+        let Some((above, _)) = before.rsplit_once('/') else { return };
+        move_into(above, own_pid).expect("it is there, so nothing is asked of the kernel");
+        assert_eq!(own().ok(), Some(before));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::host::files::{self, FileError};
 use crate::host::systemd::proxy::{LoginProxy, ManagerProxy, PROPERTIES, SYSTEMD, UNIT};
 use crate::host::systemd::{READ_LIMIT, SystemdError, UserManager, WRITE_LIMIT, bounded, manager};
-use crate::host::users::name_of;
+use crate::host::users::{is_nameless, name_of};
 use crate::snapshot::Fact;
 
 /// Where logind keeps a file for each user that lingers; its own answer is read from there too.
@@ -103,20 +103,39 @@ impl From<LogindError> for Error {
 
 /// Whether `user` lingers.
 pub fn linger(user: &str) -> Fact<bool> {
+    if is_nameless(user) {
+        return Fact::Unknown(format!(
+            "the password database has no name for uid {user}, and logind notes by name who lingers"
+        ));
+    }
     linger_in(Path::new(LINGER_FOLDER), user)
 }
 
 /// Has nobody of that name linger, where no such user is left whom logind could be asked about.
 pub fn forget_linger(user: &str) -> Result<(), FileError> {
-    files::remove(&Path::new(LINGER_FOLDER).join(user))
+    files::remove(&Path::new(LINGER_FOLDER).join(file_of(user)))
 }
 
 fn linger_in(folder: &Path, user: &str) -> Fact<bool> {
-    match folder.join(user).symlink_metadata() {
+    match folder.join(file_of(user)).symlink_metadata() {
         Ok(_) => Fact::Known(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Fact::Known(false),
         Err(error) => Fact::Unknown(format!("look for {user} in {}: {error}", folder.display())),
     }
+}
+
+/// The name of a user's file, escaped as logind does it: as in C, and in octal what C has no letter for.
+fn file_of(user: &str) -> String {
+    let mut file = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        match byte {
+            b'\\' | b'"' | b'\'' => file.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => file.push(char::from(byte)),
+            // No name in the password database has control characters, so their letters are not needed.
+            _ => file.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    file
 }
 
 /// logind and the system's manager, on the system bus.
@@ -308,6 +327,24 @@ mod tests {
         assert_eq!(linger_in(&folder.path().join("none"), "usc"), Fact::Known(false));
         let not_a_folder = folder.path().join("usc");
         assert!(matches!(linger_in(&not_a_folder, "usc"), Fact::Unknown(_)));
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_not_said_to_linger_or_not_to() {
+        let Fact::Unknown(why) = linger("404321") else { panic!("no such user is named") };
+        assert!(why.starts_with("the password database has no name for uid 404321"), "{why}");
+    }
+
+    #[test]
+    fn a_name_is_escaped_as_logind_does_it() {
+        for (user, file) in
+            [("usc-1.a_b", "usc-1.a_b"), (r"LAB\ann", r"LAB\\ann"), ("jos\u{e9}", r"jos\303\251")]
+        {
+            assert_eq!(file_of(user), file);
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(r"LAB\\ann"), "").expect("a linger file");
+        assert_eq!(linger_in(folder.path(), r"LAB\ann"), Fact::Known(true));
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub fn name_of(uid: u32) -> String {
         .map_or_else(|| uid.to_string(), |user| user.name().to_string_lossy().into_owned())
 }
 
+/// Whether it is the number that stands for a user whom the password database has no name for.
+pub fn is_nameless(name: &str) -> bool {
+    name.parse::<u32>().is_ok() && users::get_user_by_name(name).is_none()
+}
+
 /// The user's home in the password database.
 pub fn home_of(uid: u32) -> Option<PathBuf> {
     users::get_user_by_uid(uid).map(|user| user.home_dir().to_path_buf())

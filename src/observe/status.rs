@@ -135,7 +135,7 @@ fn unseen(rows: &[Row]) -> Vec<Problem> {
 /// Whether a row's reason says that something which should be read could not be.
 pub fn is_unseen(reason: &str) -> bool {
     let word = reason.split(':').next().unwrap_or_default();
-    matches!(word, "record" | "ledger" | "receipt" | "environment")
+    matches!(word, "record" | "ledger" | "receipt" | "environment" | "parking")
         || reason.strip_prefix("heartbeat: ").is_some_and(|why| why.starts_with(UNREADABLE))
 }
 
@@ -270,5 +270,18 @@ mod tests {
         let status = of(&case);
         assert!(status.ok, "{:?}", status.problems);
         assert_eq!(status.agents, Agents { total: 2, healthy: 1, parked: 1 });
+    }
+
+    #[test]
+    fn who_is_down_and_may_be_parked_is_a_problem() {
+        let mut case = Case::of(&["a", "b"]);
+        case.panes().retain(|p| p.session != "b");
+        case.units().remove(&name("b").unit());
+        case.seen.parked.insert(name("b"), Fact::Unknown("permission denied".to_owned()));
+        let status = of(&case);
+        let path = case.given().layout.parked(&name("b"));
+        let reason = format!("not known: parking: {}: permission denied", path.display());
+        assert_eq!(status.problems, [Problem { agent: Some("b".to_owned()), reason }]);
+        assert_eq!((status.ok, status.agents.parked), (false, 0));
     }
 }

@@ -113,7 +113,10 @@ fn detail_of(context: &Context, observed: &Observed, name: &AgentName, rows: Vec
 fn usage(observed: &Observed, name: &AgentName, row: &Row) -> Usage {
     let units = observed.seen.units.known();
     let told = units.and_then(|u| u.get(&name.unit())?.detail.as_ref()).map(|d| d.cgroup.clone());
-    let own = || cgroup::of(row.pane.pid?).ok().filter(|path| cgroup::unit_of(path) == name.unit());
+    let own = || {
+        let path = cgroup::of(row.pane.pid?).ok()?;
+        (cgroup::unit_of(&path) == name.unit()).then(|| cgroup::of_unit(&path).to_owned())
+    };
     let Some(path) = told.filter(|path| !path.is_empty()).or_else(own) else { return Usage::default() };
     let used = cgroup::used(&path);
     Usage {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::programs;
 use crate::host::tenant::{accounts, home, make, numbers, store};
 use crate::host::users::{self, Caller};
@@ -126,7 +126,10 @@ fn absent(declared: &Declared, known: Option<Book>) -> Result<Decision> {
     // A tenant's number is its own, where a run was cut off as where its user was removed by hand.
     let own = known.filter(|book| book.user == name);
     let begun = own.as_ref().is_some_and(|book| book.user_by_us);
-    let own = own.map(|book| book.uid).filter(|uid| numbers::can_have(*uid, None, &declared.name).is_ok());
+    let own = match own.map(|book| book.uid) {
+        Some(uid) => still_own(uid, numbers::can_have(uid, None, &declared.name))?,
+        None => None,
+    };
     let uid = declared.uid.or(own);
     match uid {
         Some(uid) => numbers::can_have(uid, None, &declared.name)?,
@@ -140,6 +143,16 @@ fn absent(declared: &Declared, known: Option<Book>) -> Result<Decision> {
         return Err(foreign(&home, there.uid));
     }
     Ok(Decision::Make { uid, home })
+}
+
+/// The tenant's own number, where it can have that again.
+fn still_own(uid: u32, can_have: Result<()>) -> Result<Option<u32>> {
+    match can_have {
+        Ok(()) => Ok(Some(uid)),
+        // That it could not be looked up is no reason for another one: its home has this.
+        Err(error) if error.kind == Kind::Machine => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// A user whom we make has a group of its own, of its name.
@@ -158,4 +171,16 @@ fn foreign(home: &Path, uid: u32) -> Error {
     let path = home.display();
     Error::machine(format!("the home {path} is there already and belongs to {owner}"))
         .hint(format!("look at it, then move it away, ls -ld {path}, or declare another home"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_could_not_be_looked_up_is_not_exchanged() {
+        assert_eq!(still_own(1500, Ok(())), Ok(Some(1500)));
+        assert_eq!(still_own(1500, Err(Error::input("it is another's"))), Ok(None));
+        assert!(still_own(1500, Err(Error::machine("the directory does not answer"))).is_err());
+    }
 }

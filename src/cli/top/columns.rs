@@ -99,7 +99,7 @@ pub fn reasons(row: &Row) -> impl Iterator<Item = String> {
     let of_interest = |reason: &&String| {
         let word = reason.split(':').next().unwrap_or_default();
         row.flags.iter().any(|f| f.word() == word)
-            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "parked")
+            || matches!(word, "systemd" | "enabled" | "pane" | "starting" | "record" | "parked" | "parking")
     };
     row.reasons.iter().filter(of_interest).map(|reason| plain(reason))
 }

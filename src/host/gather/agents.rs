@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ByAgent, Look, Rare};
-use crate::host::cgroup::{Account, Accounts, Siblings};
+use crate::host::cgroup::{Account, Accounts, Siblings, of_unit};
 use crate::host::kernel;
 use crate::host::look::{LONGEST_FILE, at};
 use crate::host::process::{self, Seen};
@@ -233,7 +233,7 @@ impl Agents {
     ) -> BTreeMap<String, Account> {
         let mut accounts = std::mem::take(&mut self.accounts);
         let of_processes: BTreeMap<&str, &str> =
-            self.seen.values().map(|s| (s.process.unit.as_str(), s.cgroup.as_str())).collect();
+            self.seen.values().map(|s| (s.process.unit.as_str(), of_unit(&s.cgroup))).collect();
         let mut opened = None;
         for unit in look.agents.iter().map(AgentName::unit) {
             if accounts.contains_key(&unit) {

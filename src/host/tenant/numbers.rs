@@ -57,9 +57,7 @@ pub fn heir(tenant: &TenantId, book: &Book) -> Result<Option<TenantId>> {
 fn records(but: &TenantId, uid: u32) -> Result<impl Iterator<Item = (TenantId, Book)>> {
     let others = store::books()?.into_iter().filter(|(name, _)| name != but);
     let all = others.map(|(name, book)| Ok((name, book?))).collect::<Result<Vec<_>>>().map_err(|error| {
-        error.hint(format!(
-            "until it is known whether another tenant has uid {uid} now, nothing of it is ended"
-        ))
+        error.hint(format!("until it is known whether another tenant has uid {uid} now, it is left as it is"))
     })?;
     Ok(all.into_iter().filter(move |(_, book)| book.uid == uid))
 }

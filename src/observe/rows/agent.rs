@@ -191,7 +191,8 @@ impl<'a> Judge<'a> {
         match &self.wanted {
             Wanted::Running => {}
             Wanted::Unknown(why) => {
-                return self.reasons.push(format!("not known whether it is parked: {why}"));
+                let (path, why) = (self.given.layout.parked(&self.agent.name), why.clone());
+                return self.not_known("parking", format_args!("{}: {why}", path.display()));
             }
             Wanted::PerTask | Wanted::Parked(_) => return,
         }
