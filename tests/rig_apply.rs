@@ -48,12 +48,8 @@ fn only_what_changed_restarts_and_a_second_apply_has_nothing_to_do() {
         ]);
         write(&fleet, &changed);
         let plan = fleet.run(&["fleet", "plan"]).ok();
-        assert!(
-            plan.contains(
-                "restart   mosaic-agent@coder0.service: coder0.env changed (ends the pane of coder0)"
-            ),
-            "{plan}"
-        );
+        let line = "restart   mosaic-agent@coder0.service: coder0.env changed (ends the pane of coder0)";
+        assert!(plan.contains(line), "{plan}");
         assert!(plan.contains("restart   mosaic-agent@coder1.service: mosaic.conf changed"), "{plan}");
 
         fleet.run(&["fleet", "apply", "--no-restart"]).ok();
@@ -361,8 +357,7 @@ fn who_can_not_start_is_named_with_the_reason_at_once() {
     let fleet = Fleet::tenant(Suite::Bookworm);
     fleet.program(".local/bin/claude", "#!/bin/sh\nexec mosaic-nonesuch\n");
     // Who was stopped before a reboot is started with the others, and waited for.
-    let earlier = format!("{MOSAIC}/fleet/run/ultron.parked");
-    fleet.sh(&format!("mkdir -p {earlier} && touch {earlier}/{}", "0123456789abcdef".repeat(2))).ok();
+    fleet.sh(&format!("install -D /dev/null {MOSAIC}/fleet/run/ultron.parked/earlier")).ok();
     let begun = std::time::Instant::now();
     let run = fleet.run(&["fleet", "init", "--profile", "usc", "--write", "--start"]).exits(1);
     assert!(begun.elapsed() < SOON, "what can't be cured is not waited for: {:?}", begun.elapsed());

@@ -337,6 +337,8 @@ fn an_agent_whose_process_can_not_be_read_as_others_is_not_called_dead() {
     let rows = ps(&fleet);
     assert_eq!(flags(&rows), Vec::<String>::new(), "{rows:#}");
     assert!(row(&rows, "shy")["reasons"].to_string().contains("hidepid"), "{rows:#}");
+    let status = fleet.run(&["fleet", "status"]).exits(1);
+    assert!(status.stdout.contains("wrong   shy: not known: pane: "), "{}", status.report());
 }
 
 #[test]

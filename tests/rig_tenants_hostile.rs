@@ -219,7 +219,7 @@ fn whatever_stands_in_a_hostile_home_nothing_outside_of_it_is_touched() {
             let log = machine.rig.read("/home/evil/swap.log");
             assert!(during > 0, "it goes on while root applies: {during} in {round}\n{log}");
             all += during;
-            if all > 80 {
+            if all > 80 && round >= 3 {
                 break;
             }
             assert!(round < 30, "{all} swaps in {round} applies\n{log}");

@@ -105,10 +105,12 @@ impl Fleet {
     /// Says that an agent stays as it is, since a person may have stopped it.
     pub fn tell_may_be_parked(&self, agent: &AgentName, why: &str) {
         let path = self.context.layout.parked(agent);
-        let what = format!(
-            "may be parked, so it is left as it is: {}: {why}; to end that: fleet start {agent}",
-            path.display()
-        );
+        // Its unit asks for the same file, and can't read it either: it goes along with the holder.
+        let left = match self.holder {
+            true => "may be parked, and is left to systemd, which starts it with the holder",
+            false => "may be parked, so it is left as it is",
+        };
+        let what = format!("{left}: {}: {why}; to end that: fleet start {agent}", path.display());
         self.tell(&agent.unit(), &what);
     }
 

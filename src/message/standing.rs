@@ -39,7 +39,9 @@ impl Desk<'_> {
         let receipts = Receipts::of(self.layout, &agent.name);
         let read = || receipts.read(id).ok().flatten().filter(Receipt::was_left_standing);
         read()?;
-        let is_taken = Queue::of(self.layout, &agent.name).holds(id).unwrap_or(true);
+        let queue = Queue::of(self.layout, &agent.name);
+        // Who died over one while its lock was waited for is no longer at work.
+        let is_taken = queue.sweep().and_then(|()| queue.holds(id)).unwrap_or(true);
         if is_taken { None } else { read() }
     }
 

@@ -100,16 +100,6 @@ fn a_process_that_is_gone_is_dead_though_its_children_keep_the_terminal_open() {
 }
 
 #[test]
-fn a_process_that_proc_does_not_show_is_not_called_dead() {
-    let mut case = Case::of(&["a", "b"]);
-    case.seen.processes.remove(&200);
-    case.seen.hidden.insert(200);
-    let row = case.rows().remove(1);
-    assert_eq!((row.pane.state, row.pane.pid, row.flags.as_slice()), (PaneState::Unknown, None, &[][..]));
-    assert!(row.reasons.iter().any(|why| why.contains("hidepid")), "{:?}", row.reasons);
-}
-
-#[test]
 fn a_wanted_agent_without_a_session_is_dead_whatever_its_unit_says() {
     for active in ["inactive", "failed", "activating", "deactivating"] {
         flags_b(&[Flag::Dead], |case| {

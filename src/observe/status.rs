@@ -90,7 +90,7 @@ pub fn status(given: &Given<'_>, rows: &[Row], time: String) -> Status {
             problems.push(Problem { agent: Some(row.name.clone()), reason });
         }
     }
-    problems.extend(unseen(rows));
+    problems.extend(unseen(given, rows));
     let agents = || rows.iter().filter(|row| !stranger(row));
     let answers = |row: &&Row| row.heartbeat.health == Health::Healthy && row.pane.state != PaneState::Dead;
     Status {
@@ -111,10 +111,15 @@ pub fn status(given: &Given<'_>, rows: &[Row], time: String) -> Status {
 }
 
 /// What of agents could not be read: once each, with whom it is about.
-fn unseen(rows: &[Row]) -> Vec<Problem> {
+fn unseen(given: &Given<'_>, rows: &[Row]) -> Vec<Problem> {
+    // Of a server that does not answer it is told already that no pane is known.
+    let runs = matches!(given.seen.tmux, Fact::Known(Tmux::Running { .. }));
+    let unseen = |row: &Row, reason: &str| {
+        is_unseen(reason) || runs && row.pane.state == PaneState::Unknown && reason.starts_with("pane: ")
+    };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in rows {
-        for reason in row.reasons.iter().filter(|reason| is_unseen(reason)) {
+        for reason in row.reasons.iter().filter(|reason| unseen(row, reason)) {
             match told.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, names)) => names.push(&row.name),
                 None => told.push((reason, vec![&row.name])),
@@ -270,6 +275,22 @@ mod tests {
         let status = of(&case);
         assert!(status.ok, "{:?}", status.problems);
         assert_eq!(status.agents, Agents { total: 2, healthy: 1, parked: 1 });
+    }
+
+    #[test]
+    fn a_process_that_proc_does_not_show_is_not_called_dead_and_is_told() {
+        let mut case = Case::of(&["a", "b"]);
+        case.seen.processes.remove(&200);
+        case.seen.hidden.insert(200);
+        let row = case.rows().remove(1);
+        assert_eq!((row.pane.state, row.pane.pid, row.flags.as_slice()), (PaneState::Unknown, None, &[][..]));
+        let status = of(&case);
+        let [problem] = status.problems.as_slice() else { panic!("{:?}", status.problems) };
+        assert_eq!(problem.agent.as_deref(), Some("b"));
+        assert!(
+            problem.reason.starts_with("not known: pane: ") && problem.reason.contains("hidepid"),
+            "{problem:?}"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -87,8 +89,9 @@ fn a_hung_runtime_never_counts_as_having_accepted() {
     let told = "could not verify delivery (no pane change after send) for agent coder0";
     assert!(sent.stderr.contains(told), "{sent:?}");
 
-    // What another one takes of the same text is no word of the first.
+    // What another one takes of the same text is no word of the first, which a hang-up does not end.
     assert!(desk.tmux(&["kill-session", "-t", "=coder0"]).status.success());
+    kill(Pid::from_raw(pid.parse().expect("a pid")), Signal::SIGKILL).expect("it hangs still");
     desk.dogfood("coder0", &[]);
     let again = desk.send(&["coder0", "--message", "anyone?", "--verify", "--json"]);
     assert_eq!((again.code, again.state()), (0, "accepted".to_owned()), "{again:?}");
@@ -117,7 +120,7 @@ fn a_full_screen_runtime_and_a_busy_one_say_what_they_did_with_it() {
 #[test]
 fn an_acknowledgement_of_another_text_is_never_made_up_for_by_the_screen() {
     let desk = Desk::new(&["coder0"]);
-    desk.dogfood("coder0", &["--fault", "hang@0.5"]);
+    desk.dogfood("coder0", &[]);
     // In its place, a program that takes a line and says that it was another one.
     let ack = desk.run_folder().join("coder0.ack");
     let line = json!({"ts": "2999-01-01T00:00:00Z", "event": "prompt", "sha256": "0".repeat(64)});

@@ -177,8 +177,9 @@ impl One<'_> {
             Some(process) if process.unit == self.name.unit() => self.holds("cgroup", EXPECTED),
             _ => {
                 let pid = self.row.pane.pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
-                self.fails("cgroup", Why::Unknown, "its process could not be looked at", EXPECTED)
-                    .cure(format!("cat /proc/{pid}/cgroup  # its last part should be {}", self.name.unit()))
+                self.fails("cgroup", Why::Unknown, "its process could not be looked at", EXPECTED).cure(
+                    format!("cat /proc/{pid}/cgroup  # it should be that of {}, or below", self.name.unit()),
+                )
             }
         }
     }
