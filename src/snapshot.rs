@@ -106,6 +106,15 @@ pub struct Snapshot {
     pub oom_kills: BTreeMap<String, u64>,
 }
 
+/// Whether a person stopped an agent in that boot, by what is remembered of it: that holds no longer than the boot.
+pub fn is_parked(remembered: Option<&Fact<String>>, boot_id: &str) -> Fact<bool> {
+    match remembered {
+        None => Fact::Known(false),
+        Some(Fact::Known(parked_in)) => Fact::Known(parked_in == boot_id),
+        Some(Fact::Unknown(why)) => Fact::Unknown(why.clone()),
+    }
+}
+
 /// The instant: three clocks read together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {

@@ -13,7 +13,7 @@ use crate::roster::Roster;
 use crate::runfile::heartbeat::{self, Expect, Health, judge};
 use crate::runfile::record::{self, End, Record, State};
 use crate::session::backoff::INCURABLE;
-use crate::snapshot::{Content, Fact};
+use crate::snapshot::{Content, Fact, is_parked};
 
 /// How long it may take from the beginning until every agent has answered.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -48,12 +48,8 @@ pub fn wait(
     let parked = parking::parked(&context.layout, &enabled);
     // Who was stopped in an earlier boot was started with the others.
     let boot = clock::boot_id();
-    let stopped = |agent: &&AgentName| match parked.get(*agent) {
-        None => false,
-        Some(Fact::Known(then)) => *then == boot,
-        Some(Fact::Unknown(_)) => true,
-    };
-    let wanted: Vec<&AgentName> = enabled.iter().filter(|agent| !stopped(agent)).collect();
+    let started = |agent: &&AgentName| is_parked(parked.get(*agent), &boot) == Fact::Known(false);
+    let wanted: Vec<&AgentName> = enabled.iter().filter(started).collect();
     let failed = |agent: &AgentName| {
         let end = report.failed().find(|end| end.outcome.unit == agent.unit())?;
         Some(end.after.as_ref().map_or_else(|| "its start failed".to_owned(), |after| after.words.clone()))

@@ -13,7 +13,7 @@ use crate::host::parking;
 use crate::host::systemd::{JobRequest, JobVerb, UserManager};
 use crate::names::{AgentName, HOLDER_UNIT, TenantId};
 use crate::roster::{Agent, Lifecycle, Roster, State};
-use crate::snapshot::{Clock, Fact, UnitFacts};
+use crate::snapshot::{Clock, Fact, UnitFacts, is_parked};
 
 /// Which agents are meant.
 #[derive(Debug, Clone, clap::Args)]
@@ -187,11 +187,9 @@ impl Fleet {
 
 /// Whether a person stopped an agent in that boot. What runs was stopped by nobody, whatever can't be read.
 fn stopped(parked: Option<&Fact<String>>, boot: &str, runs: bool) -> Fact<bool> {
-    match parked {
-        None => Fact::Known(false),
-        Some(Fact::Known(parked)) => Fact::Known(parked == boot),
-        Some(Fact::Unknown(_)) if runs => Fact::Known(false),
-        Some(Fact::Unknown(why)) => Fact::Unknown(why.clone()),
+    match is_parked(parked, boot) {
+        Fact::Unknown(_) if runs => Fact::Known(false),
+        known => known,
     }
 }
 

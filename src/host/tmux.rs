@@ -226,13 +226,12 @@ impl Server {
     }
 
     /// The pane that exactly that session began with: the agent's, whatever windows and panes a person
-    /// who was attached has made beside it and left in front. tmux numbers panes in the order of
-    /// their making.
+    /// who was attached has made beside it and left in front.
     pub fn own_pane(&self, session: &str) -> Result<Option<String>, TmuxError> {
         let call = self.call(["list-panes", "-s", "-F", "#{pane_id}", "-t"]).arg(exact_pane(session));
         let Some(output) = self.found(&call)? else { return Ok(None) };
         let said = text(output);
-        let ids = said.lines().filter_map(|id| Some((id.strip_prefix('%')?.parse::<u32>().ok()?, id)));
+        let ids = said.lines().filter_map(|id| Some((listing::number_of(id)?, id)));
         match ids.min() {
             Some((_, id)) => Ok(Some(id.to_owned())),
             None => Err(TmuxError::Unreadable(said)),

@@ -63,8 +63,7 @@ pub fn bring_up_to_date(receipts: &Receipts<'_>) -> io::Result<Known> {
 
 /// The receipt of a message whose sender is gone and whose text does not stand in the composer, and never will.
 pub(super) fn gone(receipt: &Receipt) -> Receipt {
-    let typed = receipt.steps.iter().any(|step| step.state == State::Typed);
-    let told = !typed && receipt.reason.as_deref().is_some_and(|why| why != TYPING);
+    let told = !receipt.was_typed() && receipt.reason.as_deref().is_some_and(|why| why != TYPING);
     // Why it did not come to be typed is known better already.
     let now = if told { receipt.clone() } else { abandoned(receipt) };
     Receipt { draft_sha256: None, ..now }
@@ -73,8 +72,7 @@ pub(super) fn gone(receipt: &Receipt) -> Receipt {
 /// The receipt of a message whose sender is gone.
 pub(super) fn abandoned(receipt: &Receipt) -> Receipt {
     let mut now = receipt.clone();
-    let typed = receipt.steps.iter().any(|step| step.state == State::Typed);
-    let why = match typed {
+    let why = match receipt.was_typed() {
         true => "it was typed, and its sender ended before it saw what became of it",
         false => "its sender ended while it was typing it, and perhaps before",
     };

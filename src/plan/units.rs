@@ -12,7 +12,7 @@ use crate::ledger::{Due, Ledger, Sha};
 use crate::names::{AGENT_TEMPLATE, AgentName, HOLDER_UNIT};
 use crate::render::{Desired, Role, Unit};
 use crate::runfile::started::Started;
-use crate::snapshot::{Fact, FileFacts, Snapshot, Tmux, UnitFacts};
+use crate::snapshot::{Fact, FileFacts, Snapshot, Tmux, UnitFacts, is_parked};
 
 /// What the plan is made from.
 #[derive(Clone, Copy)]
@@ -277,16 +277,18 @@ impl Given<'_> {
                 if matches!(run, Run::Unknown) {
                     due(0, plan);
                 }
-                match (self.parked(agent), run) {
-                    (Parked::Yes, _) => plan.notes.push(format!(
+                match (is_parked(self.seen.parked.get(agent), &self.seen.clock.boot_id), run) {
+                    (Fact::Known(true), _) => plan.notes.push(format!(
                         "{agent} is parked: somebody stopped it in this boot; `fleet start {agent}` ends that"
                     )),
-                    (Parked::Unknown(why), _) => {
+                    (Fact::Unknown(why), _) => {
                         plan.notes.push(format!("{agent} may be parked, so it is not started: {why}"))
                     }
-                    (Parked::No, Run::Down(state)) => self.start(name, Reason::NotRunning(state), plan),
-                    (Parked::No, Run::Unknown) => self.start(name, Reason::RunUnknown, plan),
-                    (Parked::No, Run::Up { .. }) => {}
+                    (Fact::Known(false), Run::Down(state)) => {
+                        self.start(name, Reason::NotRunning(state), plan)
+                    }
+                    (Fact::Known(false), Run::Unknown) => self.start(name, Reason::RunUnknown, plan),
+                    (Fact::Known(false), Run::Up { .. }) => {}
                 }
             }
             // Whether it runs with old files is remembered as open.
@@ -430,21 +432,6 @@ impl Given<'_> {
             _ => Run::Down("not running".to_owned()),
         }
     }
-
-    fn parked(&self, agent: &AgentName) -> Parked {
-        match self.seen.parked.get(agent) {
-            Some(Fact::Known(boot)) if *boot == self.seen.clock.boot_id => Parked::Yes,
-            Some(Fact::Unknown(why)) => Parked::Unknown(why.clone()),
-            Some(Fact::Known(_)) | None => Parked::No,
-        }
-    }
-}
-
-/// Whether a person stopped an agent in this boot.
-enum Parked {
-    Yes,
-    No,
-    Unknown(String),
 }
 
 fn failed(facts: &UnitFacts) -> String {

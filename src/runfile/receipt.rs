@@ -184,6 +184,11 @@ impl Receipt {
         noted
     }
 
+    /// Whether it was noted that it was typed.
+    pub fn was_typed(&self) -> bool {
+        self.steps.iter().any(|step| step.state == State::Typed)
+    }
+
     /// Whether its text may stand in the composer, for somebody who knows that none is at work: its sender ended before it
     /// said more, or tmux took the text after it was waited for. That it was typed need not have been noted any more.
     pub fn was_left_standing(&self) -> bool {

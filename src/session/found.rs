@@ -112,6 +112,8 @@ mod tests {
         for (name, signalled) in [("mosaic-a-test", true), ("mosaic-another", false)] {
             let mut child = server(name);
             let pid = i32::try_from(child.id()).expect("a pid");
+            // It is executed before the kernel shows with what.
+            assert!((0..10_000).any(|_| !process::argv(pid).is_empty()), "its words are shown");
             let note = Started::of(clock::boot_id(), pid, b"conf", b"unit");
             runfiles::replace(&layout.holder_started(), note.text().as_bytes()).expect("noted");
             let cure = cure(&layout, &socket);

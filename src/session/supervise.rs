@@ -21,6 +21,7 @@ use super::watch::{self, Runtime};
 use crate::host::cgroup;
 use crate::host::clock;
 use crate::host::process;
+use crate::host::tmux::listing;
 use crate::host::tmux::{Founding, Made, NewSession, Server, Target, TmuxError};
 use crate::layout::Layout;
 use crate::names::AgentName;
@@ -159,8 +160,7 @@ fn start(
 /// The pane that a session began with: the agent's, as [`Server::own_pane`] has it. One that a person has
 /// opened beside it is never taken for the agent.
 fn first(panes: &[Pane]) -> Option<&Pane> {
-    let number = |pane: &&Pane| pane.id.strip_prefix('%').and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
-    panes.iter().min_by_key(number)
+    panes.iter().min_by_key(|pane| listing::number_of(&pane.id).unwrap_or(u32::MAX))
 }
 
 /// Makes the agent's session, whose pane comes to the gate. Where one stands already, tmux refuses.
@@ -314,7 +314,6 @@ fn pane_argv(layout: &Layout, agent: &AgentName, command: Option<String>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::tmux::listing;
 
     #[test]
     fn the_agents_pane_is_the_one_that_its_session_began_with_alive_or_dead() {

@@ -41,6 +41,11 @@ pub fn parse(said: &str) -> Result<Tmux, String> {
     Ok(Tmux::Running { pid, version, panes })
 }
 
+/// The number of a pane by its id: tmux counts them in the order of their making.
+pub fn number_of(pane_id: &str) -> Option<u32> {
+    pane_id.strip_prefix('%')?.parse().ok()
+}
+
 /// Lines of [`PANE`] alone; nothing is known of who is attached.
 pub fn parse_panes(said: &str) -> Result<Vec<Pane>, String> {
     said.lines().map(|line| parse_pane(line)?.ok_or_else(|| line.to_owned())).collect()

@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::names::HOLDER_UNIT;
 use crate::observe::{Flag, Given};
 use crate::roster::{Agent, Lifecycle, State};
-use crate::snapshot::{Fact, UnitFacts};
+use crate::snapshot::{Fact, UnitFacts, is_parked};
 
 /// What pulls units in at boot.
 const BOOT: &str = "default.target";
@@ -29,13 +29,11 @@ pub fn wanted(given: &Given<'_>, agent: &Agent) -> Wanted {
     if agent.state == State::Stopped {
         return Wanted::Parked("the roster says stopped");
     }
-    match given.seen.parked.get(&agent.name) {
-        Some(Fact::Known(boot)) if *boot == given.seen.clock.boot_id => {
-            Wanted::Parked("a person stopped it in this boot")
-        }
-        Some(Fact::Unknown(why)) => Wanted::Unknown(why.clone()),
-        Some(Fact::Known(_)) | None if agent.lifecycle == Lifecycle::Ephemeral => Wanted::PerTask,
-        Some(Fact::Known(_)) | None => Wanted::Running,
+    match is_parked(given.seen.parked.get(&agent.name), &given.seen.clock.boot_id) {
+        Fact::Known(true) => Wanted::Parked("a person stopped it in this boot"),
+        Fact::Unknown(why) => Wanted::Unknown(why),
+        Fact::Known(false) if agent.lifecycle == Lifecycle::Ephemeral => Wanted::PerTask,
+        Fact::Known(false) => Wanted::Running,
     }
 }
 
